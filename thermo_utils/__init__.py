@@ -1,0 +1,93 @@
+"""Free energies of neural activations, and where they say a network breaks under pruning.
+
+The companion package to "Modeling Pruning as a Phase Transition: A Thermodynamic Analysis of
+Neural Activations" (CMC 2026, 86(3), 99). It works with any ``torch.nn.Module`` and any iterable
+of batches.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thermo_utils.errors import ThermoError
+    from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
+    from thermo_utils.hooks import ActivationPruner, resolve_layers
+    from thermo_utils.search import SafeThreshold, find_safe_threshold
+    from thermo_utils.spectrum import ActivationSpectrum
+    from thermo_utils.thermodynamics import (
+        density,
+        entropy,
+        free_energy,
+        internal_energy,
+        temperature,
+        thermodynamic_curve,
+    )
+    from thermo_utils.transitions import (
+        Threshold,
+        accuracy_threshold,
+        critical_threshold,
+        find_transitions,
+        transitions_match,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ActivationPruner",
+    "ActivationSpectrum",
+    "SafeThreshold",
+    "ThermoError",
+    "Threshold",
+    "accuracy_threshold",
+    "critical_threshold",
+    "density",
+    "entropy",
+    "evaluate",
+    "find_safe_threshold",
+    "find_transitions",
+    "free_energy",
+    "full_evaluation",
+    "internal_energy",
+    "renormalized",
+    "resolve_layers",
+    "temperature",
+    "thermodynamic_curve",
+    "transitions_match",
+]
+
+#: Modules by the public names they hold. They are imported on first use: importing PyTorch takes
+#: seconds, which the formulas, the curves and the command line's error messages do not need.
+_HOMES = {
+    "errors": ("ThermoError",),
+    "evaluation": ("evaluate", "full_evaluation", "renormalized"),
+    "hooks": ("ActivationPruner", "resolve_layers"),
+    "search": ("SafeThreshold", "find_safe_threshold"),
+    "spectrum": ("ActivationSpectrum",),
+    "thermodynamics": (
+        "density",
+        "entropy",
+        "free_energy",
+        "internal_energy",
+        "temperature",
+        "thermodynamic_curve",
+    ),
+    "transitions": (
+        "Threshold",
+        "accuracy_threshold",
+        "critical_threshold",
+        "find_transitions",
+        "transitions_match",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
