@@ -1,0 +1,368 @@
+"""Which module outputs are pruned, and the context managers that reach them.
+
+Hooks exist only inside a ``with`` block. All layers are resolved before the first hook is
+registered and every hook is removed on the way out, whatever happens inside.
+"""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from thermo_utils.errors import ThermoError, nearest
+from thermo_utils.kernels import PruneCounts
+
+__all__ = ["ActivationHooks", "ActivationPruner", "LayerSpec", "resolve_layers"]
+
+#: A dotted name, a glob pattern, a module type, or several of them.
+LayerSpec: TypeAlias = str | type[nn.Module] | Iterable[str | type[nn.Module]]
+
+#: Columns of :meth:`ActivationPruner.per_layer`, and attributes of the pruner.
+COUNTS = ("active", "total", "abs_sum", "total_abs_sum")
+
+
+def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
+    """Modules meant by names, patterns or types.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+    layers : str, type or iterable of these
+        Dotted names (``"encoder.0.relu"``) are taken literally. Patterns with ``*``, ``?`` or
+        ``[...]`` are matched against the whole dotted name, where ``*`` also crosses dots. Types
+        (``nn.ReLU``) stand for all their instances. Where patterns or types match both a module
+        and something inside it, the innermost is taken, so nothing counts twice; modules given by
+        name are taken in any case.
+
+    Returns
+    -------
+    dict of str to Module
+        In the order of ``model.named_modules()``; a module shared under several names appears
+        once.
+
+    Raises
+    ------
+    ThermoError
+        If nothing is asked for, or an item matches no layer; the message lists the nearest names.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> list(resolve_layers(net, nn.ReLU)), list(resolve_layers(net, ["[02]"]))
+    (['1'], ['0', '2'])
+    """
+    named = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+    literal: list[str] = []
+    matched: set[str] = set()
+    for item in _items(layers):
+        if isinstance(item, type):
+            names = [name for name, module in named.items() if isinstance(module, item)]
+        elif item in named:
+            names = [item]
+        else:
+            names = fnmatch.filter(named, item)
+        if not names:
+            raise _no_match(item, named)
+        if item in named:
+            literal.append(str(item))
+        else:
+            matched.update(names)
+    chosen: dict[int, str] = {}
+    for name in (*literal, *_innermost(named, matched)):
+        chosen.setdefault(id(named[name]), name)
+    wanted = set(chosen.values())
+    return {name: module for name, module in named.items() if name in wanted}
+
+
+class ActivationHooks:
+    """Show the outputs of chosen layers to a function, inside a ``with`` block.
+
+    Parameters
+    ----------
+    model : Module
+        The network; it is called by the user, inside the block.
+    layers : str, type or iterable of these
+        See :func:`resolve_layers`.
+    function : callable
+        ``function(name, tensor)`` is called for every output of every layer and may return
+        a replacement of the same shape, or None to leave the output alone. Of an output that is
+        a tuple, list or mapping (nested or not), the first floating-point tensor counts as the
+        activation; the rest passes through.
+
+    Raises
+    ------
+    ThermoError
+        On construction, if a layer does not exist. On leaving the block, if the model ran and one
+        of the layers never did. While the model runs, if a layer's output holds no floating-point
+        tensor.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    >>> shapes = []
+    >>> with ActivationHooks(net, "1", lambda name, a: shapes.append((name, tuple(a.shape)))):
+    ...     _ = net(torch.ones(2, 4))
+    >>> shapes
+    [('1', (2, 3))]
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: LayerSpec,
+        function: Callable[[str, Tensor], Tensor | None],
+    ) -> None:
+        self.model = model
+        self.layers = resolve_layers(model, layers)
+        self._function = function
+        self._undo: ExitStack | None = None
+        self._calls: dict[str, int] = {}
+        self._model_ran = False
+
+    def __enter__(self) -> Self:
+        if self._undo is not None:
+            raise ThermoError("these hooks are in place already: leave the block before re-entering")
+        self._calls = dict.fromkeys(self.layers, 0)
+        self._model_ran = False
+        with ExitStack() as undo:
+            if "torch._dynamo" in sys.modules:  # compiled code does not notice new hooks
+                undo.enter_context(torch.compiler.set_stance("force_eager"))
+            undo.callback(self.model.register_forward_pre_hook(self._saw_model).remove)
+            for name, module in self.layers.items():
+                undo.callback(module.register_forward_hook(self._hook(name)).remove)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            undo.close()
+        if kind is None:
+            self._check_all_fired()
+
+    def _saw_model(self, module: nn.Module, args: Any) -> None:
+        self._model_ran = True
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            path, tensor = _activation(name, output)
+            self._calls[name] += 1
+            with _naming(name):
+                replacement = self._function(name, tensor)
+            return None if replacement is None else _with_activation(output, path, replacement)
+
+        return hook
+
+    def _check_all_fired(self) -> None:
+        fired = [name for name, calls in self._calls.items() if calls]
+        silent = [name for name, calls in self._calls.items() if not calls]
+        if silent and (fired or self._model_ran):
+            hint = f" (layers that did: {', '.join(fired)})" if fired else ""
+            close = nearest(silent[0], [n for n, _ in self.model.named_modules() if n != silent[0]])
+            raise ThermoError(
+                f"layer {', '.join(map(repr, silent))} never ran in the forward pass{hint}: "
+                f"drop it, or hook one that runs, such as {', '.join(close) or 'its parent'}"
+            )
+
+
+class ActivationPruner(ActivationHooks):
+    """Zero every activation with ``|a| < tau`` in chosen layers, and count (Eq. 1).
+
+    Parameters
+    ----------
+    model : Module
+        The network; later layers see the pruned activations of earlier ones.
+    layers : str, type or iterable of these
+        See :func:`resolve_layers`.
+    tau : float
+        Threshold, in units of the activations; finite, zero or more. It is rounded to the
+        activations' precision before comparing, as PyTorch does. Zero prunes nothing and counts
+        ``N`` and ``Sigma_0``.
+    inclusive : bool, default True
+        Whether ``|a| = tau`` survives (Eq. 1: it does).
+    count_zeros : bool, default False
+        Whether activations that are exactly zero count towards ``N`` (and, at ``tau = 0`` only,
+        towards ``M``).
+
+    Attributes
+    ----------
+    active, total : int
+        ``M`` and the number of activations the hooked layers put out before zeroing.
+    abs_sum, total_abs_sum : float
+        ``Sigma`` and the same sum before zeroing, exact and correctly rounded.
+
+    Raises
+    ------
+    ThermoError
+        If `tau` is negative or not finite, and as :class:`ActivationHooks`; while the model runs,
+        if an activation is NaN or infinite.
+
+    Notes
+    -----
+    Counts run over every call of every hooked layer since the block was entered; a module called
+    twice counts twice. They stay on the device of the activations until asked for. Blocks may be
+    nested. Outputs are replaced, never changed in place, and gradients flow through what survives.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Identity())
+    >>> with ActivationPruner(net, "0", tau=0.5) as pruner:
+    ...     net(torch.tensor([0.2, -0.5, 1.0, 0.0]))
+    tensor([ 0.0000, -0.5000,  1.0000,  0.0000])
+    >>> pruner.active, pruner.total, pruner.abs_sum
+    (2, 3, 1.5)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: LayerSpec,
+        tau: float,
+        *,
+        inclusive: bool = True,
+        count_zeros: bool = False,
+    ) -> None:
+        super().__init__(model, layers, self._prune)
+        self.tau = float(tau)
+        self._counts = {
+            name: PruneCounts(self.tau, inclusive=inclusive, count_zeros=count_zeros)
+            for name in self.layers
+        }
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        for counts in self._counts.values():
+            counts.reset()
+        return self
+
+    def _prune(self, name: str, tensor: Tensor) -> Tensor:
+        pruned = self._counts[name].prune(tensor.detach())
+        if tensor.requires_grad and torch.is_grad_enabled():
+            return torch.where(pruned != 0, tensor, torch.zeros_like(tensor))
+        return pruned
+
+    @property
+    def active(self) -> int:
+        return self._together().active
+
+    @property
+    def total(self) -> int:
+        return self._together().total
+
+    @property
+    def abs_sum(self) -> float:
+        return self._together().abs_sum
+
+    @property
+    def total_abs_sum(self) -> float:
+        return self._together().total_abs_sum
+
+    def per_layer(self) -> pd.DataFrame:
+        """Counts of each hooked layer.
+
+        Returns
+        -------
+        DataFrame
+            One row per layer, in model order, with columns ``layer``, ``active``, ``total``,
+            ``abs_sum``, ``total_abs_sum``.
+        """
+        rows = []
+        for name, counts in self._counts.items():
+            with _naming(name):
+                rows.append((name, *(getattr(counts, column) for column in COUNTS)))
+        return pd.DataFrame(rows, columns=["layer", *COUNTS])
+
+    def _together(self) -> PruneCounts:
+        for name, counts in self._counts.items():
+            with _naming(name):  # on a GPU, NaN comes to light here
+                _ = counts.total
+        return PruneCounts.sum_of(self._counts.values())
+
+
+@contextmanager
+def _naming(layer: str) -> Iterator[None]:
+    """Errors from inside name the layer."""
+    try:
+        yield
+    except ThermoError as error:
+        raise ThermoError(f"layer {layer!r}: {error}") from error
+
+
+def _items(layers: LayerSpec) -> list[str | type[nn.Module]]:
+    items = [layers] if isinstance(layers, str | type) else list(layers)
+    if not items:
+        raise ThermoError("no layers given: name at least one, for example layers=nn.ReLU")
+    for item in items:
+        if not isinstance(item, str) and not (isinstance(item, type) and issubclass(item, nn.Module)):
+            raise ThermoError(f"layers must be names, patterns or nn.Module types, got {item!r}")
+    return items
+
+
+def _innermost(order: Iterable[str], names: set[str]) -> list[str]:
+    """Those of the names, in the given order, that contain none of the others."""
+    outer = {name[:i] for name in names for i, letter in enumerate(name) if letter == "."}
+    return [name for name in order if name in names and name not in outer]
+
+
+def _no_match(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> ThermoError:
+    if isinstance(item, str):
+        close = nearest(item, named) or list(named)[:5]
+        return ThermoError(f"no layer matches {item!r}; nearest: {', '.join(close) or 'none at all'}")
+    types = sorted({type(m).__name__ for m in named.values()})
+    close = nearest(item.__name__, types) or types
+    return ThermoError(f"no layer of type {item.__name__}; types here: {', '.join(close) or 'none'}")
+
+
+def _activation(name: str, output: Any) -> tuple[tuple[Any, ...], Tensor]:
+    """The activation in a layer's output, and the keys that lead to it."""
+    found = _first_float(output)
+    if found is None:
+        raise ThermoError(
+            f"layer {name!r} returned {type(output).__name__} without a floating-point tensor: "
+            "hook a layer inside it"
+        )
+    return found
+
+
+def _first_float(output: Any) -> tuple[tuple[Any, ...], Tensor] | None:
+    if isinstance(output, Tensor):
+        return ((), output) if output.is_floating_point() else None
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(output, Mapping):
+        pairs = output.items()
+    elif isinstance(output, tuple | list):
+        pairs = enumerate(output)
+    for key, value in pairs:
+        found = _first_float(value)
+        if found is not None:
+            return (key, *found[0]), found[1]
+    return None
+
+
+def _with_activation(output: Any, path: tuple[Any, ...], tensor: Tensor) -> Any:
+    """`output` with the activation replaced; the containers on the way to it are copied."""
+    if not path:
+        return tensor
+    key, *rest = path
+    inner = _with_activation(output[key], tuple(rest), tensor)
+    if isinstance(output, tuple):
+        items = [inner if i == key else item for i, item in enumerate(output)]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    replaced = copy.copy(output)
+    replaced[key] = inner
+    return replaced
