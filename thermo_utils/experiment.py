@@ -1,0 +1,567 @@
+"""One chapter as a sequence of stages, each computed once.
+
+The notebooks are written on top of this: ``train``, ``renormalized`` and ``full_evaluation`` are
+one plain call each. A stage is looked up in the chapter's record, then among the stages kept in
+``<results>/.work``, and computed only if neither has it under the key of the present settings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from thermo_utils import published
+from thermo_utils.chapters import Settings, chapter, settings
+from thermo_utils.checkpoints import locate
+from thermo_utils.data import DATASETS, Splits, batches, check_available, image_splits
+from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import full_evaluation, renormalized
+from thermo_utils.grids import automatic_step, uniform_grid
+from thermo_utils.models import ARCHITECTURES, build
+from thermo_utils.results import (
+    Record,
+    device_name,
+    provenance,
+    read_record,
+    write_atomically,
+    write_record,
+)
+from thermo_utils.training import EVALUATION_FACTOR, train
+from thermo_utils.transitions import (
+    Threshold,
+    accuracy_threshold,
+    critical_threshold,
+    find_transitions,
+    transitions_match,
+)
+
+__all__ = ["Experiment"]
+
+#: The renormalized curve's grid is this many times finer than the full evaluation's.
+FINER = 10
+WORK = ".work"
+DONE = "stage.json"
+STAGES = ("train", "renormalized", "full")
+
+
+class Experiment:
+    """A chapter: one network on one dataset at one scale.
+
+    Parameters
+    ----------
+    model, dataset : str
+        Short names, see :data:`thermo_utils.chapters.CHAPTERS`.
+    profile : {"demo", "small", "paper"}, default "demo"
+        The scale.
+    seed : int, default 0
+        Seed of weights, order, dropout, data split and synthetic data.
+    results : path, default "results"
+        Folder of the records.
+    force : bool, default False
+        Compute everything again. The record stays until the new one replaces it, what was kept of
+        a stage until its turn.
+    progress : bool, default True
+        Show progress bars.
+    **overrides
+        Settings to change, see :data:`thermo_utils.chapters.OVERRIDES`; None changes nothing.
+
+    Raises
+    ------
+    ThermoError
+        If a name or a value is not allowed.
+
+    Examples
+    --------
+    >>> Experiment("mlp", "cifar10", epochs=2).settings.epochs
+    2
+    """
+
+    def __init__(
+        self,
+        model: str,
+        dataset: str,
+        profile: str = "demo",
+        seed: int = 0,
+        results: str | Path = "results",
+        *,
+        force: bool = False,
+        progress: bool = True,
+        **overrides: Any,
+    ) -> None:
+        self.chapter = chapter(model, dataset)
+        self.settings: Settings = settings(model, dataset, profile, seed, **overrides)
+        self.results = Path(results)
+        self.folder = self.results / profile / self.chapter.name
+        self.architecture = ARCHITECTURES[model]
+        self._progress = progress
+        self._force = force
+        self._stages: dict[str, dict[str, Any]] = {}
+        self._curves: dict[str, pd.DataFrame] = {}
+        self._record: Record | None = None if force else read_record(self.folder)
+
+    @property
+    def title(self) -> str:
+        """Such as ``MLP on CIFAR-10``."""
+        return f"{self.architecture.title} on {DATASETS[self.settings.dataset].title}"
+
+    @cached_property
+    def data(self) -> Splits:
+        """Training, validation and test examples; loaded on first use."""
+        s = self.settings
+        sizes = (s.train_size, s.validation_size, s.test_size)
+        shared: dict[str, Any] = {"synthetic": s.synthetic, "sizes": sizes, "seed": s.seed}
+        if self.architecture.kind == "image":
+            return image_splits(s.dataset, **shared)
+        from thermo_utils.text import text_splits
+
+        tokenizer = s.tokenizer or s.checkpoint
+        assert tokenizer is not None, "every text recipe names one or the other"
+        return text_splits(s.dataset, tokenizer=tokenizer, max_length=s.max_length, **shared)
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The trained network, in eval mode, on the GPU if there is one."""
+        self._stage("train", self._train)
+        weights = self._work("train") / "weights.pt"
+        if not weights.exists():  # the record came without them
+            self._compute("train", self._train)
+        network = self._new_network()
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def layers(self) -> tuple[str | type[nn.Module], ...]:
+        """Names, patterns and types of the pruned outputs."""
+        return self.architecture.layers
+
+    @property
+    def test_batches(self) -> Any:
+        """Test examples in batches for evaluation."""
+        return batches(self.data.test, EVALUATION_FACTOR * self.settings.batch_size)
+
+    def train(self) -> pd.DataFrame:
+        """Train the network (Section 4.3), or recall how it was trained.
+
+        Returns
+        -------
+        DataFrame
+            One row per epoch, see :func:`thermo_utils.training.train`.
+        """
+        return pd.DataFrame(self._stage("train", self._train)["history"])
+
+    def renormalized(self) -> pd.DataFrame:
+        """Renormalized free energy of the test data: one unpruned pass (Section 3.7).
+
+        Returns
+        -------
+        DataFrame
+            A curve, on a grid ten times finer than that of :meth:`full_evaluation`.
+        """
+        self._stage("renormalized", self._renormalized)
+        return self._curves["renormalized"]
+
+    def full_evaluation(self) -> pd.DataFrame:
+        """Free energy and accuracy with pruning in the network: one pass per threshold.
+
+        Returns
+        -------
+        DataFrame
+            A curve with accuracies.
+        """
+        self.renormalized()  # which settles the grid
+        self._stage("full", self._full)
+        return self._curves["full"]
+
+    def features(self) -> pd.DataFrame:
+        """Features of both curves, as :func:`thermo_utils.find_transitions` finds them.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``method``, ``kind``, ``tau``, ``beta``, ``prominence``.
+        """
+        curves = {"full": self.full_evaluation(), "renormalized": self.renormalized()}
+        found = [find_transitions(c).assign(method=method) for method, c in curves.items()]
+        table = pd.concat(found, ignore_index=True)
+        return table[["method", "kind", "tau", "beta", "prominence"]]
+
+    def thresholds(self) -> dict[str, Threshold | None]:
+        """Critical thresholds: from the accuracy, from FE and from RFE.
+
+        Returns
+        -------
+        dict
+            Keys ``accuracy``, ``full``, ``renormalized``; None where there is none.
+        """
+        return {
+            "accuracy": accuracy_threshold(self.full_evaluation()),
+            "full": critical_threshold(self.full_evaluation()),
+            "renormalized": critical_threshold(self.renormalized()),
+        }
+
+    def comparison(self) -> pd.DataFrame:
+        """Our thresholds beside the paper's.
+
+        Returns
+        -------
+        DataFrame
+            A row per way of finding the threshold; columns ``feature``, ``tau``, ``beta`` and what
+            the paper states, with its source.
+        """
+        names = {"accuracy": "accuracy", "full": "full evaluation", "renormalized": "renormalized"}
+        rows = []
+        for method, threshold in self.thresholds().items():
+            rows.append(
+                {
+                    "threshold from": names[method],
+                    "feature": threshold.kind if threshold else "none found",
+                    "tau*": threshold.tau if threshold else None,
+                    "beta*": threshold.beta if threshold else None,
+                    "paper tau*": self._published("tau_star", method),
+                    "paper beta*": self._published("beta_star", method),
+                }
+            )
+        return pd.DataFrame(rows).set_index("threshold from")
+
+    def claims(self) -> pd.DataFrame:
+        """Every number the paper states about this chapter, with its place.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``quantity``, ``method``, ``stated``, ``source``, ``quote``, see
+            :mod:`thermo_utils.published`.
+        """
+        rows = published.lookup(self.settings.model, self.settings.dataset)
+        rows["stated"] = [_stated(row) for row in rows.itertuples()]
+        return rows[["quantity", "method", "stated", "source", "quote"]]
+
+    def timings(self) -> pd.DataFrame:
+        """Wall time of the stages, and the speed-up of RFE over FE, beside the paper's.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``seconds`` and ``paper seconds``; a last row holds the ratio.
+        """
+        full = self.full_evaluation().attrs["seconds"]
+        fast = self.renormalized().attrs["seconds"]
+        rows = {
+            "training": (self._stages["train"]["seconds"], None),
+            f"full evaluation, {len(self.full_evaluation())} thresholds": (
+                full,
+                self._published("time_s", "full"),
+            ),
+            f"renormalized, {len(self.renormalized())} thresholds": (
+                fast,
+                self._published("time_s", "renormalized"),
+            ),
+            "ratio": (full / fast, self._published("speedup", None)),
+        }
+        return pd.DataFrame(rows, index=["seconds", "paper seconds"]).T
+
+    def summary(self) -> pd.DataFrame:
+        """The settings of this run and what differs from the paper.
+
+        Returns
+        -------
+        DataFrame
+            One column, ``value``.
+        """
+        s = self.settings
+        rows: dict[str, object] = {
+            "network": self.architecture.title,
+            "dataset": DATASETS[s.dataset].title,
+            "profile": s.profile,
+            "seed": s.seed,
+            "pruned": f"{self.architecture.where} ({', '.join(self.architecture.layer_names)})",
+            "training": f"at most {s.epochs} epochs, batch {s.batch_size}, Adam "
+            f"{s.learning_rate:g}, patience {s.patience}",
+        }
+        if s.options:
+            rows["options"] = ", ".join(f"{k}={v}" for k, v in s.options.items())
+        if s.checkpoint:
+            rows["checkpoint"] = s.checkpoint
+        rows["differs from the paper"] = "; ".join(s.differs) or "nothing"
+        return pd.DataFrame({"value": rows})
+
+    def provenance(self) -> pd.DataFrame:
+        """Where the numbers of this page come from; call it after :meth:`save`.
+
+        Returns
+        -------
+        DataFrame
+            One column, ``value``.
+        """
+        result = self._saved().result
+        made, data = result["provenance"], result["data"]
+        rows = {
+            "data": data["source"],
+            "examples": f"{data['train']} training, {data['validation']} validation, "
+            f"{data['test']} test",
+            "data fingerprint": data["fingerprint"][:16],
+            "parameters of the network": f"{result['metrics']['parameters']:,}",
+            "device": made["device"],
+            "commit": made["git_commit"] or "not a checkout",
+            "python": made["python"],
+            **{name: version for name, version in made["packages"].items() if version},
+        }
+        return pd.DataFrame({"value": rows})
+
+    def save(self) -> Path:
+        """Write the result record; a run that used the record for every stage leaves it as it is.
+
+        Returns
+        -------
+        Path
+            The record's folder.
+        """
+        full, fast = self.full_evaluation(), self.renormalized()
+        self.train()
+        if self._record is not None and all(
+            self._record.result["stages"][name]["key"] == stage["key"]
+            for name, stage in self._stages.items()
+        ):
+            return self.folder
+        trained, s = self._stages["train"], self.settings
+        thresholds = {
+            method: threshold._asdict() if threshold else None
+            for method, threshold in self.thresholds().items()
+        }
+        result = {
+            "model": s.model,
+            "dataset": s.dataset,
+            "figure": self.chapter.figure,
+            "profile": s.profile,
+            "seed": s.seed,
+            "synthetic": s.synthetic,
+            "settings": s.__dict__,
+            "layers": self.architecture.layer_names,
+            "stages": {
+                name: {k: v for k, v in stage.items() if k != "history"}
+                for name, stage in self._stages.items()
+            },
+            "data": trained["data"],
+            "history": trained["history"],
+            "metrics": {
+                "test_accuracy": full.attrs["baseline_accuracy"],
+                "validation_accuracy": max(r["validation_accuracy"] for r in trained["history"]),
+                "epochs": len(trained["history"]),
+                "parameters": trained["parameters"],
+            },
+            "features": self.features().to_dict("records"),
+            "thresholds": thresholds,
+            "match": transitions_match(full, fast),
+            "timings": {
+                "train": trained["seconds"],
+                "full": full.attrs["seconds"],
+                "renormalized": fast.attrs["seconds"],
+                "speedup": full.attrs["seconds"] / fast.attrs["seconds"],
+            },
+            "provenance": provenance(),
+        }
+        write_record(self.folder, result, {"full": full, "renormalized": fast})
+        return self.folder
+
+    def _saved(self) -> Record:
+        record = read_record(self.folder)
+        if record is None:
+            raise ThermoError(f"no record in {self.folder} yet: call save() first")
+        return record
+
+    def _published(self, quantity: str, method: str | None) -> str:
+        rows = published.lookup(self.settings.model, self.settings.dataset, quantity, method)
+        places: dict[str, list[str]] = {}
+        for row in rows.itertuples():
+            places.setdefault(_stated(row), []).append(str(row.source))
+        return "; ".join(
+            f"{stated} ({', '.join(dict.fromkeys(sources))})" for stated, sources in places.items()
+        )
+
+    def check_frozen(self) -> None:
+        """Refuse to go on unless every stage is in the record.
+
+        Raises
+        ------
+        ThermoError
+            If there is no record, or it is of other settings.
+        """
+        if self._record is None:
+            raise ThermoError(f"no record in {self.folder}: run the chapter without --frozen")
+        for stage in STAGES:
+            if not self._recorded(stage):
+                raise ThermoError(
+                    f"the record in {self.folder} is of other settings (stage {stage}): run the "
+                    "chapter without --frozen"
+                )
+
+    def check_sources(self) -> None:
+        """Refuse to start a run whose data or weights are out of reach, before anything is written.
+
+        Raises
+        ------
+        ThermoError
+            If ``THERMO_DATA`` points nowhere, or the data or the checkpoint cannot be had.
+        """
+        if self.settings.synthetic or all(self._recorded(s) or self._kept(s) for s in STAGES):
+            return
+        check_available(self.settings.dataset)
+        if self.settings.checkpoint is not None:
+            locate(self.settings.checkpoint)
+
+    # -- stages ----------------------------------------------------------------------------------
+
+    def _work(self, stage: str) -> Path:
+        return self.results / WORK / f"{stage}-{self.settings.key(stage)}"
+
+    def _recorded(self, stage: str) -> bool:
+        """Whether the record holds a stage under the present settings."""
+        recorded = self._record.result["stages"].get(stage, {}) if self._record else {}
+        return recorded.get("key") == self.settings.key(stage)
+
+    def _kept(self, stage: str) -> bool:
+        """Whether an earlier run, finished or not, has kept a stage."""
+        return not self._force and (self._work(stage) / DONE).exists()
+
+    def _stage(self, name: str, compute: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """The facts of a stage; its curve, if it has one, is then in ``_curves``."""
+        if name in self._stages:
+            return self._stages[name]
+        if self._record is not None and self._recorded(name):
+            stage = dict(self._record.result["stages"][name])
+            if name == "train":
+                stage["history"] = self._record.result["history"]
+            else:
+                self._curves[name] = self._record.curve(name)
+        elif self._kept(name):
+            folder = self._work(name)
+            stage = json.loads((folder / DONE).read_text(encoding="utf-8"))
+            if name != "train":
+                curve = pd.read_csv(folder / "curve.csv", float_precision="round_trip")
+                curve.attrs = dict(stage["attrs"])
+                self._curves[name] = curve
+        else:
+            return self._compute(name, compute)
+        self._stages[name] = stage
+        return stage
+
+    def _compute(self, name: str, compute: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        folder = self._work(name)
+        if self._force:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.time()
+        stage = compute(folder)
+        stage = {
+            "key": self.settings.key(name),
+            "seconds": time.time() - started,
+            "device": device_name(),
+            **stage,
+        }
+        if name in self._curves:
+            text = self._curves[name].to_csv(index=False)
+            write_atomically(folder / "curve.csv", text)
+        # Last: only a stage with this file is finished.
+        write_atomically(folder / DONE, json.dumps(stage, indent=1, allow_nan=False))
+        for state in folder.glob("*.ckpt"):  # no longer needed to go on from
+            state.unlink(missing_ok=True)
+        self._stages[name] = stage
+        return stage
+
+    def _new_network(self) -> nn.Module:
+        s = self.settings
+        torch.manual_seed(s.seed)
+        options = dict(s.options)
+        if s.checkpoint is not None:
+            options["checkpoint"] = s.checkpoint
+        return build(s.model, self.data, **options)
+
+    def _train(self, folder: Path) -> dict[str, Any]:
+        s, network = self.settings, self._new_network()
+        history = train(
+            network,
+            self.data,
+            epochs=s.epochs,
+            batch_size=s.batch_size,
+            folder=folder,
+            learning_rate=s.learning_rate,
+            patience=s.patience,
+            seed=s.seed,
+            precision=s.precision,
+            progress=self._progress,
+        )
+        part = folder / "weights.pt.part"
+        torch.save(network.state_dict(), part)
+        os.replace(part, folder / "weights.pt")
+        return {
+            "history": history.to_dict("records"),
+            "data": self.data.facts(),
+            "parameters": sum(p.numel() for p in network.parameters()),
+        }
+
+    def _renormalized(self, folder: Path) -> dict[str, Any]:
+        s = self.settings
+        step, last = s.tau_step, s.tau_max
+        if step is None or last is None:
+            step, last = automatic_step(self.network, self.test_batches, self.layers)
+        # The last coarse threshold is kept, so both grids end at the same point.
+        last = float(uniform_grid(step, last)[-1])
+        curve = renormalized(
+            self.network,
+            self.test_batches,
+            self.layers,
+            uniform_grid(step / FINER, last),
+            progress=self._progress,
+        )
+        self._curves["renormalized"] = curve
+        return {"attrs": curve.attrs, "tau_step": step, "tau_max": last}
+
+    def _full(self, folder: Path) -> dict[str, Any]:
+        grid = self._stages["renormalized"]
+        curve = full_evaluation(
+            self.network,
+            self.test_batches,
+            self.layers,
+            uniform_grid(grid["tau_step"], grid["tau_max"]),
+            checkpoint=folder / "sweep.jsonl",
+            progress=self._progress,
+        )
+        self._curves["full"] = curve
+        return {"attrs": curve.attrs}
+
+
+def _stated(row: Any) -> str:
+    """A published number or range as text."""
+    if pd.isna(row.low):
+        return str(row.value)
+    return f"{row.low:g}" if row.low == row.high else f"{row.low:g}-{row.high:g}"
+
+
+def check_results(results: Path) -> None:
+    """Refuse a results folder that cannot be written to.
+
+    Parameters
+    ----------
+    results : Path
+        The folder; it need not exist yet.
+
+    Raises
+    ------
+    ThermoError
+        If it, or what it would lie in, is a file or not writable.
+    """
+    existing = next((p for p in (results, *results.absolute().parents) if p.exists()), None)
+    if existing is not None and not existing.is_dir():
+        raise ThermoError(f"results folder {results}: {existing} is a file; name another folder")
+    if existing is not None and not os.access(existing, os.W_OK | os.X_OK):
+        raise ThermoError(f"results folder {results}: {existing} cannot be written to; name another")

@@ -1,0 +1,135 @@
+"""How each chapter is run at each profile. The rest of the package reads this table only.
+
+``paper`` follows Section 4 of the paper. ``small`` uses the same data with whatever trains without
+a cluster and without a network connection; ``demo`` uses generated data and tiny versions of the
+same classes. What differs from the paper is said in ``differs`` and shown on the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["RECIPES", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The registered part of :class:`thermo_utils.chapters.Settings`, see there."""
+
+    epochs: int
+    batch_size: int
+    train_size: int | None = None
+    validation_size: int | None = None
+    test_size: int | None = None
+    tau_step: float | None = None
+    tau_max: float | None = None
+    tokenizer: str | None = None
+    max_length: int | None = None
+    checkpoint: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()
+
+
+#: Thresholds of the full evaluation, from the steps that the paper's text and tables suggest.
+GRIDS: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("mlp", "cifar10"): (0.04, 1.6),
+    ("mlp", "flowers102"): (0.04, 1.6),
+    ("cnn", "cifar10"): (0.02, 0.8),
+    ("cnn", "flowers102"): (0.06, 2.4),
+    ("resnet18", "cifar10"): (0.03, 1.2),
+    ("resnet18", "flowers102"): (0.03, 1.2),
+    ("mobilenet_v2", "cifar10"): (0.02, 0.8),
+    ("mobilenet_v2", "flowers102"): (0.02, 0.8),
+    ("vit", "cifar10"): (0.01, 0.4),
+    ("vit", "flowers102"): (0.01, 0.4),
+    ("lstm", "ag_news"): (0.06, 2.4),
+    ("lstm", "yelp"): (0.06, 2.4),
+    ("bert", "ag_news"): (0.02, 0.8),
+    ("bert", "yelp"): (0.02, 0.8),
+    ("electra", "ag_news"): (0.02, 0.8),
+    ("electra", "yelp"): (0.02, 0.8),
+    ("t5", "ag_news"): (0.2, 6.0),
+    ("t5", "yelp"): (0.2, 6.0),
+    ("gpt2", "ag_news"): (0.2, 6.0),
+    ("gpt2", "yelp"): (0.2, 6.0),
+}
+
+
+#: Demo sizes: enough to learn from, few enough for seconds on two cores.
+DEMO_IMAGES = {
+    "cifar10": {"train_size": 2_000, "validation_size": 500, "test_size": 1_000},
+    "flowers102": {"train_size": 1_020, "validation_size": 510, "test_size": 1_020},
+}
+SYNTHETIC = "synthetic data and a tiny network"
+FROM_SCRATCH = "no pretrained weights: trained from scratch"
+#: Section 4.1.
+BATCH_SIZE = {"cifar10": 64, "flowers102": 32, "ag_news": 32, "yelp": 32}
+#: Early stopping ends training; this only bounds it.
+MOST_EPOCHS = 50
+
+RECIPES: dict[tuple[str, str, str], Recipe] = {}
+
+
+def _register(
+    model: str,
+    datasets: tuple[str, ...],
+    *,
+    demo: dict[str, Any],
+    small: dict[str, Any],
+    paper: dict[str, Any],
+) -> None:
+    """Enter a network on its datasets; a value may be a dict from dataset to value."""
+    for dataset in datasets:
+        step, last = GRIDS[model, dataset]
+        own_grid = {"tau_step": step, "tau_max": last}
+        defaults = {"batch_size": BATCH_SIZE[dataset], "epochs": MOST_EPOCHS}
+        for profile, given in (("demo", demo), ("small", small), ("paper", paper)):
+            fields = {
+                name: value[dataset] if isinstance(value, dict) and dataset in value else value
+                for name, value in given.items()
+            }
+            if profile == "demo":
+                base = {**defaults, **DEMO_IMAGES.get(dataset, {}), "differs": (SYNTHETIC,)}
+            else:
+                base = {**defaults, **own_grid}
+            RECIPES[model, dataset, profile] = Recipe(**{**base, **fields})
+
+
+_IMAGES = ("cifar10", "flowers102")
+
+_register(
+    "mlp",
+    _IMAGES,
+    demo={"epochs": 8, "options": {"hidden": (128, 64, 32)}},
+    small={},
+    paper={},
+)
+_register(
+    "cnn",
+    _IMAGES,
+    demo={"epochs": 6, "options": {"channels": (8, 16, 32), "hidden": (64, 32)}},
+    small={},
+    paper={},
+)
+_register(
+    "resnet18",
+    _IMAGES,
+    demo={"epochs": 6, "options": {"blocks": (1, 1, 1, 1), "divisor": 8}},
+    small={"differs": (FROM_SCRATCH,)},
+    paper={"checkpoint": "torchvision/resnet18"},
+)
+_register(
+    "mobilenet_v2",
+    _IMAGES,
+    demo={
+        "epochs": 6,
+        "options": {
+            "width": 0.5,
+            "settings": ((1, 16, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2), (4, 64, 1, 2)),
+        },
+    },
+    small={"differs": (FROM_SCRATCH,)},
+    paper={"checkpoint": "torchvision/mobilenet_v2"},
+)
