@@ -1,0 +1,39 @@
+# make book, make test: set up .venv from the pins if need be, then do it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= 2
+PROFILE ?= demo
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup book read test test-all lint clean
+
+setup: $(READY)
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[book,dev]"
+	touch $@
+
+# All chapters (of PROFILE, demo unless said otherwise), then the site.
+book: $(READY)
+	snakemake --jobs $(JOBS) --config profile=$(PROFILE) --quiet rules --rerun-incomplete --keep-going
+
+# The site from the committed records: nothing is trained, no data needed.
+read: $(READY)
+	snakemake --jobs $(JOBS) --config profile=small --quiet rules --rerun-incomplete read
+
+test: $(READY)
+	pytest -n $(JOBS)
+
+test-all: $(READY)
+	pytest -n $(JOBS) -m "slow or not slow"
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
+	mypy
+
+clean:
+	rm -rf _build .snakemake book/chapters book/generated results/.work results/demo

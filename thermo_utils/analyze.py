@@ -1,0 +1,153 @@
+"""Free energies of somebody's own model and data, from the command line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from thermo_utils import figures
+from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.evaluation import full_evaluation, renormalized
+from thermo_utils.grids import automatic_step, uniform_grid
+from thermo_utils.hooks import resolve_layers
+from thermo_utils.results import write_atomically
+from thermo_utils.search import default_layers
+from thermo_utils.transitions import Threshold, accuracy_threshold, critical_threshold
+
+__all__ = ["analyze", "load_object"]
+
+
+def analyze(
+    model: str,
+    data: str,
+    output: str | Path,
+    *,
+    layers: list[str] | None = None,
+    tau_step: float | None = None,
+    tau_max: float | None = None,
+    full: bool = True,
+) -> str:
+    """Compute the curves of a model and write them with a figure.
+
+    Parameters
+    ----------
+    model, data : str
+        ``FILE.py:NAME`` or ``MODULE:NAME``. The model is a module or a function that returns one;
+        the data an iterable of batches, or a function that returns one.
+    output : path
+        Receives ``curves.csv`` and ``figure.png``.
+    layers : list of str, optional
+        Names and patterns to prune; see :func:`thermo_utils.search.default_layers`.
+    tau_step, tau_max : float, optional
+        Grid; chosen from the activations by default.
+    full : bool, default True
+        Also prune inside the network, one pass per threshold.
+
+    Returns
+    -------
+    str
+        A report of a few lines.
+
+    Raises
+    ------
+    ThermoError
+        If something is not found or does not fit; nothing is written then.
+    """
+    if (tau_step is None) != (tau_max is None):
+        raise ThermoError("give both --tau-step and --tau-max, or neither for an automatic grid")
+    network = load_object(model)
+    network = network if isinstance(network, nn.Module) else network()
+    if not isinstance(network, nn.Module):
+        raise ThermoError(f"{model} gives {type(network).__name__}, not a torch.nn.Module")
+    batches = load_object(data)
+    batches = batches() if callable(batches) else batches
+    if isinstance(batches, Iterator):
+        batches = list(batches)
+    chosen = default_layers(network) if layers is None else layers
+    names = list(resolve_layers(network, chosen))
+    step, last = tau_step, tau_max
+    if step is None or last is None:
+        step, last = automatic_step(network, batches, chosen)
+    coarse = uniform_grid(step, last)
+    curves = {"renormalized": renormalized(network, batches, chosen, uniform_grid(step / 10, last))}
+    thresholds: dict[str, Threshold | None] = {
+        "renormalized": critical_threshold(curves["renormalized"])
+    }
+    if full:
+        curves["full"] = full_evaluation(network, batches, chosen, coarse)
+        thresholds["full"] = critical_threshold(curves["full"])
+        thresholds["accuracy"] = accuracy_threshold(curves["full"])
+
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.concat([c.assign(method=m) for m, c in curves.items()], ignore_index=True)
+    write_atomically(folder / "curves.csv", table.to_csv(index=False))
+    if full:
+        figure = figures.six_panels(
+            curves["full"], curves["renormalized"], thresholds, title=f"{model} on {data}"
+        )
+        figure.savefig(folder / "figure.png", dpi=150)
+    lines = [f"pruned: {', '.join(names)}"]
+    for method, threshold in thresholds.items():
+        found = (
+            f"tau* = {threshold.tau:.4g}, beta* = {threshold.beta:.3f} ({threshold.kind})"
+            if threshold
+            else "no transition found on this grid"
+        )
+        lines.append(f"{method}: {found}")
+    return "\n".join([*lines, f"written to {folder}"])
+
+
+def load_object(reference: str) -> Any:
+    """The object behind ``FILE.py:NAME`` or ``MODULE:NAME``.
+
+    Parameters
+    ----------
+    reference : str
+        Modules are also looked for in the current folder.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ThermoError
+        If there is no such file, module or name, or it fails to import.
+
+    Examples
+    --------
+    >>> load_object("torch.nn:ReLU")
+    <class 'torch.nn.modules.activation.ReLU'>
+    """
+    place, _, name = reference.rpartition(":")
+    if not place:
+        raise ThermoError(f"{reference!r} names no object: write FILE.py:NAME or MODULE:NAME")
+    try:
+        if place.endswith(".py"):
+            path = Path(place)
+            if not path.exists():
+                raise ThermoError(f"there is no file {place}")
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.path.insert(0, str(path.parent.absolute()))  # its own imports
+            spec.loader.exec_module(module)
+        else:
+            sys.path.insert(0, str(Path.cwd()))
+            module = importlib.import_module(place)
+    except ThermoError:
+        raise
+    except Exception as error:
+        raise ThermoError(f"could not import {place}: {type(error).__name__}: {error}") from error
+    if not hasattr(module, name):
+        raise unknown(f"name in {place}", name, [n for n in vars(module) if not n.startswith("_")])
+    return getattr(module, name)

@@ -1,0 +1,135 @@
+"""Assemble and build the site: pages, executed chapters, tables from the records.
+
+The book never computes a result. What it shows of a chapter comes from its record and its executed
+notebook; a chapter that has not been run shows as that.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from thermo_utils import figures
+from thermo_utils.chapters import CHAPTERS, PROFILES, Chapter
+from thermo_utils.data import DATASETS
+from thermo_utils.errors import ThermoError
+from thermo_utils.notebooks import EXECUTED, notebook_path
+from thermo_utils.paper_tables import paper_table
+from thermo_utils.results import Record, read_record, write_atomically
+from thermo_utils.tables import results_table, status_table
+
+__all__ = ["assemble", "build"]
+
+ROOT = Path(__file__).resolve().parent.parent
+#: The executed page for adapting, in the folder of the records.
+YOUR_MODEL = ".work/your_model.ipynb"
+#: Names as they are printed; the registry of networks would import every one of them.
+TITLES = {
+    "mlp": "MLP", "cnn": "CNN", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2",
+    "vit": "ViT", "lstm": "LSTM", "bert": "BERT", "electra": "ELECTRA", "t5": "T5", "gpt2": "GPT-2",
+}  # fmt: skip
+
+
+def build(profile: str, results: str | Path) -> Path:
+    """Build the site with warnings as errors.
+
+    Parameters
+    ----------
+    profile : {"demo", "small", "paper"}
+        Whose records to show.
+    results : path
+        Folder of the records.
+
+    Returns
+    -------
+    Path
+        The first page.
+
+    Raises
+    ------
+    ThermoError
+        If the book's sources are not beside the package, or the build fails.
+    """
+    assemble(profile, Path(results))
+    command = [
+        sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
+        "build", str(ROOT / "book"),
+        "--config", str(ROOT / "_config.yml"), "--path-output", str(ROOT),
+        "--all",
+        "--warningiserror", "--keep-going", "--quiet",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise ThermoError("the book did not build; the warnings above say which page and why")
+    return ROOT / "_build" / "html" / "index.html"
+
+
+def assemble(profile: str, results: Path) -> None:
+    """Put the chapters and tables of a profile where the book expects them.
+
+    Parameters
+    ----------
+    profile : str
+        Whose records to show.
+    results : Path
+        Folder of the records.
+
+    Raises
+    ------
+    ThermoError
+        If the book's sources are not beside the package.
+    """
+    book = ROOT / "book"
+    if not (book / "_toc.yml").exists():
+        raise ThermoError(
+            f"no book in {book}: install the package from a clone with pip install -e ."
+        )
+    pages, generated = book / "chapters", book / "generated"
+    for name in ("your_model.ipynb", "your_model.md"):
+        (book / name).unlink(missing_ok=True)
+    for folder in (pages, generated):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    records: dict[Chapter, Record | None] = {}
+    for chapter in CHAPTERS:
+        folder = results / profile / chapter.name
+        record, executed = read_record(folder), folder / EXECUTED
+        records[chapter] = record
+        if record is not None and executed.exists():
+            shutil.copyfile(executed, pages / f"{chapter.name}.ipynb")
+        else:
+            write_atomically(pages / f"{chapter.name}.md", _not_run(chapter, profile))
+    executed = results / YOUR_MODEL
+    if executed.exists():
+        shutil.copyfile(executed, book / "your_model.ipynb")
+    else:
+        shutil.copyfile(notebook_path("your_model"), book / "your_model.md")
+    write_atomically(generated / "profile.md", _banner(profile))
+    write_atomically(generated / "results.md", results_table(records))
+    write_atomically(generated / "status.md", status_table(records))
+    for number in (1, 2, 3, 4):
+        write_atomically(generated / f"table{number}.md", paper_table(number, records))
+    figures.weight_and_activation_pruning().savefig(generated / "figure1.svg")
+
+
+def _not_run(chapter: Chapter, profile: str) -> str:
+    title = f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
+    return (
+        f"# Fig. {chapter.figure}: {title}\n\n"
+        f"This chapter has not been run at the profile `{profile}`. To run it:\n\n"
+        f"```bash\nthermo run {chapter.model} {chapter.dataset} --profile {profile}\n```\n"
+    )
+
+
+def _banner(profile: str) -> str:
+    if profile == "demo":
+        return (
+            "```{warning}\nThis book was built at the profile `demo`: **synthetic data and tiny "
+            "networks**. It shows how everything works and reproduces no number of the paper."
+            "\n```\n"
+        )
+    return (
+        f"```{{note}}\nThis book was built at the profile `{profile}`: {PROFILES[profile]}.\n```\n"
+    )

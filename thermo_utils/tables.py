@@ -1,0 +1,142 @@
+"""Tables of the book, as Markdown, from records and published numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from thermo_utils.chapters import Chapter
+from thermo_utils.data import DATASETS
+from thermo_utils.published import lookup
+from thermo_utils.results import Record
+
+__all__ = ["markdown", "results_table", "status_table"]
+
+#: What stands where there is no record.
+NOT_RUN = "not run"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Column heads.
+    rows : iterable of sequences
+        Cells.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(markdown(["a", "b"], [[1, 2]]))
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def results_table(records: Mapping[Chapter, Record | None]) -> str:
+    """Thresholds and sparsities of all chapters, ours beside the paper's.
+
+    Parameters
+    ----------
+    records : mapping of Chapter to Record or None
+        In the order to show.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    rows = []
+    for chapter, record in records.items():
+        result = record.result if record else None
+        rows.append(
+            [
+                f"[{chapter.figure}](chapters/{chapter.name})",
+                chapter.model,
+                DATASETS[chapter.dataset].title,
+                _accuracy(result),
+                _published(chapter, "accuracy", None),
+                *(_threshold(result, method) for method in ("accuracy", "full", "renormalized")),
+                _published(chapter, "tau_star", "accuracy"),
+                _published(chapter, "tau_star", "full"),
+                NOT_RUN if result is None else ("yes" if result["match"] else "no"),
+            ]
+        )
+    header = [
+        "Fig.", "network", "data", "accuracy", "paper",
+        "accuracy-based", "FE", "RFE", "paper, accuracy", "paper, FE", "FE and RFE match",
+    ]  # fmt: skip
+    return markdown(header, rows) + "\n"
+
+
+def status_table(records: Mapping[Chapter, Record | None]) -> str:
+    """What was run, where, when and for how long.
+
+    Parameters
+    ----------
+    records : mapping of Chapter to Record or None
+        In the order to show.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    rows = []
+    for chapter, record in records.items():
+        name = f"[{chapter.name}](chapters/{chapter.name})"
+        if record is None:
+            rows.append([name, NOT_RUN, "", "", "", "", "", ""])
+            continue
+        result = record.result
+        timings, made = result["timings"], result["provenance"]
+        rows.append(
+            [
+                name,
+                result["seed"],
+                f"{timings['train']:.1f}",
+                f"{timings['full']:.2f}",
+                f"{timings['renormalized']:.3f}",
+                f"{timings['speedup']:.0f}",
+                made["device"],
+                (made["git_commit"] or "")[:10],
+            ]
+        )
+    header = ["chapter", "seed", "training, s", "FE, s", "RFE, s", "FE / RFE", "device", "commit"]
+    return markdown(header, rows) + "\n"
+
+
+def _accuracy(result: Mapping[str, Any] | None) -> str:
+    return NOT_RUN if result is None else f"{100 * result['metrics']['test_accuracy']:.1f} %"
+
+
+def _threshold(result: Mapping[str, Any] | None, method: str) -> str:
+    if result is None:
+        return NOT_RUN
+    found = result["thresholds"][method]
+    if found is None:
+        return "none found"
+    kind = "" if method == "accuracy" else f", {found['kind']}"
+    return f"$\\tau^*$ {found['tau']:.3g}, $\\beta^*$ {found['beta']:.2f}{kind}"
+
+
+def _published(chapter: Chapter, quantity: str, method: str | None) -> str:
+    rows = lookup(chapter.model, chapter.dataset, quantity, method)
+    percent = quantity == "accuracy"
+    cells = []
+    for low, high in zip(rows["low"], rows["high"], strict=True):
+        if pd.notna(low):
+            scale = 100 if percent else 1
+            text = f"{scale * low:g}" if low == high else f"{scale * low:g}-{scale * high:g}"
+            cells.append(text + (" %" if percent else ""))
+    return "; ".join(dict.fromkeys(cells)) or "not stated"
