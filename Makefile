@@ -22,7 +22,7 @@ book: $(READY)
 
 # The site from the committed records: nothing is trained, no data needed.
 read: $(READY)
-	snakemake --jobs $(JOBS) --config profile=small --quiet rules --rerun-incomplete read
+	snakemake --jobs $(JOBS) --config profile=small frozen=1 --quiet rules --rerun-incomplete
 
 test: $(READY)
 	pytest -n $(JOBS)

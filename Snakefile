@@ -1,18 +1,21 @@
-# chapters -> tables -> book. Rules call the thermo command, so notebooks stay ordinary notebooks.
+# chapters -> book. Rules call the thermo command, so notebooks stay ordinary notebooks.
 #
-#   snakemake -j2                              all chapters at the demo profile, then the site
-#   snakemake -j2 --config profile=small       on real data (THERMO_DATA or the hub)
-#   snakemake -j2 read                         the site from committed records, nothing computed
-#   snakemake --executor slurm -j20 ...        every chapter a job (pip install -e .[slurm])
-import os
+#   snakemake -j2                                  all chapters at the demo profile, then the site
+#   snakemake -j2 --config profile=small           on real data (THERMO_DATA or the hub)
+#   snakemake -j2 --config profile=small frozen=1  the site from committed records, nothing computed
+#   snakemake -j20 --executor slurm                every chapter a job (pip install -e .[slurm])
+from pathlib import Path
 
 from thermo_utils.chapters import CHAPTERS
 
 PROFILE = config.get("profile", "demo")
 RESULTS = config.get("results", "results")
-NAMES = [chapter.name for chapter in CHAPTERS]
-SITE = "_build/html/index.html"
-PAGES = "book/method.md book/index.md book/_toc.yml _config.yml".split()
+FROZEN = bool(int(config.get("frozen", 0)))
+NAMES = [
+    chapter.name
+    for chapter in CHAPTERS
+    if not FROZEN or Path(RESULTS, PROFILE, chapter.name, "result.json").exists()
+]
 
 
 rule book:
@@ -23,20 +26,28 @@ rule book:
         "thermo book --profile {PROFILE} --results {RESULTS}"
 
 
+def sources(wildcards):
+    """The notebook, and the record where only that may be used."""
+    record = f"{RESULTS}/{wildcards.profile}/{wildcards.model}-{wildcards.dataset}/result.json"
+    return [f"notebooks/{wildcards.model}.md", *([record] if FROZEN else [])]
+
+
 # Finished stages are kept, so running a chapter again after a crash or a change of its notebook
 # costs seconds. One thread a chapter: two chapters side by side beat two threads in one.
 rule chapter:
     input:
-        lambda wildcards: f"notebooks/{wildcards.model}.md",
+        sources,
     output:
         RESULTS + "/{profile}/{model}-{dataset}/chapter.ipynb",
+    params:
+        frozen="--frozen" if FROZEN else "",
     wildcard_constraints:
         model="[a-z0-9_]+",
         dataset="[a-z0-9_]+",
     threads: 1
     shell:
         "OMP_NUM_THREADS={threads} thermo run {wildcards.model} {wildcards.dataset}"
-        " --profile {wildcards.profile} --results {RESULTS} --quiet"
+        " --profile {wildcards.profile} --results {RESULTS} --quiet {params.frozen}"
 
 
 rule your_model:
@@ -46,4 +57,4 @@ rule your_model:
         RESULTS + "/.work/your_model.ipynb",
     threads: 1
     shell:
-        "OMP_NUM_THREADS={threads} thermo notebook {input} -o {output}"
+        "OMP_NUM_THREADS={threads} thermo notebook {input} -o {output} --quiet"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
 from torch import nn
 
 from thermo_utils import figures
-from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.errors import ThermoError, nearest
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.grids import automatic_step, uniform_grid
 from thermo_utils.hooks import resolve_layers
@@ -62,30 +64,39 @@ def analyze(
     """
     if (tau_step is None) != (tau_max is None):
         raise ThermoError("give both --tau-step and --tau-max, or neither for an automatic grid")
+    if tau_step is not None and tau_max is not None:
+        uniform_grid(tau_step, tau_max)  # refuses a grid that is none, before any work
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise ThermoError(f"{folder} is a file: name a folder with -o")
     network = load_object(model)
-    network = network if isinstance(network, nn.Module) else network()
+    if not isinstance(network, nn.Module) and callable(network):
+        network = _made(network, model)
     if not isinstance(network, nn.Module):
-        raise ThermoError(f"{model} gives {type(network).__name__}, not a torch.nn.Module")
+        raise ThermoError(f"{model} is of type {type(network).__name__}, not a torch.nn.Module")
     batches = load_object(data)
-    batches = batches() if callable(batches) else batches
-    if isinstance(batches, Iterator):
-        batches = list(batches)
+    batches = _made(batches, data) if callable(batches) else batches
+    if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
+        raise ThermoError(f"{data} is of type {type(batches).__name__}, not an iterable of batches")
     chosen = default_layers(network) if layers is None else layers
     names = list(resolve_layers(network, chosen))
-    step, last = tau_step, tau_max
-    if step is None or last is None:
-        step, last = automatic_step(network, batches, chosen)
-    coarse = uniform_grid(step, last)
-    curves = {"renormalized": renormalized(network, batches, chosen, uniform_grid(step / 10, last))}
+    try:
+        if isinstance(batches, Iterator):
+            batches = list(batches)
+        curves = _curves(network, batches, chosen, tau_step, tau_max, full)
+    except ThermoError:
+        raise
+    except Exception as error:  # whatever the model makes of the data
+        raise ThermoError(
+            f"{model} failed on a batch of {data}: {type(error).__name__}: {error}"
+        ) from error
     thresholds: dict[str, Threshold | None] = {
         "renormalized": critical_threshold(curves["renormalized"])
     }
     if full:
-        curves["full"] = full_evaluation(network, batches, chosen, coarse)
         thresholds["full"] = critical_threshold(curves["full"])
         thresholds["accuracy"] = accuracy_threshold(curves["full"])
 
-    folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     table = pd.concat([c.assign(method=m) for m, c in curves.items()], ignore_index=True)
     write_atomically(folder / "curves.csv", table.to_csv(index=False))
@@ -103,6 +114,32 @@ def analyze(
         )
         lines.append(f"{method}: {found}")
     return "\n".join([*lines, f"written to {folder}"])
+
+
+def _curves(
+    network: nn.Module,
+    batches: Any,
+    layers: list[str],
+    step: float | None,
+    last: float | None,
+    full: bool,
+) -> dict[str, pd.DataFrame]:
+    if step is None or last is None:
+        step, last = automatic_step(network, batches, layers)
+    # The last coarse threshold ends both grids, so every coarse threshold is in the fine one.
+    coarse = uniform_grid(step, last)
+    fine = uniform_grid(step / 10, float(coarse[-1]))
+    curves = {"renormalized": renormalized(network, batches, layers, fine)}
+    if full:
+        curves["full"] = full_evaluation(network, batches, layers, coarse)
+    return curves
+
+
+def _made(maker: Callable[[], Any], reference: str) -> Any:
+    try:
+        return maker()
+    except Exception as error:
+        raise ThermoError(f"calling {reference} failed: {type(error).__name__}: {error}") from error
 
 
 def load_object(reference: str) -> Any:
@@ -130,24 +167,31 @@ def load_object(reference: str) -> Any:
     place, _, name = reference.rpartition(":")
     if not place:
         raise ThermoError(f"{reference!r} names no object: write FILE.py:NAME or MODULE:NAME")
+    if place.endswith(".py") and not Path(place).is_file():
+        raise ThermoError(f"there is no file {place}")
     try:
         if place.endswith(".py"):
-            path = Path(place)
-            if not path.exists():
-                raise ThermoError(f"there is no file {place}")
-            spec = importlib.util.spec_from_file_location(path.stem, path)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.path.insert(0, str(path.parent.absolute()))  # its own imports
-            spec.loader.exec_module(module)
+            module = _run_file(Path(place).absolute())
         else:
             sys.path.insert(0, str(Path.cwd()))
             module = importlib.import_module(place)
-    except ThermoError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ThermoError(f"could not import {place}: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
-        raise unknown(f"name in {place}", name, [n for n in vars(module) if not n.startswith("_")])
+        close = nearest(name, [n for n in vars(module) if not n.startswith("_")])
+        hint = f": did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise ThermoError(f"there is no {name!r} in {place}{hint}")
     return getattr(module, name)
+
+
+@lru_cache
+def _run_file(path: Path) -> ModuleType:
+    """A file as a module, run once: the model and the data may come from the same file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # its own imports
+    sys.modules.setdefault(path.stem, module)  # where pickle looks up its classes
+    spec.loader.exec_module(module)
+    return module

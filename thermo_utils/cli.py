@@ -101,6 +101,7 @@ def _parser() -> _Parser:
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="set a parameter of the notebook (repeatable)",
     )  # fmt: skip
+    notebook.add_argument("--quiet", action="store_true", help="no progress bars")
     notebook.set_defaults(function=_notebook)
 
     analyze = verbs.add_parser(
@@ -181,7 +182,8 @@ def _notebook(options: argparse.Namespace) -> None:
     from thermo_utils.notebooks import execute
 
     target = options.output or options.notebook.with_suffix(".ipynb")
-    execute(options.notebook, target, _overrides(options.parameter))
+    values = _overrides(options.parameter)
+    execute(options.notebook, target, values, progress=not options.quiet)
     print(target)
 
 

@@ -564,4 +564,6 @@ def check_results(results: Path) -> None:
     if existing is not None and not existing.is_dir():
         raise ThermoError(f"results folder {results}: {existing} is a file; name another folder")
     if existing is not None and not os.access(existing, os.W_OK | os.X_OK):
-        raise ThermoError(f"results folder {results}: {existing} cannot be written to; name another")
+        raise ThermoError(
+            f"results folder {results}: {existing} cannot be written to; name another"
+        )

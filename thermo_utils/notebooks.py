@@ -166,7 +166,7 @@ def _read(source: Path) -> nbformat.NotebookNode:
 
 
 def _transport(scratch: str) -> dict[str, str]:
-    """Where a kernel listens: sockets in a folder of this run alone, if their paths are not too long.
+    """Where a kernel listens: sockets in a folder of this run alone, if paths may be that long.
 
     Without a folder of their own, kernels started at the same moment take each other's sockets.
     """

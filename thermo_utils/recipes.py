@@ -117,7 +117,7 @@ _register(
     "resnet18",
     _IMAGES,
     demo={"epochs": 6, "options": {"blocks": (1, 1, 1, 1), "divisor": 8}},
-    small={"differs": (FROM_SCRATCH,)},
+    small={"epochs": 12, "differs": (FROM_SCRATCH, "at most 12 epochs")},
     paper={"checkpoint": "torchvision/resnet18"},
 )
 _register(
@@ -130,6 +130,10 @@ _register(
             "settings": ((1, 16, 1, 1), (4, 24, 2, 2), (4, 32, 2, 2), (4, 64, 1, 2)),
         },
     },
-    small={"differs": (FROM_SCRATCH,)},
+    small={
+        "epochs": 10,
+        "options": {"first_stride": 1},
+        "differs": (FROM_SCRATCH, "first convolution at stride 1", "at most 10 epochs"),
+    },
     paper={"checkpoint": "torchvision/mobilenet_v2"},
 )

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +101,20 @@ def write_record(folder: str | Path, result: dict[str, Any], curves: dict[str, p
     ------
     ThermoError
         If the result lacks a field.
+    TypeError
+        If it holds something else. Nothing is written then.
     """
     folder = Path(folder)
     table = pd.concat(
         [curve.assign(method=method) for method, curve in curves.items()], ignore_index=True
     )
     text = table[["method", *[c for c in table if c != "method"]]].to_csv(index=False)
-    result = {"format": FORMAT, **result, "curves_sha256": _sha256(text)}
+    result = {"format": FORMAT, **result, "curves_sha256": _sha256(text.encode())}
     _validate(result, folder)
+    facts = to_json(result) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / CURVES, text)
-    write_atomically(folder / RESULT, to_json(result) + "\n")
+    write_atomically(folder / RESULT, facts)  # last: it makes the record complete
 
 
 def read_record(folder: str | Path) -> Record | None:
@@ -134,16 +137,16 @@ def read_record(folder: str | Path) -> Record | None:
     """
     folder = Path(folder)
     try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        text = (folder / CURVES).read_text(encoding="utf-8")
+        result = json.loads((folder / RESULT).read_bytes())
+        content = (folder / CURVES).read_bytes()
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ThermoError(f"{folder / RESULT} is damaged: {error}; delete it and run again") from error
     _validate(result, folder)
-    if result["curves_sha256"] != _sha256(text):
+    if result["curves_sha256"] != _sha256(content):
         return None  # a run was killed between the two files
-    curves = pd.read_csv(StringIO(text), float_precision="round_trip")
+    curves = pd.read_csv(BytesIO(content))
     return Record(folder, result, curves)
 
 
@@ -267,5 +270,5 @@ def _validate(result: Any, folder: Path) -> None:
         )
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

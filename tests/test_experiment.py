@@ -1,0 +1,361 @@
+"""A chapter: what it writes, what it never computes twice, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thermo_utils import experiment as module
+from thermo_utils.data import DATASETS
+from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import renormalized
+from thermo_utils.experiment import DONE, STAGES, Experiment, check_results
+from thermo_utils.grids import uniform_grid
+from thermo_utils.results import REQUIRED, read_record
+from thermo_utils.transitions import accuracy_threshold, critical_threshold
+
+TINY = {
+    "train_size": 200, "validation_size": 50, "test_size": 100, "epochs": 2, "batch_size": 50,
+    "tau_step": 0.1, "tau_max": 1.5,
+}  # fmt: skip
+
+
+def tiny(results, **changed):
+    return Experiment("mlp", "cifar10", results=results, **{"progress": False, **TINY, **changed})
+
+
+def equal(left: Experiment, right: Experiment) -> None:
+    """Same curves to the last bit, same history."""
+    for method in ("renormalized", "full_evaluation"):
+        ours, theirs = getattr(left, method)(), getattr(right, method)()
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    pd.testing.assert_frame_equal(left.train(), right.train(), check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A results folder with one finished chapter, and the experiment that wrote it."""
+    run = tiny(tmp_path_factory.mktemp("made"))
+    run.save()
+    return run
+
+
+@pytest.fixture
+def finished(made, tmp_path):
+    """A copy of it that a test may change."""
+    return shutil.copytree(made.results, tmp_path / "results")
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Any attempt to load data, train or evaluate fails the test."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("this was to be recalled, not computed")
+
+    for name in ("image_splits", "train", "renormalized", "full_evaluation", "automatic_step"):
+        monkeypatch.setattr(module, name, refuse)
+
+
+class TestRecord:
+    def test_is_complete(self, made):
+        record = read_record(made.folder)
+        assert set(REQUIRED) <= set(record.result)
+        assert made.folder.name == "mlp-cifar10"
+        assert sorted(p.name for p in made.folder.iterdir()) == ["curves.csv", "result.json"]
+
+    def test_is_json_for_every_reader(self, made):
+        def refuse(constant):
+            raise AssertionError(f"{constant} is not JSON")
+
+        text = (made.folder / "result.json").read_text()
+        json.loads(text, parse_constant=refuse)
+
+    def test_says_what_was_run(self, made):
+        result = read_record(made.folder).result
+        assert (result["model"], result["dataset"], result["figure"]) == ("mlp", "cifar10", 2)
+        assert (result["profile"], result["seed"], result["synthetic"]) == ("demo", 0, True)
+        assert {k: result["settings"][k] for k in TINY} == TINY
+        assert {result["data"][part] for part in ("train", "validation", "test")} == {200, 50, 100}
+        assert len(result["history"]) == result["metrics"]["epochs"]
+        assert sum(row["best"] for row in result["history"]) == 1
+        assert result["layers"] == ["hidden.relu*"]
+        assert set(result["stages"]) == set(STAGES)
+        assert result["timings"]["speedup"] > 0
+
+    def test_thresholds_follow_from_the_curves(self, made):
+        record = read_record(made.folder)
+        full, fast = record.curve("full"), record.curve("renormalized")
+        again = {
+            "accuracy": accuracy_threshold(full),
+            "full": critical_threshold(full),
+            "renormalized": critical_threshold(fast),
+        }
+        for method, threshold in again.items():
+            stored = record.result["thresholds"][method]
+            assert stored == (None if threshold is None else pytest.approx(threshold._asdict()))
+
+    def test_grids(self, made):
+        record = read_record(made.folder)
+        full, fast = record.curve("full")["tau"], record.curve("renormalized")["tau"]
+        np.testing.assert_array_equal(full, uniform_grid(0.1, 1.5))
+        assert len(fast) == 10 * len(full)
+        assert set(full) <= set(fast)
+
+    def test_automatic_grid(self, tmp_path):
+        run = tiny(tmp_path, tau_step=None, tau_max=None, epochs=1)
+        full, fast = run.full_evaluation()["tau"], run.renormalized()["tau"]
+        assert set(full) <= set(fast)
+        assert full.iloc[-1] == fast.iloc[-1]
+        assert 20 < len(full) < 120
+
+    def test_baseline_is_the_accuracy_without_pruning(self, made):
+        record = read_record(made.folder)
+        full = record.curve("full")
+        assert full.attrs["baseline_accuracy"] == record.result["metrics"]["test_accuracy"]
+        assert full["accuracy"].between(0, 1).all()
+
+    def test_unchanged_record_is_left_alone(self, finished):
+        before = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+        tiny(finished).save()
+        assert {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()} == before
+
+    def test_pages_of_a_chapter(self, made):
+        assert made.provenance()["value"]["data"].startswith("synthetic")
+        assert list(made.comparison().index) == ["accuracy", "full evaluation", "renormalized"]
+        assert set(made.features()["method"]) <= {"full", "renormalized"}
+        assert len(made.claims())
+        assert made.timings().index[-1] == "ratio"
+        assert "ReLU" in made.summary()["value"]["pruned"]
+
+    def test_provenance_before_saving_is_refused(self, tmp_path):
+        with pytest.raises(ThermoError, match="call save"):
+            tiny(tmp_path).provenance()
+
+
+class TestMemory:
+    def test_a_record_needs_no_data_and_no_training(self, made, finished, no_work):
+        shutil.rmtree(finished / ".work")
+        again = tiny(finished)
+        again.check_frozen()
+        again.check_sources()
+        equal(again, made)
+        assert again.thresholds() == made.thresholds()
+        assert again.save() == again.folder
+        again.provenance()
+
+    def test_another_grid_is_computed_without_training(self, finished, monkeypatch):
+        monkeypatch.setattr(module, "train", None)
+        again = tiny(finished, tau_step=0.15)
+        assert list(again.full_evaluation()["tau"]) == list(uniform_grid(0.15, 1.5))
+        again.save()
+        record = read_record(finished / "demo" / "mlp-cifar10")
+        assert record.result["settings"]["tau_step"] == 0.15
+        assert len(record.curve("full")) == 10
+
+    def test_another_grid_after_the_weights_are_gone(self, made, finished):
+        shutil.rmtree(finished / ".work")
+        again = tiny(finished, tau_max=0.5)
+        pd.testing.assert_frame_equal(
+            again.full_evaluation(), made.full_evaluation().head(5), check_exact=True
+        )
+
+    def test_another_seed_is_another_run(self, made):
+        other = tiny(made.results, seed=1)
+        for stage in STAGES:
+            assert other.settings.key(stage) != made.settings.key(stage)
+        with pytest.raises(ThermoError, match="other settings"):
+            other.check_frozen()
+
+    def test_another_seed_replaces_the_record(self, made, finished):
+        other = tiny(finished, seed=1)
+        other.save()
+        assert read_record(other.folder).result["seed"] == 1
+        assert not other.train().equals(made.train())
+
+    def test_force_computes_again_and_agrees(self, made, finished, monkeypatch):
+        calls = []
+        train = module.train
+        monkeypatch.setattr(module, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
+        before = (finished / "demo/mlp-cifar10/result.json").read_text()
+        forced = tiny(finished, force=True)
+        equal(forced, made)
+        assert calls == [1]
+        assert (finished / "demo/mlp-cifar10/result.json").read_text() == before
+        forced.save()
+        assert (finished / "demo/mlp-cifar10/result.json").read_text() != before
+
+    def test_force_removes_nothing_before_it_computes(self, finished):
+        kept = sorted(finished.rglob("*"))
+        tiny(finished, force=True)
+        assert sorted(finished.rglob("*")) == kept
+
+    def test_force_does_not_take_the_record_for_data(self, finished, monkeypatch):
+        monkeypatch.setattr(module.Settings, "synthetic", False)
+        monkeypatch.setenv("THERMO_DATA", str(finished / "nowhere"))
+        tiny(finished).check_sources()
+        with pytest.raises(ThermoError, match="THERMO_DATA"):
+            tiny(finished, force=True).check_sources()
+
+    def test_frozen_without_a_record(self, tmp_path):
+        with pytest.raises(ThermoError, match="no record"):
+            tiny(tmp_path).check_frozen()
+
+    def test_nothing_is_written_by_asking(self, tmp_path):
+        run = tiny(tmp_path / "results")
+        run.summary(), run.claims(), run.check_sources()
+        assert not (tmp_path / "results").exists()
+
+
+class _Killed(BaseException):
+    """Stands for a signal: nothing in between may handle it."""
+
+
+class TestKill:
+    def kill(self, run: Experiment) -> None:
+        with pytest.raises(_Killed):
+            run.save()
+        assert read_record(run.folder) is None
+
+    def test_between_stages(self, made, tmp_path, monkeypatch):
+        for name in ("train", "renormalized", "full_evaluation"):
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, _raise)
+                self.kill(tiny(tmp_path))
+        run = tiny(tmp_path)
+        equal(run, made)
+
+    def test_during_training(self, made, tmp_path, monkeypatch):
+        from thermo_utils.training import _Classifier
+
+        step = _Classifier.training_step
+
+        def second_epoch(self, batch, index):
+            if self.current_epoch == 1 and index == 2:
+                raise _Killed
+            return step(self, batch, index)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_Classifier, "training_step", second_epoch)
+            self.kill(tiny(tmp_path))
+        assert list(tmp_path.rglob("last.ckpt"))
+
+        epochs = []
+        started = _Classifier.on_train_epoch_start
+        monkeypatch.setattr(
+            _Classifier,
+            "on_train_epoch_start",
+            lambda self: epochs.append(self.current_epoch) or started(self),
+        )
+        run = tiny(tmp_path)
+        equal(run, made)
+        assert epochs == [1]
+        assert not list(tmp_path.rglob("*.ckpt"))
+
+    def test_after_training_before_it_is_marked_done(self, made, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(module.torch, "save", _raise)
+            self.kill(tiny(tmp_path))
+        equal(tiny(tmp_path), made)
+
+    def test_during_the_sweep(self, made, tmp_path, monkeypatch):
+        from thermo_utils.progress import SweepLog
+
+        append = SweepLog.append
+
+        def fifth(self, row):
+            if len(self._rows) == 4:
+                raise _Killed
+            append(self, row)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SweepLog, "append", fifth)
+            self.kill(tiny(tmp_path))
+
+        finished = []
+        monkeypatch.setattr(
+            SweepLog, "append", lambda self, row: finished.append(row["tau"]) or append(self, row)
+        )
+        run = tiny(tmp_path)
+        equal(run, made)
+        assert finished == list(uniform_grid(0.1, 1.5)[4:])
+
+    def test_while_the_record_is_written(self, made, tmp_path, monkeypatch):
+        from thermo_utils import results
+
+        write = results.write_atomically
+        for name in (results.CURVES, results.RESULT):
+
+            def killed(path, text, name=name):
+                if path.name == name:
+                    raise _Killed
+                write(path, text)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(results, "write_atomically", killed)
+                self.kill(tiny(tmp_path))
+        tiny(tmp_path).save()
+        assert read_record(tmp_path / "demo" / "mlp-cifar10") is not None
+
+    def test_a_failed_stage_is_not_taken_for_finished(self, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "renormalized", _fail)
+            with pytest.raises(RuntimeError, match="out of luck"):
+                tiny(tmp_path).save()
+        assert len(list((tmp_path / ".work").glob(f"*/{DONE}"))) == 1
+        assert not (tmp_path / "demo").exists()
+
+
+def _raise(*args, **kwargs):
+    raise _Killed
+
+
+def _fail(*args, **kwargs):
+    raise RuntimeError("out of luck")
+
+
+def test_the_renormalized_curve_does_not_depend_on_the_batches(made):
+    from thermo_utils.data import batches
+
+    curve = made.renormalized()
+    for size in (1, 7, 100):
+        again = renormalized(
+            made.network.cpu(), batches(made.data.test, size), made.layers, curve["tau"],
+            progress=False,
+        )  # fmt: skip
+        assert again["active"].sub(curve["active"]).abs().max() <= 1
+        np.testing.assert_allclose(again["abs_sum"], curve["abs_sum"], rtol=1e-6)
+
+
+def test_the_network_is_the_one_that_was_trained(made):
+    from thermo_utils.data import batches
+    from thermo_utils.evaluation import evaluate
+
+    best = made.train().query("best")["validation_accuracy"].item()
+    validation = batches(made.data.validation, 10)
+    assert evaluate(made.network, validation) == pytest.approx(best)
+
+
+def test_results_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        with pytest.raises(ThermoError, match="is a file; name another folder"):
+            check_results(tmp_path / place)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_results_folder_that_cannot_be_written_to(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ThermoError, match="cannot be written to"):
+        check_results(tmp_path / "results")
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_titles(dataset):
+    if DATASETS[dataset].kind == "image":
+        assert Experiment("mlp", dataset).title == f"MLP on {DATASETS[dataset].title}"

@@ -1,0 +1,145 @@
+"""The guided search on models whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from thermo_utils import ActivationPruner, SafeThreshold, ThermoError, evaluate, find_safe_threshold
+from thermo_utils.search import default_layers
+
+
+class Votes(nn.Module):
+    """Right as long as an example's one vote survives: accuracy is 1 - tau, exactly."""
+
+    def __init__(self):
+        super().__init__()
+        self.act = nn.ReLU()
+        self.passes = 0
+
+    def forward(self, votes):
+        self.passes += 1
+        votes = self.act(votes)
+        return torch.stack([torch.full_like(votes, 1e-9), votes], dim=1)
+
+
+N = 1000
+VOTES = [((torch.arange(N) + 0.5) / N, torch.ones(N, dtype=torch.int64))]
+GRID = np.arange(1, 100) / 100
+
+
+@pytest.mark.parametrize("max_drop", [0.0, 0.01, 0.1, 0.37, 0.9])
+@pytest.mark.parametrize("data", [VOTES, iter])
+def test_finds_the_last_safe_grid_point(max_drop, data):
+    data = iter(VOTES) if data is iter else data
+    safe = find_safe_threshold(Votes(), data, max_drop=max_drop, taus=GRID, max_passes=12)
+    assert safe.tau == pytest.approx(max_drop if max_drop else 0.0, abs=0.01 + 1e-9)
+    assert safe.drop <= max_drop + 1e-9
+    assert safe.drop == pytest.approx(safe.tau)
+    assert safe.accuracy == pytest.approx(1 - safe.tau)
+    assert safe.beta == pytest.approx(safe.tau)
+
+
+@pytest.mark.parametrize("max_drop", [0.01, 0.1, 0.5])
+def test_default_grid(max_drop):
+    safe = find_safe_threshold(Votes(), VOTES, max_drop=max_drop, max_passes=14)
+    assert 0.97 * max_drop <= safe.tau <= max_drop + 1e-3
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(2, 9), st.floats(0, 1), st.integers(0, 100))
+def test_never_more_passes_and_always_what_was_measured(max_passes, max_drop, seed):
+    torch.manual_seed(seed)
+    passes = 0
+
+    class Counted(nn.Sequential):
+        def forward(self, x):
+            nonlocal passes
+            passes += 1
+            return super().forward(x)
+
+    net = Counted(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).train()
+    x = torch.randn(64, 4)
+    data = [(x, net.eval()(x).argmax(1))]
+    net.train()
+    passes = 0
+    safe = find_safe_threshold(net, data, max_drop=max_drop, max_passes=max_passes)
+    assert passes == len(safe.passes) <= max_passes
+    assert net.training
+    assert isinstance(safe, SafeThreshold)
+    assert safe.drop <= max_drop + 1e-9
+    with ActivationPruner(net, nn.ReLU, safe.tau):
+        assert evaluate(net, data) == safe.accuracy
+    table = safe.passes
+    assert table.columns.tolist() == ["tau", "beta", "accuracy", "drop", "safe"]
+    assert table["tau"].is_unique
+    assert safe.tau == table["tau"][table["safe"]].max()
+    assert table.iloc[0].tolist() == [0.0, 0.0, 1.0, 0.0, True]
+
+
+def test_model_at_chance_can_lose_nothing():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    data = [(torch.randn(400, 4), torch.arange(400) % 2)]
+    safe = find_safe_threshold(net, data, max_drop=0.1, max_passes=12)
+    assert safe.beta > 0.9
+
+
+def test_nothing_is_safe():
+    class Fragile(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x):  # right only if nothing at all is pruned
+            whole = (self.act(x) > 0).all(dim=1).float()
+            return torch.stack([1 - whole, whole], dim=1)
+
+    x = torch.rand(50, 200) + torch.arange(1, 201) / 1000
+    safe = find_safe_threshold(Fragile(), [(x, torch.ones(50, dtype=torch.int64))], max_drop=0.01)
+    assert safe.tau < x.min() or safe.tau == 0.0
+    assert safe.accuracy == 1.0
+
+
+def test_all_activations_equal():
+    data = [(torch.ones(8), torch.ones(8, dtype=torch.int64))]
+    safe = find_safe_threshold(Votes(), data)
+    assert (safe.tau, safe.accuracy, len(safe.passes)) == (0.0, 1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (nn.Sequential(nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 2), nn.Tanh()), ["1", "3"]),
+        (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)), ["0", "1"]),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU6()), ["2"]),
+    ],
+)
+def test_default_layers(model, names):
+    assert default_layers(model) == names
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_drop": -0.1}, "max_drop must be between 0 and 1"),
+        ({"max_drop": 1.5}, "not percent"),
+        ({"max_drop": float("nan")}, "max_drop must be"),
+        ({"max_passes": 1}, "max_passes must be at least 2, got 1"),
+        ({"taus": [0.2, 0.1]}, "must be larger"),
+        ({"layers": "nope"}, "no layer matches 'nope'"),
+    ],
+)
+def test_refusals(options, message):
+    with pytest.raises(ThermoError, match=message):
+        find_safe_threshold(Votes(), VOTES, **options)
+
+
+def test_model_without_anything_to_prune():
+    model = nn.Sequential(nn.Linear(4, 2))
+    with pytest.raises(ThermoError, match="neither activation modules nor two linear layers"):
+        find_safe_threshold(model, [(torch.ones(2, 4), torch.zeros(2))])
