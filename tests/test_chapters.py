@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from thermo_utils import ThermoError
-from thermo_utils.chapters import CHAPTERS, OVERRIDES, PROFILES, PRECISIONS, chapter, settings
+from thermo_utils.chapters import CHAPTERS, OVERRIDES, PRECISIONS, PROFILES, chapter, settings
 
 COMBINATIONS = [(c.model, c.dataset, profile) for c in CHAPTERS for profile in PROFILES]
 STAGES = ("train", "renormalized", "full")
@@ -82,7 +82,7 @@ def test_unknown_chapters(model, dataset, message):
         ({"epochs": True}, "epochs must be of type int"),
         ({"epochs": "3"}, "epochs must be of type int, got '3'"),
         ({"max_length": 1}, "max_length must be 2 or more"),
-        ({"learning_rate": 0}, "learning_rate must be more than 0, got 0.0"),
+        ({"learning_rate": 0}, "learning_rate must be finite and more than 0, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be finite"),
         ({"learning_rate": float("inf")}, "learning_rate must be finite"),
         ({"tau_step": float("nan"), "tau_max": 1.0}, "tau_step must be finite"),

@@ -159,9 +159,7 @@ def test_state_dict_downloads_from_pytorch(monkeypatch):
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
     for filename in ("net-1234.pth", "https://example.org/net.pth"):
-        with pytest.raises(
-            ThermoError, match=r"torchvision/net: OSError: no network.*THERMO_MODELS"
-        ):
+        with pytest.raises(ThermoError, match=r"torchvision/net: OSError: no.*THERMO_MODELS"):
             checkpoints.state_dict("torchvision/net", filename)
     assert asked == [
         "https://download.pytorch.org/models/net-1234.pth",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,6 +42,20 @@ DIRECT = sorted({*PROJECT["dependencies"], *(name for extra in EXTRAS.values() f
 @pytest.mark.parametrize("dependency", DIRECT)
 def test_every_dependency_is_named_without_a_version_and_pinned(dependency):
     assert canonical(dependency) in VERSIONS
+
+
+def test_every_package_imported_is_a_dependency():
+    imported = set()
+    for file in (ROOT / "thermo_utils").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                imported.add(node.module.split(".")[0])
+    imported -= {*sys.stdlib_module_names, "thermo_utils"}
+    owners = importlib.metadata.packages_distributions()
+    named = {canonical(name) for name in DIRECT}
+    assert {m for m in imported if not named & {canonical(o) for o in owners[m]}} == set()
 
 
 def test_pins_are_exact_and_not_repeated():

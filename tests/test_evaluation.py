@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import types
 
@@ -137,9 +138,7 @@ def test_renormalized_is_the_stored_activations():
 def test_with_one_layer_both_are_identical(seed, layer, taus, dtype):
     model = network(seed).to(dtype)
     data = [(x.to(dtype), y) for x, y in DATA]
-    full, fast = (
-        method(model, data, layers=layer, taus=sorted(taus)) for method in (fe, rfe)
-    )
+    full, fast = (method(model, data, layers=layer, taus=sorted(taus)) for method in (fe, rfe))
     pd.testing.assert_frame_equal(
         full.drop(columns="accuracy"), fast, check_exact=True, check_names=True
     )
@@ -165,7 +164,7 @@ def test_any_split_and_order_gives_the_same_curve(sizes, random):
     x = x.double()
     sizes = [*sizes, 60]
     bounds = np.minimum(np.cumsum([0, *sizes]), 60)
-    parts = [(x[a:b], y[a:b]) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    parts = [(x[a:b], y[a:b]) for a, b in itertools.pairwise(bounds) if b > a]
     random.shuffle(parts)
     whole = rfe(model, [(x, y)])
     split = rfe(model, parts)
@@ -222,7 +221,9 @@ def test_modes_weights_and_gradients_are_left_alone(method):
     plain = method(model)
     assert [m.training for m in model.modules()] == modes
     assert hooks_of(model) == 0
-    assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True)
+    )
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert torch.is_grad_enabled()
     # Dropout was off: evaluating in eval mode gives the same.

@@ -161,9 +161,11 @@ class TestMemory:
     def test_another_grid_after_the_weights_are_gone(self, made, finished):
         shutil.rmtree(finished / ".work")
         again = tiny(finished, tau_max=0.5)
+        measured = ["tau", "active", "abs_sum", "free_energy", "accuracy"]
         pd.testing.assert_frame_equal(
-            again.full_evaluation(), made.full_evaluation().head(5), check_exact=True
-        )
+            again.full_evaluation()[measured], made.full_evaluation()[measured].head(5),
+            check_exact=True,
+        )  # fmt: skip
 
     def test_another_seed_is_another_run(self, made):
         other = tiny(made.results, seed=1)

@@ -135,9 +135,7 @@ def test_prunes_and_counts_like_masks(tau, n, train):
     assert pruner.active == sum(int((k != 0).sum()) for k in (kept1, kept2))
     assert pruner.total == sum(int((r != 0).sum()) for r in (raw1, raw2))
     assert pruner.abs_sum == pytest.approx(sum(float(k.double().sum()) for k in (kept1, kept2)))
-    assert pruner.total_abs_sum == pytest.approx(
-        sum(float(r.double().sum()) for r in (raw1, raw2))
-    )
+    assert pruner.total_abs_sum == pytest.approx(sum(float(r.double().sum()) for r in (raw1, raw2)))
     table = pruner.per_layer().set_index("layer")
     assert table.index.tolist() == ["act1", "act2"]
     assert table.loc["act1", "active"] == int((kept1 != 0).sum())
@@ -183,7 +181,7 @@ def test_tau_must_be_a_threshold(tau):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_hooks_are_gone_after_any_exception(error):
     model = mlp()
-    with pytest.raises(error), ActivationPruner(model, nn.ReLU, 0.1):
+    with pytest.raises(error), ActivationPruner(model, nn.ReLU, 0.1):  # noqa: PT012
         model(batch())
         raise error
     assert hooks_of(model) == 0
@@ -414,7 +412,7 @@ def test_second_float_tensor_passes_through():
 def test_output_without_activation(value):
     model = Wraps(lambda x: value)
     with (
-        pytest.raises(ThermoError, match="layer 'inner' returned .* hook a layer inside it"),
+        pytest.raises(ThermoError, match=r"layer 'inner' returned .* hook a layer inside it"),
         ActivationPruner(model, "inner", 0.1),
     ):
         model(batch())

@@ -171,7 +171,7 @@ def test_atomic_write(tmp_path, monkeypatch):
         ("[]", "not of format"),
         ("null", "not of format"),
         ('{"format": 99}', "not of format"),
-        ('{"format": %d}' % FORMAT, "lacks model, dataset"),
+        (json.dumps({"format": FORMAT}), "lacks model, dataset"),
     ],
 )
 def test_damaged_and_foreign_records(tmp_path, text, message):

@@ -129,9 +129,7 @@ def sampled(values, points):
 
 
 @pytest.mark.parametrize("points", [40, 400])
-@pytest.mark.parametrize(
-    ("scales", "low", "high"), [((1.0,), 0.2, 0.35), ((0.3, 1.0), 0.33, 0.45)]
-)
+@pytest.mark.parametrize(("scales", "low", "high"), [((1.0,), 0.2, 0.35), ((0.3, 1.0), 0.33, 0.45)])
 def test_sampled_half_normals_peak_where_theory_says(scales, low, high, points):
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -205,6 +203,14 @@ def test_logarithmic_grid():
     found = critical_threshold(curve_of(tau, half_normal(tau)))
     best = tau[np.argmax(half_normal(tau))]
     assert (found.kind, found.tau) == ("peak", best)
+
+
+@pytest.mark.parametrize("last", [2.5, 3.0, 3.5, 6.0])
+def test_how_far_the_grid_reaches_does_not_matter(last):
+    tau = np.arange(0.06, last, 0.06)
+    curve = pd.DataFrame({"tau": tau, "beta": 1 - erfc(tau / np.sqrt(2))})
+    found = critical_threshold(curve.assign(free_energy=half_normal(tau)))
+    assert (found.kind, found.tau) == ("peak", pytest.approx(0.36))
 
 
 def test_undefined_rows_are_left_out():

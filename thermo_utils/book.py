@@ -100,7 +100,8 @@ def assemble(profile: str, results: Path) -> None:
         if record is not None and executed.exists():
             shutil.copyfile(executed, pages / f"{chapter.name}.ipynb")
         else:
-            write_atomically(pages / f"{chapter.name}.md", _not_run(chapter, profile))
+            page = _no_page(chapter, profile, recorded=record is not None)
+            write_atomically(pages / f"{chapter.name}.md", page)
     executed = results / YOUR_MODEL
     if executed.exists():
         shutil.copyfile(executed, book / "your_model.ipynb")
@@ -114,13 +115,16 @@ def assemble(profile: str, results: Path) -> None:
     figures.weight_and_activation_pruning().savefig(generated / "figure1.svg")
 
 
-def _not_run(chapter: Chapter, profile: str) -> str:
+def _no_page(chapter: Chapter, profile: str, *, recorded: bool) -> str:
+    """What stands for a chapter without an executed notebook, and how to get one."""
     title = f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
-    return (
-        f"# Fig. {chapter.figure}: {title}\n\n"
-        f"This chapter has not been run at the profile `{profile}`. To run it:\n\n"
-        f"```bash\nthermo run {chapter.model} {chapter.dataset} --profile {profile}\n```\n"
-    )
+    command = f"thermo run {chapter.model} {chapter.dataset} --profile {profile}"
+    if recorded:
+        state = f"This chapter has a record at the profile `{profile}`, but no page. To make it:"
+        command += " --frozen"
+    else:
+        state = f"This chapter has not been run at the profile `{profile}`. To run it:"
+    return f"# Fig. {chapter.figure}: {title}\n\n{state}\n\n```bash\n{command}\n```\n"
 
 
 def _banner(profile: str) -> str:

@@ -128,8 +128,8 @@ class Settings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-#: Settings a run may change, with their type and least value.
-OVERRIDES: Mapping[str, tuple[type, float | None]] = {
+#: Settings a run may change, with their type and the least value of numbers.
+OVERRIDES: Mapping[str, tuple[type, int]] = {
     "train_size": (int, 1),
     "validation_size": (int, 1),
     "test_size": (int, 1),
@@ -140,9 +140,9 @@ OVERRIDES: Mapping[str, tuple[type, float | None]] = {
     "tau_step": (float, 0),
     "tau_max": (float, 0),
     "max_length": (int, 2),
-    "tokenizer": (str, None),
-    "checkpoint": (str, None),
-    "precision": (str, None),
+    "tokenizer": (str, 0),
+    "checkpoint": (str, 0),
+    "precision": (str, 0),
 }
 
 #: Lightning's names of number formats in training.
@@ -225,13 +225,9 @@ def settings(
     changed = {
         name: _checked(name, value) for name, value in overrides.items() if value is not None
     }
-    registered = {
-        f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)
-    }
+    registered = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
     result = Settings(
-        **{"model": model, "dataset": dataset, "profile": profile, "seed": seed}
-        | registered
-        | changed
+        model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
     )
     if result.tau_max is not None and result.tau_step is None:
         raise ThermoError("tau_max needs tau_step: give both, or neither for an automatic grid")
@@ -248,13 +244,12 @@ def _checked(name: str, value: Any) -> Any:
     kind, least = OVERRIDES[name]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if type(value) is not kind:
         raise ThermoError(f"{name} must be of type {kind.__name__}, got {value!r}")
-    if kind is float and not math.isfinite(value):
-        raise ThermoError(f"{name} must be finite, got {value!r}")
     if name == "precision" and value not in PRECISIONS:
         raise unknown("precision", value, PRECISIONS)
-    if least is not None and (value < least or (kind is float and value <= least)):
-        bound = f"more than {least:g}" if kind is float else f"{least:g} or more"
-        raise ThermoError(f"{name} must be {bound}, got {value!r}")
+    if isinstance(value, float) and not least < value < math.inf:
+        raise ThermoError(f"{name} must be finite and more than {least:g}, got {value!r}")
+    if isinstance(value, int) and value < least:
+        raise ThermoError(f"{name} must be {least:g} or more, got {value!r}")
     return value

@@ -125,7 +125,7 @@ def _chapters(options: argparse.Namespace) -> None:
     from thermo_utils.data import DATASETS
     from thermo_utils.results import read_record
 
-    print(f"{'figure':>6}  {'chapter':24} {'dataset':18} {'  '.join(PROFILES)}")
+    lines = [f"{'figure':>6}  {'chapter':24} {'dataset':18} {'  '.join(PROFILES)}"]
     for chapter in CHAPTERS:
         state = []
         for profile in PROFILES:
@@ -137,7 +137,8 @@ def _chapters(options: argparse.Namespace) -> None:
             state.append(f"{mark:>{len(profile)}}")
         name = f"{chapter.model} {chapter.dataset}"
         title = DATASETS[chapter.dataset].title
-        print(f"{chapter.figure:>6}  {name:24} {title:18} {'  '.join(state)}")
+        lines.append(f"{chapter.figure:>6}  {name:24} {title:18} {'  '.join(state)}")
+    print("\n".join(lines))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -26,7 +26,15 @@ from thermo_utils.errors import ThermoError, unknown
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["DATASETS", "DatasetSpec", "Examples", "Splits", "batches", "image_splits", "load_splits"]
+__all__ = [
+    "DATASETS",
+    "DatasetSpec",
+    "Examples",
+    "Splits",
+    "batches",
+    "image_splits",
+    "load_splits",
+]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: Share of the training set held out for early stopping where there is no official validation set.
@@ -205,7 +213,8 @@ def batches(
     batch_size : int
         Examples per batch; the last batch may be smaller.
     shuffle : bool, default False
-        Draw a new order in every epoch, from `seed`.
+        Draw a new order in every epoch, from `seed`, to train on. A last batch of one example is
+        then left out: batch normalisation cannot learn from it.
     seed : int, default 0
         Seed of the order.
 
@@ -222,9 +231,10 @@ def batches(
     """
     generator = torch.Generator().manual_seed(seed)
     order = RandomSampler(examples, generator=generator) if shuffle else SequentialSampler(examples)
+    alone = shuffle and len(examples) > batch_size and len(examples) % batch_size == 1
     # A sampler of lists with batch_size=None makes DataLoader index whole batches at once,
     # instead of collating single examples.
-    return DataLoader(examples, sampler=BatchSampler(order, batch_size, False), batch_size=None)
+    return DataLoader(examples, sampler=BatchSampler(order, batch_size, alone), batch_size=None)
 
 
 def load_splits(
@@ -308,7 +318,12 @@ def image_splits(
     digest = hashlib.sha256()
     tensors = {name: _images(part, spec, digest) for name, part in parts.items()}
     return Splits(
-        **tensors, class_names=spec.class_names, source=source, fingerprint=digest.hexdigest()
+        train=tensors["train"],
+        validation=tensors["validation"],
+        test=tensors["test"],
+        class_names=spec.class_names,
+        source=source,
+        fingerprint=digest.hexdigest(),
     )
 
 
@@ -331,8 +346,8 @@ def mirror() -> Path | None:
     folder = Path(value).expanduser()
     if not folder.is_dir():
         raise ThermoError(
-            f"THERMO_DATA points to {value}, which is no folder: set it to a folder laid out by hub "
-            "id (such as <folder>/uoft-cs/cifar10), or unset it to download from the hub"
+            f"THERMO_DATA points to {value}, which is no folder: set it to a folder laid out by "
+            "hub id (such as <folder>/uoft-cs/cifar10), or unset it to download from the hub"
         )
     return folder
 
@@ -378,8 +393,9 @@ def _where(spec: DatasetSpec) -> str:
 def _not_loaded(spec: DatasetSpec, path: str, error: Exception) -> ThermoError:
     where = "the Hugging Face hub" if path == spec.hub_id else path
     return ThermoError(
-        f"could not load {spec.title} from {where} ({type(error).__name__}): check the network, set "
-        "THERMO_DATA to a local copy laid out by hub id, or use profile demo, which needs no data"
+        f"could not load {spec.title} from {where} ({type(error).__name__}): check the network, "
+        "set THERMO_DATA to a local copy laid out by hub id, or use profile demo, which needs no "
+        "data"
     )
 
 
@@ -417,22 +433,20 @@ def _load(spec: DatasetSpec) -> tuple[datasets.DatasetDict, str]:
     missing = {"train", "test"} - set(parts)
     if missing or not {spec.column, "label"} <= set(parts["train"].column_names):
         raise ThermoError(
-            f"{path} is not {spec.title} as on the hub: it needs train and test splits with columns "
-            f"{spec.column!r} and 'label', it has {sorted(parts)} with "
+            f"{path} is not {spec.title} as on the hub: it needs train and test splits with "
+            f"columns {spec.column!r} and 'label', it has {sorted(parts)} with "
             f"{next(iter(parts.values())).column_names}"
         )
-    label = parts["train"].features["label"]
-    if not isinstance(label, datasets.ClassLabel):  # a copy made without the hub's metadata
-        label = datasets.ClassLabel(names=list(spec.class_names))
-        try:
-            parts = parts.cast_column("label", label)
-        except ValueError as error:
-            raise ThermoError(f"{path} is not {spec.title} as on the hub: {error}") from error
-    if label.num_classes != len(spec.class_names):
+    classes = range(len(spec.class_names))
+    found = {label for part in parts.values() for label in part.unique("label")}
+    if not found <= set(classes):
         raise ThermoError(
-            f"{path} is not {spec.title} as on the hub: it has {label.num_classes} classes instead "
-            f"of {len(spec.class_names)}"
+            f"{path} is not {spec.title} as on the hub: its labels must be 0 to {classes[-1]}, it "
+            f"has {sorted(found - set(classes), key=str)[0]!r}"
         )
+    if not isinstance(parts["train"].features["label"], datasets.ClassLabel):
+        # A copy made without the hub's metadata.
+        parts = parts.cast_column("label", datasets.ClassLabel(names=list(spec.class_names)))
     return parts, f"{spec.hub_id} ({'hub' if path == spec.hub_id else 'local mirror'})"
 
 

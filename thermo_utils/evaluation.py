@@ -291,8 +291,8 @@ def _split(batch: Any) -> tuple[Any, Tensor | None]:
         if len(batch) == 1:
             return batch[0], None
         raise ThermoError(
-            f"a batch has {len(batch)} parts: yield (inputs, targets) pairs, with several inputs as "
-            "a tuple or mapping, or mappings with 'labels'"
+            f"a batch has {len(batch)} parts: yield (inputs, targets) pairs, with several inputs "
+            "as a tuple or mapping, or mappings with 'labels'"
         )
     return batch, None
 
@@ -323,8 +323,10 @@ def call(model: nn.Module, inputs: Any) -> Any:
 
 
 def _to(inputs: Any, device: torch.device) -> Any:
-    if isinstance(inputs, Tensor | PackedSequence):
+    if isinstance(inputs, Tensor):
         return inputs.to(device, non_blocking=True)
+    if isinstance(inputs, PackedSequence):
+        return inputs.to(device)  # type: ignore[arg-type]
     if isinstance(inputs, Mapping):
         return {key: _to(value, device) for key, value in inputs.items()}
     if isinstance(inputs, tuple | list):
@@ -367,8 +369,8 @@ def scores(output: Any) -> Tensor:
         what = f"of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else "missing"
         raise ThermoError(
             f"the model returned {type(output).__name__} and its logits are {what}: accuracy needs "
-            "class scores of shape (batch, classes), returned as a tensor, as the first of a tuple, "
-            "or as 'logits'"
+            "class scores of shape (batch, classes), returned as a tensor, as the first of a "
+            "tuple, or as 'logits'"
         )
     if logits.shape[-1] < 2:
         raise ThermoError("the model returned a single score per row: give one score per class")

@@ -11,13 +11,15 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock
 from torch import nn
 
 from thermo_utils import published
@@ -133,8 +135,9 @@ class Experiment:
         """The trained network, in eval mode, on the GPU if there is one."""
         self._stage("train", self._train)
         weights = self._work("train") / "weights.pt"
-        if not weights.exists():  # the record came without them
-            self._compute("train", self._train)
+        with self._alone("train"):
+            if not weights.exists():  # the record came without them
+                self._compute("train", self._train)
         network = self._new_network()
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -444,15 +447,29 @@ class Experiment:
             else:
                 self._curves[name] = self._record.curve(name)
         elif self._kept(name):
-            folder = self._work(name)
-            stage = json.loads((folder / DONE).read_text(encoding="utf-8"))
-            if name != "train":
-                curve = pd.read_csv(folder / "curve.csv", float_precision="round_trip")
-                curve.attrs = dict(stage["attrs"])
-                self._curves[name] = curve
+            stage = self._recall(name)
         else:
-            return self._compute(name, compute)
+            with self._alone(name):  # another run may have finished it while this one waited
+                kept = self._kept(name)
+                stage = self._recall(name) if kept else self._compute(name, compute)
         self._stages[name] = stage
+        return stage
+
+    @contextmanager
+    def _alone(self, stage: str) -> Iterator[None]:
+        """Wait for other processes that compute the same stage."""
+        folder = self._work(stage)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            yield
+
+    def _recall(self, name: str) -> dict[str, Any]:
+        folder = self._work(name)
+        stage: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        if name != "train":
+            curve = pd.read_csv(folder / "curve.csv")
+            curve.attrs = dict(stage["attrs"])
+            self._curves[name] = curve
         return stage
 
     def _compute(self, name: str, compute: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:

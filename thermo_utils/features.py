@@ -48,7 +48,7 @@ TINY = 1e-12
 class Feature(NamedTuple):
     """A local extremum of F or of one of its derivatives, on the unit square."""
 
-    index: int
+    point: int
     kind: str
     size: float
     position: float

@@ -47,7 +47,9 @@ def uniform_grid(step: float, last: float) -> NDArray[np.float64]:
     array([0.1, 0.2, 0.3])
     """
     if not 0 < step <= last * (1 + 1e-9) < np.inf:
-        raise ThermoError(f"step must be positive and at most the last threshold {last}, got {step}")
+        raise ThermoError(
+            f"step must be positive and at most the last threshold {last}, got {step}"
+        )
     count = int(np.floor(last / step + 1e-9))
     return np.array([float(f"{step * k:.12g}") for k in range(1, count + 1)])
 
@@ -91,6 +93,6 @@ def step_for(curve: pd.DataFrame, *, points: int, beta: float) -> tuple[float, f
     last = float(reached.iloc[0]) if len(reached) else float(curve["tau"].iloc[-1])
     raw = last / points
     scale = 10.0 ** np.floor(np.log10(raw))
-    digits = ROUND[ROUND <= raw / scale * (1 + 1e-9)]
+    digits = ROUND[raw / scale * (1 + 1e-9) >= ROUND]
     step = float(f"{digits[-1] * scale:.12g}")
     return step, last

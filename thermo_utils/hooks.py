@@ -131,7 +131,9 @@ class ActivationHooks:
 
     def __enter__(self) -> Self:
         if self._undo is not None:
-            raise ThermoError("these hooks are in place already: leave the block before re-entering")
+            raise ThermoError(
+                "these hooks are in place already: leave the block before re-entering"
+            )
         self._calls = dict.fromkeys(self.layers, 0)
         self._model_ran = False
         with ExitStack() as undo:
@@ -308,7 +310,9 @@ def _items(layers: LayerSpec) -> list[str | type[nn.Module]]:
     if not items:
         raise ThermoError("no layers given: name at least one, for example layers=nn.ReLU")
     for item in items:
-        if not isinstance(item, str) and not (isinstance(item, type) and issubclass(item, nn.Module)):
+        if not isinstance(item, str) and not (
+            isinstance(item, type) and issubclass(item, nn.Module)
+        ):
             raise ThermoError(f"layers must be names, patterns or nn.Module types, got {item!r}")
     return items
 
@@ -322,10 +326,14 @@ def _innermost(order: Iterable[str], names: set[str]) -> list[str]:
 def _no_match(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> ThermoError:
     if isinstance(item, str):
         close = nearest(item, named) or list(named)[:5]
-        return ThermoError(f"no layer matches {item!r}; nearest: {', '.join(close) or 'none at all'}")
+        return ThermoError(
+            f"no layer matches {item!r}; nearest: {', '.join(close) or 'none at all'}"
+        )
     types = sorted({type(m).__name__ for m in named.values()})
     close = nearest(item.__name__, types) or types
-    return ThermoError(f"no layer of type {item.__name__}; types here: {', '.join(close) or 'none'}")
+    return ThermoError(
+        f"no layer of type {item.__name__}; types here: {', '.join(close) or 'none'}"
+    )
 
 
 def _activation(name: str, output: Any) -> tuple[tuple[Any, ...], Tensor]:

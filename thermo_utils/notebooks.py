@@ -134,6 +134,7 @@ def execute(
                 str(executed),
                 parameters=values,
                 kernel_name="python3",
+                language="python",
                 progress_bar=progress,
                 stderr_file=sys.stderr if progress else None,
                 config=Config({"KernelManager": _transport(scratch)}),

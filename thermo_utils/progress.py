@@ -78,7 +78,9 @@ class SweepLog:
             header, *rows = [json.loads(line) for line in whole.splitlines()] or [{}]
             identity, self._rows = header.get("sweep"), {row["tau"]: row for row in rows}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ThermoError(f"{path} is no checkpoint of a sweep: delete it or name another") from error
+            raise ThermoError(
+                f"{path} is no checkpoint of a sweep: delete it or name another"
+            ) from error
         if rows and identity != self._identity:
             changed = sorted(k for k, v in self._identity.items() if (identity or {}).get(k) != v)
             raise ThermoError(

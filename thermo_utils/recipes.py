@@ -60,7 +60,7 @@ GRIDS: Mapping[tuple[str, str], tuple[float, float]] = {
 #: Demo sizes: enough to learn from, few enough for seconds on two cores.
 DEMO_IMAGES = {
     "cifar10": {"train_size": 2_000, "validation_size": 500, "test_size": 1_000},
-    "flowers102": {"train_size": 1_020, "validation_size": 510, "test_size": 1_020},
+    "flowers102": {"train_size": 1_020, "validation_size": 204, "test_size": 510},
 }
 SYNTHETIC = "synthetic data and a tiny network"
 FROM_SCRATCH = "no pretrained weights: trained from scratch"
@@ -102,14 +102,17 @@ _IMAGES = ("cifar10", "flowers102")
 _register(
     "mlp",
     _IMAGES,
-    demo={"epochs": 8, "options": {"hidden": (128, 64, 32)}},
+    demo={"epochs": {"cifar10": 8, "flowers102": 12}, "options": {"hidden": (128, 64, 32)}},
     small={},
     paper={},
 )
 _register(
     "cnn",
     _IMAGES,
-    demo={"epochs": 6, "options": {"channels": (8, 16, 32), "hidden": (64, 32)}},
+    demo={
+        "epochs": {"cifar10": 6, "flowers102": 10},
+        "options": {"channels": (8, 16, 32), "hidden": (64, 32)},
+    },
     small={},
     paper={},
 )
@@ -117,7 +120,7 @@ _register(
     "resnet18",
     _IMAGES,
     demo={"epochs": 6, "options": {"blocks": (1, 1, 1, 1), "divisor": 8}},
-    small={"epochs": 12, "differs": (FROM_SCRATCH, "at most 12 epochs")},
+    small={"epochs": 4, "differs": (FROM_SCRATCH, "at most 4 epochs")},
     paper={"checkpoint": "torchvision/resnet18"},
 )
 _register(
@@ -131,9 +134,9 @@ _register(
         },
     },
     small={
-        "epochs": 10,
+        "epochs": 3,
         "options": {"first_stride": 1},
-        "differs": (FROM_SCRATCH, "first convolution at stride 1", "at most 10 epochs"),
+        "differs": (FROM_SCRATCH, "first convolution at stride 1", "at most 3 epochs"),
     },
     paper={"checkpoint": "torchvision/mobilenet_v2"},
 )

@@ -85,7 +85,9 @@ class Record:
         return curve
 
 
-def write_record(folder: str | Path, result: dict[str, Any], curves: dict[str, pd.DataFrame]) -> None:
+def write_record(
+    folder: str | Path, result: dict[str, Any], curves: dict[str, pd.DataFrame]
+) -> None:
     """Write a record so that it is there completely or not at all.
 
     Parameters
@@ -142,7 +144,9 @@ def read_record(folder: str | Path) -> Record | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ThermoError(f"{folder / RESULT} is damaged: {error}; delete it and run again") from error
+        raise ThermoError(
+            f"{folder / RESULT} is damaged: {error}; delete it and run again"
+        ) from error
     _validate(result, folder)
     if result["curves_sha256"] != _sha256(content):
         return None  # a run was killed between the two files

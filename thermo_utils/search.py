@@ -105,7 +105,9 @@ def find_safe_threshold(
     (6, True)
     """
     if not 0.0 <= max_drop <= 1.0:
-        raise ThermoError(f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}")
+        raise ThermoError(
+            f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}"
+        )
     if max_passes < 2:
         raise ThermoError(f"max_passes must be at least 2, got {max_passes}")
     chosen = default_layers(model) if layers is None else layers

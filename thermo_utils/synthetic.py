@@ -23,8 +23,10 @@ __all__ = ["generate"]
 
 #: Waves per image side in the pattern of a class.
 FREQUENCIES = 4
-#: Weight of the class pattern, of a pattern drawn anew for each image, and of pixel noise.
-PATTERN, CLUTTER, NOISE = 1.0, 0.9, 0.5
+#: By number of classes: weight of a pattern drawn anew for each image and of pixel noise, beside
+#: a class pattern of weight one; and largest shift as a share of the side. With ten examples of
+#: each of a hundred classes there is little to learn from, so those are easier to tell apart.
+DIFFICULTY = {10: (1.2, 0.8, 1 / 8), 102: (0.4, 0.3, 1 / 64)}
 
 
 def generate(
@@ -78,11 +80,13 @@ def _images(
     patterns = _smooth_patterns(shapes, len(spec.class_names), side)
     clutter = _smooth_patterns(rng, len(labels), side)
     noise = rng.standard_normal((len(labels), side, side, 3), dtype=np.float32)
-    shifts = rng.integers(-side // 8, side // 8 + 1, size=(len(labels), 2))
+    clutter_weight, noise_weight, reach = DIFFICULTY[len(spec.class_names)]
+    furthest = round(side * reach)
+    shifts = rng.integers(-furthest, furthest + 1, size=(len(labels), 2))
     images = []
     for i, label in enumerate(labels):
         moved = np.roll(patterns[label], shifts[i], axis=(0, 1))
-        image = PATTERN * moved + CLUTTER * clutter[i] + NOISE * noise[i]
+        image = moved + clutter_weight * clutter[i] + noise_weight * noise[i]
         images.append(np.clip(128 + 48 * image, 0, 255).astype(np.uint8))
     return images
 

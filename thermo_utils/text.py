@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -51,6 +50,10 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 LARGE = 20_000
 
 
+#: Token ids of one text.
+Ids: TypeAlias = Sequence[int] | NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class _Encoder:
     """Turns texts into token ids, special tokens included, at most `LIMIT` per text."""
@@ -59,6 +62,7 @@ class _Encoder:
     vocabulary: int
     padding: int
     suffix: tuple[int, ...] = ()  #: special tokens that end every text, even a truncated one
+    train: Sequence[Ids] | None = None  #: the training texts, if they are encoded already
 
 
 def text_splits(
@@ -123,7 +127,15 @@ def text_splits(
         raise ThermoError(f"{spec.title}: the training part has no text in it")
     encoder = prepare(train)
 
-    rows = {name: _rows(encoder, part[spec.column][:]) for name, part in parts.items()}
+    rows = {
+        name: _rows(
+            encoder,
+            encoder.train
+            if name == "train" and encoder.train is not None
+            else _encoded(encoder, part[spec.column][:]),
+        )
+        for name, part in parts.items()
+    }
     lengths = np.diff(rows["train"][1])
     if max_length is None:
         # "higher" returns a length that occurs, so the promised share of texts really fits.
@@ -171,13 +183,27 @@ def _words(train: Sequence[str], size: int) -> _Encoder:
             ]
 
     padding, unknown_id = 0, 1
-    counts = Counter(word for words in split(_watched(train)) for word in words)
-    ids = {word: i for i, (word, _) in enumerate(counts.most_common(size - 2), start=2)}
+    # Words are numbered as they come and renumbered by frequency afterwards, which spares reading
+    # the training texts twice.
+    numbers: dict[str, int] = {}
+    coded = [
+        np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32)
+        for words in split(_watched(train, len(train)))
+    ]
+    frequent = np.argsort(-np.bincount(np.concatenate(coded)), kind="stable")[: size - 2]
+    final = np.full(len(numbers), unknown_id, dtype=np.int32)
+    final[frequent] = np.arange(2, 2 + len(frequent))
+    ids = dict(zip(numbers, final.tolist(), strict=True))
 
     def encode(texts: Sequence[str]) -> list[list[int]]:
         return [[ids.get(word, unknown_id) for word in words[:LIMIT]] for words in split(texts)]
 
-    return _Encoder(encode, vocabulary=len(ids) + 2, padding=padding)
+    return _Encoder(
+        encode,
+        vocabulary=2 + len(frequent),
+        padding=padding,
+        train=[final[words[:LIMIT]] for words in coded],
+    )
 
 
 def _trained(kind: str, train: Sequence[str], size: int) -> PreTrainedTokenizerBase:
@@ -310,15 +336,17 @@ def _subword_encoder(tokenizer: PreTrainedTokenizerBase) -> _Encoder:
     return _Encoder(encode, len(tokenizer), tokenizer.pad_token_id, suffix)
 
 
-def _rows(encoder: _Encoder, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _encoded(encoder: _Encoder, texts: Sequence[str]) -> Iterator[Ids]:
+    for start in _watched(range(0, len(texts), CHUNK), len(texts)):
+        yield from encoder.encode(texts[start : start + CHUNK])
+
+
+def _rows(encoder: _Encoder, texts: Iterable[Ids]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Token ids of all texts one after the other, and where each text starts and ends."""
-    pieces, lengths = [], []
-    for start in _watched(range(0, len(texts), CHUNK), examples=len(texts)):
-        for ids in encoder.encode(texts[start : start + CHUNK]):
-            pieces.append(np.asarray(ids or [encoder.padding], dtype=np.int32))
-            lengths.append(len(pieces[-1]))
+    pieces = [np.asarray(ids if len(ids) else [encoder.padding], dtype=np.int32) for ids in texts]
     flat = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
-    return flat, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    lengths = np.array([0, *map(len, pieces)], dtype=np.int64)
+    return flat, np.cumsum(lengths)
 
 
 def _padded(
@@ -352,6 +380,5 @@ def _fingerprint(parts: datasets.DatasetDict, spec: DatasetSpec) -> str:
     return digest.hexdigest()
 
 
-def _watched(items: Sequence[Any], examples: int | None = None) -> Iterable[Any]:
-    few = (len(items) if examples is None else examples) <= LARGE
-    return tqdm(items, desc="tokenising", disable=few, leave=False)
+def _watched(items: Sequence[Any], examples: int) -> Iterable[Any]:
+    return tqdm(items, desc="tokenising", disable=examples <= LARGE, leave=False)

@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from thermo_utils.data import Splits, batches
-from thermo_utils.evaluation import IGNORE_INDEX, call, scores
 from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import IGNORE_INDEX, call, scores
 
 __all__ = ["train"]
 
@@ -178,9 +178,7 @@ class _Classifier(lightning.LightningModule):
         self._sums: dict[str, Tensor] = {}
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return batches(
-            self._data.train, self._batch_size, shuffle=True, seed=self._epoch_seed()
-        )
+        return batches(self._data.train, self._batch_size, shuffle=True, seed=self._epoch_seed())
 
     def val_dataloader(self) -> DataLoader[Any]:
         return batches(self._data.validation, EVALUATION_FACTOR * self._batch_size)
@@ -198,7 +196,7 @@ class _Classifier(lightning.LightningModule):
         loss, _, count = self._loss(batch)
         if not torch.isfinite(loss):
             raise ThermoError(
-                f"the loss became {float(loss)} in epoch {self.current_epoch + 1}: "
+                f"the loss became {float(loss.detach())} in epoch {self.current_epoch + 1}: "
                 "lower learning_rate, or take precision 32-true"
             )
         self._add("train_loss", loss.detach() * count, "trained", count)

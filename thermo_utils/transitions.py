@@ -32,7 +32,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thermo_utils.errors import ThermoError
-from thermo_utils.features import MIN_POINTS, Feature, Noise, is_flank, levels, significant, white_noise
+from thermo_utils.features import (
+    MIN_POINTS,
+    Feature,
+    Noise,
+    is_flank,
+    levels,
+    significant,
+    white_noise,
+)
 
 __all__ = [
     "Threshold",
@@ -81,7 +89,7 @@ def find_transitions(
     counting_factor: float = 4.0,
     ripple_factor: float = 3.0,
     min_range: float = 2e-3,
-    max_beta: float = 0.999,
+    max_beta: float = 0.985,
 ) -> pd.DataFrame:
     """All qualitative features of a free-energy curve, earliest first (Section 3.6).
 
@@ -108,9 +116,10 @@ def find_transitions(
         prominence this many times.
     min_range : float, default 2e-3
         A curve whose free energy varies by less is flat and has no features.
-    max_beta : float, default 0.999
+    max_beta : float, default 0.985
         Points of higher sparsity are left out: what is left there is the far tail of the
-        distribution, whose plunging F would dwarf every earlier feature.
+        distribution, whose plunging F would dwarf every earlier feature, the more the farther the
+        grid happens to reach.
 
     Returns
     -------
@@ -163,7 +172,7 @@ def find_transitions(
             )
             kept += [feature for feature in here if not is_flank(feature, known)]
         found += [feature for feature in kept if not is_flank(feature, x[stronger])]
-        stronger += [feature.index for feature in kept]
+        stronger += [feature.point for feature in kept]
     return _table(sorted(found), tau, beta)
 
 
@@ -229,8 +238,9 @@ def accuracy_threshold(
     -------
     Threshold or None
         The last grid point up to which every accuracy is within bounds, so a single dip out of
-        bounds counts even if accuracy recovers; ``kind`` is ``"accuracy"``. None when accuracy never leaves the plateau on this grid. When the first
-        grid point is out of bounds already, ``tau`` and ``beta`` are 0.
+        bounds counts even if accuracy recovers; ``kind`` is ``"accuracy"``. None when accuracy
+        never leaves the plateau on this grid. When the first grid point is out of bounds already,
+        ``tau`` and ``beta`` are 0.
 
     Raises
     ------
@@ -249,7 +259,9 @@ def accuracy_threshold(
         raise ThermoError("curve is empty: evaluate at least one threshold")
     _check_increasing(tau)
     if not 0.0 <= max_drop <= 1.0:
-        raise ThermoError(f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}")
+        raise ThermoError(
+            f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}"
+        )
     if baseline is None:
         baseline = float(curve.attrs.get("baseline_accuracy", accuracy[0]))
     if not np.all((accuracy >= 0) & (accuracy <= 1)) or not 0.0 <= baseline <= 1.0:
@@ -317,9 +329,7 @@ def transitions_match(
     return abs(first.beta - second.beta) <= tolerance + 1e-9
 
 
-def _defined_points(
-    curve: pd.DataFrame, max_beta: float
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _defined_points(curve: pd.DataFrame, max_beta: float) -> tuple[Floats, Floats, Floats, Floats]:
     """``tau``, F, ``beta`` and the variance of ``ln rho`` where they can show a feature."""
     tau, f = _column(curve, "tau"), _column(curve, "free_energy")
     _check_increasing(tau)
@@ -348,7 +358,7 @@ def _column(curve: pd.DataFrame, name: str) -> Floats:
 
 
 def _table(features: list[Feature], tau: Floats, beta: Floats) -> pd.DataFrame:
-    index = [f.index for f in features]
+    index = [f.point for f in features]
     return pd.DataFrame(
         {
             "kind": pd.Series([f.kind for f in features], dtype=object),
