@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import os
 import sys
 import tempfile
@@ -125,6 +126,8 @@ def execute(
         _set_heading(notebook, heading)
     target.parent.mkdir(parents=True, exist_ok=True)
     failed = target.with_name(FAILED)
+    # What papermill logs is said once more in the error below.
+    logging.getLogger("papermill").addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as scratch:
         prepared, executed = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
         jupytext.write(notebook, prepared)

@@ -86,7 +86,7 @@ def find_transitions(
     min_inflection: float = 0.15,
     min_bend: float = 0.5,
     noise_factor: float = 5.0,
-    counting_factor: float = 4.0,
+    counting_factor: float | None = None,
     ripple_factor: float = 3.0,
     min_range: float = 2e-3,
     max_beta: float = 0.985,
@@ -108,8 +108,9 @@ def find_transitions(
         of ``tau``).
     noise_factor : float, default 5.0
         A feature must exceed this many standard errors of the quantity it is read from.
-    counting_factor : float, default 4.0
-        An extremum must stand this many standard errors of counting above both its sides. Needs
+    counting_factor : float, optional
+        An extremum must stand this many standard errors of counting above both its sides. By
+        default ``sqrt(2 ln K)``, which is how far the largest of K normal deviates strays. Needs
         the columns ``active`` (whole numbers) and ``beta``; without them counts are taken as exact.
     ripple_factor : float, default 3.0
         Where F, F' or F'' has six or more local extrema, a feature must exceed their median
@@ -150,6 +151,7 @@ def find_transitions(
         noise = Noise(white_noise(y), variance, 1 / (tau * np.ptp(f)))
     if 2 * noise_factor * noise.white >= 1.0:  # noise alone spans the range
         return _table([], tau, beta)
+    counting = np.sqrt(2 * np.log(tau.size)) if counting_factor is None else counting_factor
     found: list[Feature] = []
     stronger: list[int] = []
     for order, floor, kinds in (
@@ -167,7 +169,7 @@ def find_transitions(
                 noise,
                 floor=floor,
                 noise_factor=noise_factor,
-                counting_factor=counting_factor,
+                counting_factor=counting,
                 ripple_factor=ripple_factor,
             )
             kept += [feature for feature in here if not is_flank(feature, known)]
