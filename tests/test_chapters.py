@@ -7,7 +7,15 @@ import dataclasses
 import pytest
 
 from thermo_utils import ThermoError
-from thermo_utils.chapters import CHAPTERS, OVERRIDES, PRECISIONS, PROFILES, chapter, settings
+from thermo_utils.chapters import (
+    CHAPTERS,
+    FINE_TUNING_RATE,
+    OVERRIDES,
+    PRECISIONS,
+    PROFILES,
+    chapter,
+    settings,
+)
 
 COMBINATIONS = [(c.model, c.dataset, profile) for c in CHAPTERS for profile in PROFILES]
 STAGES = ("train", "renormalized", "full")
@@ -71,7 +79,7 @@ def test_unknown_chapters(model, dataset, message):
     ("options", "message"),
     [
         ({"profile": "dem"}, "unknown profile 'dem': did you mean 'demo'"),
-        ({"seed": -1}, "seed must be a whole number, zero or more, got -1"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 2147483647, got -1"),
         ({"seed": 1.0}, "seed must be"),
         ({"seed": True}, "seed must be"),
         ({"seed": "1"}, "seed must be"),
@@ -114,8 +122,22 @@ def test_an_override_changes_that_setting_and_every_key(name):
     plain = settings("mlp", "cifar10", "small")
     changed = settings("mlp", "cifar10", "small", **{name: EXAMPLES[name]})
     assert getattr(changed, name) == EXAMPLES[name]
-    assert dataclasses.replace(changed, **{name: getattr(plain, name)}) == plain
+    if name != "checkpoint":  # which brings more with it, see below
+        assert dataclasses.replace(changed, **{name: getattr(plain, name)}) == plain
     assert all(plain.key(stage) != changed.key(stage) for stage in STAGES)
+
+
+def test_a_checkpoint_replaces_sizes_and_tokenizer():
+    plain = settings("bert", "ag_news", "small")
+    changed = settings("bert", "ag_news", "small", checkpoint="folder")
+    assert plain.options
+    assert plain.tokenizer == "wordpiece"
+    assert (changed.options, changed.tokenizer) == ({}, None)
+    assert changed.learning_rate == FINE_TUNING_RATE
+    assert "weights of folder" in changed.differs
+    assert (
+        settings("bert", "ag_news", "small", checkpoint="f", learning_rate=0.1).learning_rate == 0.1
+    )
 
 
 def test_none_changes_nothing():

@@ -131,6 +131,7 @@ class TestRecord:
         assert set(made.features()["method"]) <= {"full", "renormalized"}
         assert len(made.claims())
         assert made.timings().index[-1] == "ratio"
+        assert made.timings().loc["training", "paper seconds"] == "not stated"
         assert "ReLU" in made.summary()["value"]["pruned"]
 
     def test_provenance_before_saving_is_refused(self, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import jupytext
@@ -126,6 +127,8 @@ def test_the_mlp_chapter_runs_as_told(tmp_path, monkeypatch):
     nbformat.validate(notebook)
     assert notebook.cells[0].source.splitlines()[0] == "# Fig. 3: ours"
     assert notebook.metadata.papermill["exception"] is None
+    assert notebook.metadata.papermill["input_path"] == "mlp.md"
+    assert tempfile.gettempdir() not in target.read_text().replace(str(tmp_path), "")
     assert images(notebook) == 2
     assert all(o.get("name") != "stderr" for c in notebook.cells for o in c.get("outputs", []))
     assert sorted(p.name for p in target.parent.iterdir()) == [
@@ -216,8 +219,6 @@ def test_sockets_of_a_kernel_are_its_own():
 
 @pytest.mark.slow
 def test_kernels_with_long_temporary_folders(tmp_path, monkeypatch):
-    import tempfile
-
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))

@@ -28,6 +28,11 @@ PROFILES: Mapping[str, str] = {
 
 #: Raised when the meaning of a setting changes, so that older results are not mistaken for new.
 RECIPE_VERSION = 1
+#: Learning rate for a checkpoint at a profile that has none. The paper's 0.001 is a rate for
+#: training from scratch.
+FINE_TUNING_RATE = 5e-5
+#: What all random generators involved take, also after it has been spread over epochs.
+LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -219,13 +224,15 @@ def settings(
     chapter(model, dataset)
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ThermoError(f"seed must be a whole number, zero or more, got {seed!r}")
+    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+        raise ThermoError(f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
     recipe: Recipe = RECIPES[model, dataset, profile]
     changed = {
         name: _checked(name, value) for name, value in overrides.items() if value is not None
     }
     registered = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    if "checkpoint" in changed and recipe.checkpoint is None:
+        registered |= _for_checkpoint(changed["checkpoint"])
     result = Settings(
         model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
     )
@@ -236,6 +243,16 @@ def settings(
     if result.tau_step is not None and result.tau_step > (result.tau_max or 0):
         raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
     return result
+
+
+def _for_checkpoint(checkpoint: str) -> dict[str, Any]:
+    """What changes when a network made from scratch is to start from a checkpoint instead."""
+    return {
+        "options": {},  # sizes and tokenizer are the checkpoint's own
+        "tokenizer": None,
+        "learning_rate": FINE_TUNING_RATE,
+        "differs": (f"weights of {checkpoint}", f"learning rate {FINE_TUNING_RATE:g}"),
+    }
 
 
 def _checked(name: str, value: Any) -> Any:

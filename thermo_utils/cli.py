@@ -142,8 +142,7 @@ def _chapters(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from thermo_utils.experiment import Experiment, check_results
-    from thermo_utils.notebooks import EXECUTED, execute, notebook_path
+    from thermo_utils.chapters import settings
 
     overrides = _overrides(options.parameter)
     for name in ("dataset", "profile", "seed", "results", "force"):
@@ -151,7 +150,11 @@ def _run(options: argparse.Namespace) -> None:
             raise ThermoError(f"set {name} by its own argument, not by -p (see thermo run --help)")
     if options.frozen and options.force:
         raise ThermoError("--frozen computes nothing and --force everything: take one of them")
-    # Made here too, so that a mistake is found before anything starts or is written.
+    # Mistakes are found before anything is written, and most before the slow imports.
+    settings(options.model, options.dataset, options.profile, options.seed, **overrides)
+    from thermo_utils.experiment import Experiment, check_results
+    from thermo_utils.notebooks import EXECUTED, execute, notebook_path
+
     experiment = Experiment(
         options.model, options.dataset, options.profile, options.seed, options.results,
         force=options.force, **overrides,

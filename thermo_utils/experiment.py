@@ -54,6 +54,8 @@ FINER = 10
 WORK = ".work"
 DONE = "stage.json"
 STAGES = ("train", "renormalized", "full")
+#: What stands where the paper gives no number.
+NOT_STATED = "not stated"
 
 
 class Experiment:
@@ -260,7 +262,7 @@ class Experiment:
         full = self.full_evaluation().attrs["seconds"]
         fast = self.renormalized().attrs["seconds"]
         rows = {
-            "training": (self._stages["train"]["seconds"], None),
+            "training": (self._stages["train"]["seconds"], NOT_STATED),
             f"full evaluation, {len(self.full_evaluation())} thresholds": (
                 full,
                 self._published("time_s", "full"),
@@ -387,9 +389,8 @@ class Experiment:
         places: dict[str, list[str]] = {}
         for row in rows.itertuples():
             places.setdefault(_stated(row), []).append(str(row.source))
-        return "; ".join(
-            f"{stated} ({', '.join(dict.fromkeys(sources))})" for stated, sources in places.items()
-        )
+        texts = [f"{value} ({', '.join(dict.fromkeys(found))})" for value, found in places.items()]
+        return "; ".join(texts) or NOT_STATED
 
     def check_frozen(self) -> None:
         """Refuse to go on unless every stage is in the record.

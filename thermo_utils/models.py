@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from thermo_utils import vision
+from thermo_utils import transformer_models, vision
 from thermo_utils.data import Splits
 from thermo_utils.errors import ThermoError, nearest, unknown
 
@@ -81,6 +81,54 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             make=vision.mobilenet_v2,
             layers=(nn.ReLU6,),
             where="after every ReLU6",
+        ),
+        Architecture(
+            name="vit",
+            title="ViT",
+            kind="image",
+            make=transformer_models.vit,
+            layers=transformer_models.VIT_LAYERS,
+            where="after the linear layers and the GELU of every MLP block",
+        ),
+        Architecture(
+            name="lstm",
+            title="LSTM",
+            kind="text",
+            make=transformer_models.lstm,
+            layers=transformer_models.LSTM_LAYERS,
+            where="after the two intermediate layers of the classifier",
+        ),
+        Architecture(
+            name="bert",
+            title="BERT",
+            kind="text",
+            make=transformer_models.bert,
+            layers=transformer_models.BERT_LAYERS,
+            where="after the intermediate layer of every block, and at the classifier",
+        ),
+        Architecture(
+            name="electra",
+            title="ELECTRA",
+            kind="text",
+            make=transformer_models.electra,
+            layers=transformer_models.ELECTRA_LAYERS,
+            where="after the intermediate layer of every block, and at the classifier",
+        ),
+        Architecture(
+            name="t5",
+            title="T5",
+            kind="text",
+            make=transformer_models.t5,
+            layers=transformer_models.T5_LAYERS,
+            where="after the linear layers of every feed-forward block, and at the classifier",
+        ),
+        Architecture(
+            name="gpt2",
+            title="GPT-2",
+            kind="text",
+            make=transformer_models.gpt2,
+            layers=transformer_models.GPT2_LAYERS,
+            where="after the linear layers of every block's MLP, and at the classifier",
         ),
     )
 }

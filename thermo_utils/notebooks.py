@@ -154,7 +154,7 @@ def execute(
                 f"{source.name} failed in cell {error.cell_index} ({first.strip()!r}): "
                 f"{error.ename}: {error.evalue} (what ran is in {failed})"
             ) from error
-        _strip_progress(executed)
+        _tidy(executed, source)
         _move(executed, target)
     failed.unlink(missing_ok=True)
     return target
@@ -186,9 +186,10 @@ def _set_heading(notebook: nbformat.NotebookNode, heading: str) -> None:
     first.source = "\n".join(lines)
 
 
-def _strip_progress(path: Path) -> None:
-    """Drop what cells wrote to standard error: bars that have run to their end."""
+def _tidy(path: Path, source: Path) -> None:
+    """Drop bars that have run to their end, on standard error, and paths of this machine."""
     notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.papermill.update(input_path=source.name, output_path=None)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]

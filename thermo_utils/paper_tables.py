@@ -60,12 +60,15 @@ def paper_table(number: int, records: Mapping[Chapter, Record | None]) -> str:
                 f'<span class="ours">{ours}</span><br><span class="paper">'
                 f"{_theirs(paper.loc[row, column], place['quantity'])}</span>"
             )
-    rename = lambda key: HEADS.get(key, key)  # noqa: E731 - a function of one expression
-    cells = cells.rename(index=rename, columns=rename).rename_axis(
-        index=[None] * paper.index.nlevels, columns=[None] * paper.columns.nlevels
-    )
+    cells = cells.rename(index=_head, columns=_head)
+    cells.index.names = [None] * cells.index.nlevels
+    cells.columns.names = [None] * cells.columns.nlevels
     table = cells.to_html(escape=False, border=0, classes="paper-table")
     return f'<div class="pst-scrollable-table-container">\n{table}\n</div>\n'
+
+
+def _head(key: str) -> str:
+    return HEADS.get(key, key)
 
 
 def _ours(result: Mapping[str, Any], quantity: str, method: str) -> str:

@@ -20,6 +20,7 @@ class Recipe:
 
     epochs: int
     batch_size: int
+    learning_rate: float = 0.001
     train_size: int | None = None
     validation_size: int | None = None
     test_size: int | None = None
@@ -58,9 +59,11 @@ GRIDS: Mapping[tuple[str, str], tuple[float, float]] = {
 
 
 #: Demo sizes: enough to learn from, few enough for seconds on two cores.
-DEMO_IMAGES = {
+DEMO_SIZES = {
     "cifar10": {"train_size": 2_000, "validation_size": 500, "test_size": 1_000},
     "flowers102": {"train_size": 1_020, "validation_size": 204, "test_size": 510},
+    "ag_news": {"train_size": 1_600, "validation_size": 200, "test_size": 400, "max_length": 48},
+    "yelp": {"train_size": 1_600, "validation_size": 200, "test_size": 400, "max_length": 64},
 }
 SYNTHETIC = "synthetic data and a tiny network"
 FROM_SCRATCH = "no pretrained weights: trained from scratch"
@@ -91,7 +94,7 @@ def _register(
                 for name, value in given.items()
             }
             if profile == "demo":
-                base = {**defaults, **DEMO_IMAGES.get(dataset, {}), "differs": (SYNTHETIC,)}
+                base = {**defaults, **DEMO_SIZES[dataset], "differs": (SYNTHETIC,)}
             else:
                 base = {**defaults, **own_grid}
             RECIPES[model, dataset, profile] = Recipe(**{**base, **fields})
@@ -139,4 +142,175 @@ _register(
         "differs": (FROM_SCRATCH, "first convolution at stride 1", "at most 3 epochs"),
     },
     paper={"checkpoint": "torchvision/mobilenet_v2"},
+)
+
+_SMALL_VIT = {
+    "hidden_size": 128,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+}
+_TINY_VIT = {
+    "hidden_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 256,
+    "dropout": 0.1,
+    "initializer_range": 0.15,
+}
+_register(
+    "vit",
+    _IMAGES,
+    demo={
+        "epochs": 10,
+        "learning_rate": 0.002,
+        "tau_step": 0.1,
+        "tau_max": 4.0,
+        "options": {
+            "cifar10": {**_TINY_VIT, "patch_size": 8},
+            "flowers102": {**_TINY_VIT, "patch_size": 16},
+        },
+    },
+    small={
+        "epochs": 12,
+        "options": {
+            "cifar10": {**_SMALL_VIT, "patch_size": 4},
+            "flowers102": {**_SMALL_VIT, "patch_size": 8},
+        },
+        "differs": (FROM_SCRATCH, "six blocks of width 128", "at most 12 epochs"),
+    },
+    paper={"checkpoint": "google/vit-base-patch16-224"},
+)
+
+_TEXTS = ("ag_news", "yelp")
+#: A text is cut at this many tokens where a network reads all pairs of them.
+_SMALL_LENGTH = {"ag_news": 64, "yelp": 128}
+_SMALL_NOTES = (FROM_SCRATCH, "two blocks of width 128, own tokenizer", "at most 6 epochs")
+_TINY_ENCODER = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "dropout": 0.1,
+    "initializer_range": 0.1,
+}
+_SMALL_ENCODER = {
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 512,
+}
+
+_register(
+    "lstm",
+    _TEXTS,
+    demo={
+        "train_size": 3_200,
+        "epochs": 8,
+        "learning_rate": 0.005,
+        "tokenizer": "words",
+        "options": {"embedding": 32, "hidden": 64, "widths": (64, 32)},
+    },
+    small={"tokenizer": "words"},
+    paper={"tokenizer": "words"},
+)
+_register(
+    "bert",
+    _TEXTS,
+    demo={
+        # Far enough to reach the class scores, which are pruned too.
+        "tau_step": 0.1,
+        "tau_max": 4.0,
+        "epochs": 6,
+        "learning_rate": 0.003,
+        "tokenizer": "wordpiece",
+        "options": _TINY_ENCODER,
+    },
+    small={
+        "epochs": 6,
+        "learning_rate": 0.0005,
+        "tokenizer": "wordpiece",
+        "max_length": _SMALL_LENGTH,
+        "options": _SMALL_ENCODER,
+        "differs": _SMALL_NOTES,
+    },
+    paper={"checkpoint": "google-bert/bert-base-uncased"},
+)
+_register(
+    "electra",
+    _TEXTS,
+    demo={
+        # Far enough to reach the class scores, which are pruned too.
+        "tau_step": 0.1,
+        "tau_max": 4.0,
+        "epochs": 6,
+        "learning_rate": 0.003,
+        "tokenizer": "wordpiece",
+        "options": {**_TINY_ENCODER, "embedding_size": 32},
+    },
+    small={
+        "epochs": 6,
+        "learning_rate": 0.0005,
+        "tokenizer": "wordpiece",
+        "max_length": _SMALL_LENGTH,
+        "options": {**_SMALL_ENCODER, "embedding_size": 128},
+        "differs": _SMALL_NOTES,
+    },
+    paper={"checkpoint": "google/electra-base-discriminator"},
+)
+_register(
+    "t5",
+    _TEXTS,
+    demo={
+        # Far enough to reach the class scores, which are pruned too.
+        "tau_step": 0.1,
+        "tau_max": 5.0,
+        "epochs": 6,
+        "learning_rate": 0.005,
+        "tokenizer": "wordpiece",
+        "options": {
+            "d_model": 32,
+            "d_kv": 16,
+            "d_ff": 64,
+            "num_layers": 1,
+            "num_heads": 2,
+            "dropout": 0.1,
+        },
+    },
+    small={
+        "epochs": 6,
+        "tokenizer": "unigram",
+        "max_length": _SMALL_LENGTH,
+        "options": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
+        "differs": _SMALL_NOTES,
+    },
+    paper={"checkpoint": "google-t5/t5-small"},
+)
+_register(
+    "gpt2",
+    _TEXTS,
+    demo={
+        # Far enough to reach the class scores, which are pruned too.
+        "tau_step": 0.1,
+        "tau_max": 5.0,
+        "epochs": 5,
+        "learning_rate": 0.003,
+        "tokenizer": "bpe",
+        "options": {
+            "n_embd": 32,
+            "n_layer": 2,
+            "n_head": 2,
+            "n_inner": 64,
+            "dropout": 0.1,
+            "initializer_range": 0.1,
+        },
+    },
+    small={
+        "epochs": 6,
+        "tokenizer": "bpe",
+        "max_length": _SMALL_LENGTH,
+        "options": {"n_embd": 128, "n_layer": 2, "n_head": 4},
+        "differs": _SMALL_NOTES,
+    },
+    paper={"checkpoint": "openai-community/gpt2"},
 )

@@ -91,9 +91,7 @@ def _images(
     return images
 
 
-def _smooth_patterns(
-    rng: np.random.Generator, count: int, side: int
-) -> NDArray[np.float32]:
+def _smooth_patterns(rng: np.random.Generator, count: int, side: int) -> NDArray[np.float32]:
     """Random superpositions of a few long waves, zero mean and unit variance, channels last."""
     spectrum = np.zeros((count, side, side // 2 + 1, 3), dtype=np.complex64)
     low = np.r_[0:FREQUENCIES, -FREQUENCIES + 1 : 0]
