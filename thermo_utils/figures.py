@@ -131,7 +131,9 @@ def training(history: pd.DataFrame, *, title: str, synthetic: bool = False) -> F
 def _line(
     axis: Axes, curve: pd.DataFrame, x: str, y: str, color: str, label: str, marker: str = ""
 ) -> None:
-    shown = curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
+    shown = curve
+    if y != "accuracy":
+        shown = curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
     axis.plot(shown[x], shown[y], color=color, marker=marker, ms=4, lw=1.4, label=label)
 
 

@@ -123,7 +123,13 @@ _register(
     "resnet18",
     _IMAGES,
     demo={"epochs": 6, "options": {"blocks": (1, 1, 1, 1), "divisor": 8}},
-    small={"epochs": 4, "differs": (FROM_SCRATCH, "at most 4 epochs")},
+    small={
+        "epochs": {"cifar10": 4, "flowers102": MOST_EPOCHS},
+        "differs": {
+            "cifar10": (FROM_SCRATCH, "at most 4 epochs"),
+            "flowers102": (FROM_SCRATCH,),
+        },
+    },
     paper={"checkpoint": "torchvision/resnet18"},
 )
 _register(
@@ -137,9 +143,12 @@ _register(
         },
     },
     small={
-        "epochs": 3,
-        "options": {"first_stride": 1},
-        "differs": (FROM_SCRATCH, "first convolution at stride 1", "at most 3 epochs"),
+        "epochs": {"cifar10": 3, "flowers102": MOST_EPOCHS},
+        "options": {"cifar10": {"first_stride": 1}, "flowers102": {}},
+        "differs": {
+            "cifar10": (FROM_SCRATCH, "first convolution at stride 1", "at most 3 epochs"),
+            "flowers102": (FROM_SCRATCH,),
+        },
     },
     paper={"checkpoint": "torchvision/mobilenet_v2"},
 )
@@ -172,12 +181,15 @@ _register(
         },
     },
     small={
-        "epochs": 12,
+        "epochs": {"cifar10": 12, "flowers102": MOST_EPOCHS},
         "options": {
             "cifar10": {**_SMALL_VIT, "patch_size": 4},
             "flowers102": {**_SMALL_VIT, "patch_size": 8},
         },
-        "differs": (FROM_SCRATCH, "six blocks of width 128", "at most 12 epochs"),
+        "differs": {
+            "cifar10": (FROM_SCRATCH, "six blocks of width 128", "at most 12 epochs"),
+            "flowers102": (FROM_SCRATCH, "six blocks of width 128"),
+        },
     },
     paper={"checkpoint": "google/vit-base-patch16-224"},
 )

@@ -126,8 +126,8 @@ def _threshold(result: Mapping[str, Any] | None, method: str) -> str:
     found = result["thresholds"][method]
     if found is None:
         return "none found"
-    kind = "" if method == "accuracy" else f", {found['kind']}"
-    return f"$\\tau^*$ {found['tau']:.3g}, $\\beta^*$ {found['beta']:.2f}{kind}"
+    kind = "" if method == "accuracy" else f" {found['kind']}"
+    return f"{found['tau']:.3g} ({found['beta']:.2f}){kind}"
 
 
 def _published(chapter: Chapter, quantity: str, method: str | None) -> str:
