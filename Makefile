@@ -25,10 +25,10 @@ read: $(READY)
 	snakemake --jobs $(JOBS) --config profile=small frozen=1 --quiet rules --rerun-incomplete
 
 test: $(READY)
-	pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 pytest -n $(JOBS)
 
 test-all: $(READY)
-	pytest -n $(JOBS) -m "slow or not slow"
+	OMP_NUM_THREADS=1 pytest -n $(JOBS) -m "slow or not slow"
 
 lint: $(READY)
 	ruff check .
