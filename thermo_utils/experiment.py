@@ -310,10 +310,13 @@ class Experiment:
         """
         result = self._saved().result
         made, data = result["provenance"], result["data"]
+        train, validation, test = DATASETS[self.settings.dataset].sizes
         rows = {
             "data": data["source"],
-            "examples": f"{data['train']} training, {data['validation']} validation, "
-            f"{data['test']} test",
+            "examples": f"{data['train']:,} training, {data['validation']:,} validation, "
+            f"{data['test']:,} test",
+            # A mirror or a bound may hold less than the official set.
+            "official sizes": f"{train:,} training, {validation or 'no'} validation, {test:,} test",
             "data fingerprint": data["fingerprint"][:16],
             "parameters of the network": f"{result['metrics']['parameters']:,}",
             "device": made["device"],
