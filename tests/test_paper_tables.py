@@ -8,9 +8,10 @@ import pytest
 
 from thermo_utils import ThermoError
 from thermo_utils.chapters import CHAPTERS
-from thermo_utils.paper_tables import NOT_RUN, paper_table
+from thermo_utils.paper_tables import paper_table
 from thermo_utils.published import table
 from thermo_utils.results import Record, read_record
+from thermo_utils.tables import NOT_RUN
 
 RESULTS = Path(__file__).parent.parent / "results" / "small"
 NOTHING = dict.fromkeys(CHAPTERS)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from thermo_utils import figures
-from thermo_utils.chapters import CHAPTERS, PROFILES, Chapter
+from thermo_utils.chapters import CHAPTERS, PROFILES, TITLES, Chapter
 from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
 from thermo_utils.notebooks import EXECUTED, notebook_path
@@ -25,11 +25,6 @@ __all__ = ["assemble", "build"]
 ROOT = Path(__file__).resolve().parent.parent
 #: The executed page for adapting, in the folder of the records.
 YOUR_MODEL = ".work/your_model.ipynb"
-#: Names as they are printed; the registry of networks would import every one of them.
-TITLES = {
-    "mlp": "MLP", "cnn": "CNN", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2",
-    "vit": "ViT", "lstm": "LSTM", "bert": "BERT", "electra": "ELECTRA", "t5": "T5", "gpt2": "GPT-2",
-}  # fmt: skip
 
 
 def build(profile: str, results: str | Path) -> Path:

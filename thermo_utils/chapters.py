@@ -18,13 +18,28 @@ from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.published import FIGURES
 from thermo_utils.recipes import RECIPES, Recipe
 
-__all__ = ["CHAPTERS", "OVERRIDES", "PROFILES", "Chapter", "Settings", "chapter", "settings"]
+__all__ = [
+    "CHAPTERS",
+    "OVERRIDES",
+    "PROFILES",
+    "TITLES",
+    "Chapter",
+    "Settings",
+    "chapter",
+    "settings",
+]
 
 PROFILES: Mapping[str, str] = {
     "demo": "synthetic data, tiny networks, no downloads, seconds",
     "small": "real data, networks that train without a cluster",
     "paper": "real data in full, the paper's set-up, one GPU",
 }
+
+#: Names of the networks as they are printed.
+TITLES: Mapping[str, str] = {
+    "mlp": "MLP", "cnn": "CNN", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2",
+    "vit": "ViT", "lstm": "LSTM", "bert": "BERT", "electra": "ELECTRA", "t5": "T5", "gpt2": "GPT-2",
+}  # fmt: skip
 
 #: Raised when the meaning of a setting changes, so that older results are not mistaken for new.
 RECIPE_VERSION = 1

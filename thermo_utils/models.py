@@ -10,6 +10,7 @@ from typing import Any, Literal
 from torch import nn
 
 from thermo_utils import transformer_models, vision
+from thermo_utils.chapters import TITLES
 from thermo_utils.data import Splits
 from thermo_utils.errors import ThermoError, nearest, unknown
 
@@ -52,7 +53,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     for a in (
         Architecture(
             name="mlp",
-            title="MLP",
+            title=TITLES["mlp"],
             kind="image",
             make=vision.MLP,
             layers=("hidden.relu*",),
@@ -60,7 +61,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="cnn",
-            title="CNN",
+            title=TITLES["cnn"],
             kind="image",
             make=vision.CNN,
             layers=("features.conv*", "hidden.linear*"),
@@ -68,7 +69,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="resnet18",
-            title="ResNet-18",
+            title=TITLES["resnet18"],
             kind="image",
             make=vision.resnet18,
             layers=("layer?.*.relu",),
@@ -76,7 +77,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="mobilenet_v2",
-            title="MobileNetV2",
+            title=TITLES["mobilenet_v2"],
             kind="image",
             make=vision.mobilenet_v2,
             layers=(nn.ReLU6,),
@@ -84,7 +85,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="vit",
-            title="ViT",
+            title=TITLES["vit"],
             kind="image",
             make=transformer_models.vit,
             layers=transformer_models.VIT_LAYERS,
@@ -92,7 +93,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="lstm",
-            title="LSTM",
+            title=TITLES["lstm"],
             kind="text",
             make=transformer_models.lstm,
             layers=transformer_models.LSTM_LAYERS,
@@ -100,7 +101,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="bert",
-            title="BERT",
+            title=TITLES["bert"],
             kind="text",
             make=transformer_models.bert,
             layers=transformer_models.BERT_LAYERS,
@@ -108,7 +109,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="electra",
-            title="ELECTRA",
+            title=TITLES["electra"],
             kind="text",
             make=transformer_models.electra,
             layers=transformer_models.ELECTRA_LAYERS,
@@ -116,7 +117,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="t5",
-            title="T5",
+            title=TITLES["t5"],
             kind="text",
             make=transformer_models.t5,
             layers=transformer_models.T5_LAYERS,
@@ -124,7 +125,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="gpt2",
-            title="GPT-2",
+            title=TITLES["gpt2"],
             kind="text",
             make=transformer_models.gpt2,
             layers=transformer_models.GPT2_LAYERS,

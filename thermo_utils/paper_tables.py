@@ -9,22 +9,22 @@ from typing import Any
 import pandas as pd
 
 from thermo_utils import published
-from thermo_utils.chapters import Chapter
+from thermo_utils.chapters import TITLES, Chapter
 from thermo_utils.data import DATASETS
 from thermo_utils.results import Record
+from thermo_utils.tables import NOT_RUN
 
 __all__ = ["paper_table"]
 
 #: Our column and row heads for the keys of :func:`thermo_utils.published.table`.
 HEADS = {
-    "mlp": "MLP", "cnn": "CNN", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2",
-    "vit": "ViT", "lstm": "LSTM", "bert": "BERT", "electra": "ELECTRA", "t5": "T5", "gpt2": "GPT-2",
+    **TITLES,
     "accuracy": "accuracy", "full": "FE", "renormalized": "RFE", "tau_star": "&tau;*",
     "beta_star": "&beta;*", "derivative_zero": "derivative = 0", "extremum": "extremum of F",
     "time_s": "time, s", "speedup": "FE / RFE",
     **{name: spec.title for name, spec in DATASETS.items()},
 }  # fmt: skip
-NOT_RUN, NOT_STATED = "not run", "&mdash;"
+NOT_STATED = "&mdash;"
 
 
 def paper_table(number: int, records: Mapping[Chapter, Record | None]) -> str:
