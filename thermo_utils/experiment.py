@@ -563,9 +563,7 @@ class Experiment:
 
 def _stated(row: Any) -> str:
     """A published number or range as text."""
-    if pd.isna(row.low):
-        return str(row.value)
-    return f"{row.low:g}" if row.low == row.high else f"{row.low:g}-{row.high:g}"
+    return str(row.value) if pd.isna(row.low) else published.as_range(row.low, row.high)
 
 
 def check_results(results: Path) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "MODELS",
     "QUANTITIES",
     "VALUES",
+    "as_range",
     "lookup",
     "published",
     "table",
@@ -154,6 +155,26 @@ def published() -> pd.DataFrame:
     [{'low': 3.0, 'high': 3.0, 'quote': 'with a patience of three epochs'}]
     """
     return _load().copy()
+
+
+def as_range(low: float, high: float) -> str:
+    """A published number, or a range where the two ends differ, as text.
+
+    Parameters
+    ----------
+    low, high : float
+        The columns of the same names.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> as_range(0.36, 0.4), as_range(0.12, 0.12)
+    ('0.36-0.4', '0.12')
+    """
+    return f"{low:g}" if low == high else f"{low:g}-{high:g}"
 
 
 def lookup(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from thermo_utils.chapters import Chapter
 from thermo_utils.data import DATASETS
-from thermo_utils.published import lookup
+from thermo_utils.published import as_range, lookup
 from thermo_utils.results import Record
 
 __all__ = ["markdown", "results_table", "status_table"]
@@ -137,6 +137,5 @@ def _published(chapter: Chapter, quantity: str, method: str | None) -> str:
     for low, high in zip(rows["low"], rows["high"], strict=True):
         if pd.notna(low):
             scale = 100 if percent else 1
-            text = f"{scale * low:g}" if low == high else f"{scale * low:g}-{scale * high:g}"
-            cells.append(text + (" %" if percent else ""))
+            cells.append(as_range(scale * low, scale * high) + (" %" if percent else ""))
     return "; ".join(dict.fromkeys(cells)) or "not stated"
