@@ -128,16 +128,26 @@ def test_an_override_changes_that_setting_and_every_key(name):
 
 
 def test_a_checkpoint_replaces_sizes_and_tokenizer():
-    plain = settings("bert", "ag_news", "small")
-    changed = settings("bert", "ag_news", "small", checkpoint="folder")
+    plain = settings("electra", "ag_news", "small")
+    changed = settings("electra", "ag_news", "small", checkpoint="folder")
     assert plain.options
     assert plain.tokenizer == "wordpiece"
     assert (changed.options, changed.tokenizer) == ({}, None)
     assert changed.learning_rate == FINE_TUNING_RATE
     assert "weights of folder" in changed.differs
     assert (
-        settings("bert", "ag_news", "small", checkpoint="f", learning_rate=0.1).learning_rate == 0.1
+        settings("electra", "ag_news", "small", checkpoint="f", learning_rate=0.1).learning_rate
+        == 0.1
     )
+
+
+def test_another_checkpoint_is_named_in_place_of_the_registered_one():
+    plain = settings("bert", "ag_news", "small")
+    changed = settings("bert", "ag_news", "small", checkpoint="folder")
+    assert any(note.startswith("checkpoint MiniLM") for note in plain.differs)
+    assert "weights of folder" in changed.differs
+    assert not any("MiniLM" in note for note in changed.differs)
+    assert changed.learning_rate == plain.learning_rate == FINE_TUNING_RATE
 
 
 def test_none_changes_nothing():

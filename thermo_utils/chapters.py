@@ -16,7 +16,7 @@ from typing import Any
 
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.published import FIGURES
-from thermo_utils.recipes import RECIPES, Recipe
+from thermo_utils.recipes import FINE_TUNING_RATE, RECIPES, Recipe
 
 __all__ = [
     "CHAPTERS",
@@ -43,9 +43,6 @@ TITLES: Mapping[str, str] = {
 
 #: Raised when the meaning of a setting changes, so that older results are not mistaken for new.
 RECIPE_VERSION = 1
-#: Learning rate for a checkpoint at a profile that has none. The paper's 0.001 is a rate for
-#: training from scratch.
-FINE_TUNING_RATE = 5e-5
 #: What all random generators involved take, also after it has been spread over epochs.
 LARGEST_SEED = 2**31 - 1
 
@@ -246,8 +243,8 @@ def settings(
         name: _checked(name, value) for name, value in overrides.items() if value is not None
     }
     registered = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
-    if "checkpoint" in changed and recipe.checkpoint is None:
-        registered |= _for_checkpoint(changed["checkpoint"])
+    if changed.get("checkpoint", recipe.checkpoint) != recipe.checkpoint:
+        registered |= _for_checkpoint(changed["checkpoint"], recipe)
     result = Settings(
         model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
     )
@@ -260,13 +257,17 @@ def settings(
     return result
 
 
-def _for_checkpoint(checkpoint: str) -> dict[str, Any]:
-    """What changes when a network made from scratch is to start from a checkpoint instead."""
+def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:
+    """What changes when a network is to start from another checkpoint, or from one at all."""
+    weights = f"weights of {checkpoint}"
+    if recipe.checkpoint is not None:
+        kept = [note for note in recipe.differs if not note.startswith("checkpoint ")]
+        return {"differs": (weights, *kept)}
     return {
         "options": {},  # sizes and tokenizer are the checkpoint's own
         "tokenizer": None,
         "learning_rate": FINE_TUNING_RATE,
-        "differs": (f"weights of {checkpoint}", f"learning rate {FINE_TUNING_RATE:g}"),
+        "differs": (weights, f"learning rate {FINE_TUNING_RATE:g}"),
     }
 
 
