@@ -27,9 +27,10 @@ rule book:
 
 
 def sources(wildcards):
-    """The notebook, and the record where only that may be used."""
-    record = f"{RESULTS}/{wildcards.profile}/{wildcards.model}-{wildcards.dataset}/result.json"
-    return [f"notebooks/{wildcards.model}.md", *([record] if FROZEN else [])]
+    """The notebook, and the records where only these may be used."""
+    folder = Path(RESULTS, wildcards.profile, f"{wildcards.model}-{wildcards.dataset}")
+    records = [folder / "result.json", *sorted(folder.glob("seed-*/result.json"))]
+    return [f"notebooks/{wildcards.model}.md", *(records if FROZEN else [])]
 
 
 # Finished stages are kept, so running a chapter again after a crash or a change of its notebook

@@ -172,14 +172,38 @@ class TestMemory:
         other = tiny(made.results, seed=1)
         for stage in STAGES:
             assert other.settings.key(stage) != made.settings.key(stage)
-        with pytest.raises(ThermoError, match="other settings"):
+        with pytest.raises(ThermoError, match="no record"):
             other.check_frozen()
 
-    def test_another_seed_replaces_the_record(self, made, finished):
+    def test_seeds_have_records_of_their_own(self, made, finished):
         other = tiny(finished, seed=1)
         other.save()
         assert read_record(other.folder).result["seed"] == 1
+        assert read_record(tiny(finished).folder).result["seed"] == 0
         assert not other.train().equals(made.train())
+        again = tiny(finished)
+        assert [record.result["seed"] for record in again.siblings] == [1]
+        assert [len(curves) for curves in again.bands().values()] == [2, 2]
+        pd.testing.assert_frame_equal(again.bands()["full"][1], other.full_evaluation())
+
+    def test_a_sibling_of_other_settings_is_none(self, finished):
+        tiny(finished, seed=1, epochs=1).save()
+        assert tiny(finished).siblings == []
+        assert list(tiny(finished).seeds().index) == ["0"]
+
+    def test_the_table_of_seeds(self, made, finished):
+        other = tiny(finished, seed=2)
+        other.save()
+        table = tiny(finished).seeds()
+        assert list(table.index) == ["0", "2", "mean", "sd", "sd, %"]
+        pair = [run.full_evaluation().attrs["baseline_accuracy"] for run in (made, other)]
+        assert table["accuracy"].head(2).tolist() == pair
+        assert table.loc["sd", "accuracy"] == pytest.approx(np.std(pair, ddof=1))
+        assert table.loc["sd, %", "accuracy"] == pytest.approx(
+            100 * np.std(pair, ddof=1) / np.mean(pair)
+        )
+        tau = made.thresholds()["accuracy"].tau
+        assert table.loc["0", "tau*, accuracy"] == tau
 
     def test_force_computes_again_and_agrees(self, made, finished, monkeypatch):
         calls = []

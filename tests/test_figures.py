@@ -95,6 +95,41 @@ def test_legend_names_both_methods():
     assert {"renormalized (RFE)", "full evaluation (FE)"} <= set(texts)
 
 
+def band(axis) -> list[np.ndarray]:
+    return [collection.get_paths()[0].vertices for collection in axis.collections]
+
+
+def test_seeds_shade_their_range():
+    low, high = curve(), curve()
+    low["accuracy"] -= 0.1
+    high["accuracy"] += 0.1
+    axis = six(bands={"full": [curve(), low, high], "renormalized": [curve()]}).axes[0]
+    (outline,) = band(axis)
+    middle = 0.9 - 0.2 * 2.0
+    at = outline[np.isclose(outline[:, 0], 2.0, atol=0.01)][:, 1]
+    assert at.min() == pytest.approx(middle - 0.1, abs=0.005)
+    assert at.max() == pytest.approx(middle + 0.1, abs=0.005)
+
+
+def test_a_single_seed_has_no_band():
+    figure = six(bands={"full": [curve()], "renormalized": [curve(200, accuracy=False)]})
+    assert all(band(axis) == [] for axis in figure.axes)
+    assert "seeds" not in str([t.get_text() for t in figure.legends[0].texts])
+
+
+def test_the_band_covers_what_all_seeds_reach():
+    short = curve(last=2.0)
+    axis = six(bands={"full": [curve(), short]}).axes[0]
+    (outline,) = band(axis)
+    assert outline[:, 0].max() == pytest.approx(2.0)
+    assert outline[:, 0].min() == pytest.approx(4.0 / 20)
+
+
+def test_the_legend_counts_the_seeds():
+    figure = six(bands={"full": [curve(), curve(), curve()], "renormalized": []})
+    assert "range over 3 seeds" in [t.get_text() for t in figure.legends[0].texts]
+
+
 def test_the_accuracy_axis_begins_at_zero():
     axes = six().axes
     assert axes[0].get_ylim()[0] == axes[3].get_ylim()[0] == 0

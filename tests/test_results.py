@@ -21,7 +21,9 @@ from thermo_utils.results import (
     REQUIRED,
     RESULT,
     provenance,
+    read_chapter,
     read_record,
+    record_folder,
     to_json,
     write_atomically,
     write_record,
@@ -218,3 +220,22 @@ def test_provenance():
 def test_provenance_outside_a_checkout(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert provenance()["git_commit"] is None
+
+
+def test_seeds_of_a_chapter_are_read_together(tmp_path):
+    for seed in (10, 2, 0):
+        folder = record_folder(tmp_path, "small", "mlp-cifar10", seed)
+        settings = {"epochs": 3, "options": {"a": (1, 2)}, "seed": seed, "differs": str(seed)}
+        write_record(folder, result(seed=seed, settings=settings), curves())
+    other = record_folder(tmp_path, "small", "mlp-cifar10", 1)
+    write_record(other, result(seed=1, settings={"epochs": 4, "seed": 1}), curves())
+    (record_folder(tmp_path, "small", "mlp-cifar10", 3)).mkdir()
+    found = read_chapter(tmp_path, "small", "mlp-cifar10")
+    assert [record.result["seed"] for record in found] == [0, 2, 10]
+    assert read_chapter(tmp_path, "small", "cnn-cifar10") == []
+
+
+def test_a_chapter_may_begin_with_any_seed(tmp_path):
+    folder = record_folder(tmp_path, "demo", "x", 7)
+    write_record(folder, result(seed=7, settings={"seed": 7}), curves())
+    assert [record.folder for record in read_chapter(tmp_path, "demo", "x")] == [folder]

@@ -17,7 +17,7 @@ from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
 from thermo_utils.notebooks import EXECUTED, notebook_path
 from thermo_utils.paper_tables import paper_table
-from thermo_utils.results import Record, read_record, write_atomically
+from thermo_utils.results import Record, read_chapter, write_atomically
 from thermo_utils.tables import results_table, status_table
 
 __all__ = ["assemble", "build"]
@@ -89,11 +89,10 @@ def assemble(profile: str, results: Path) -> None:
         folder.mkdir()
     records: dict[Chapter, Record | None] = {}
     for chapter in CHAPTERS:
-        folder = results / profile / chapter.name
-        record, executed = read_record(folder), folder / EXECUTED
+        record = next(iter(read_chapter(results, profile, chapter.name)), None)
         records[chapter] = record
-        if record is not None and executed.exists():
-            shutil.copyfile(executed, pages / f"{chapter.name}.ipynb")
+        if record is not None and (record.folder / EXECUTED).exists():
+            shutil.copyfile(record.folder / EXECUTED, pages / f"{chapter.name}.ipynb")
         else:
             page = _no_page(chapter, profile, recorded=record is not None)
             write_atomically(pages / f"{chapter.name}.md", page)

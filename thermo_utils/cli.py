@@ -123,21 +123,26 @@ def _parser() -> _Parser:
 def _chapters(options: argparse.Namespace) -> None:
     from thermo_utils.chapters import CHAPTERS, PROFILES
     from thermo_utils.data import DATASETS
-    from thermo_utils.results import read_record
+    from thermo_utils.results import read_chapter
 
-    lines = [f"{'figure':>6}  {'chapter':24} {'dataset':18} {'  '.join(PROFILES)}"]
+    width = 12
+    heads = "".join(f"{profile:>{width}}" for profile in PROFILES)
+    lines = [f"{'figure':>6}  {'chapter':24} {'dataset':18}{heads}"]
     for chapter in CHAPTERS:
         state = []
         for profile in PROFILES:
             try:
-                record = read_record(options.results / profile / chapter.name)
-                mark = f"seed {record.result['seed']}" if record else "-"
+                seeds = [
+                    str(record.result["seed"])
+                    for record in read_chapter(options.results, profile, chapter.name)
+                ]
+                mark = f"seed {','.join(seeds)}" if seeds else "-"
             except ThermoError:
                 mark = "damaged"
-            state.append(f"{mark:>{len(profile)}}")
+            state.append(f"{mark:>{width}}")
         name = f"{chapter.model} {chapter.dataset}"
         title = DATASETS[chapter.dataset].title
-        lines.append(f"{chapter.figure:>6}  {name:24} {title:18} {'  '.join(state)}")
+        lines.append(f"{chapter.figure:>6}  {name:24} {title:18}{''.join(state)}")
     print("\n".join(lines))
 
 

@@ -8,6 +8,7 @@ one plain call each. A stage is looked up in the chapter's record, then among th
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -34,7 +35,10 @@ from thermo_utils.results import (
     Record,
     device_name,
     provenance,
+    read_chapter,
     read_record,
+    record_folder,
+    same_but_seed,
     write_atomically,
     write_record,
 )
@@ -54,6 +58,8 @@ FINER = 10
 WORK = ".work"
 DONE = "stage.json"
 STAGES = ("train", "renormalized", "full")
+#: How the ways to find a threshold are printed.
+METHOD_TITLES = {"accuracy": "accuracy", "full": "FE", "renormalized": "RFE"}
 #: What stands where the paper gives no number.
 NOT_STATED = "not stated"
 
@@ -105,7 +111,7 @@ class Experiment:
         self.chapter = chapter(model, dataset)
         self.settings: Settings = settings(model, dataset, profile, seed, **overrides)
         self.results = Path(results)
-        self.folder = self.results / profile / self.chapter.name
+        self.folder = record_folder(self.results, profile, self.chapter.name, seed)
         self.architecture = ARCHITECTURES[model]
         self._progress = progress
         self._force = force
@@ -186,6 +192,60 @@ class Experiment:
         self.renormalized()  # which settles the grid
         self._stage("full", self._full)
         return self._curves["full"]
+
+    @property
+    def siblings(self) -> list[Record]:
+        """Records of the same settings with other seeds, by seed."""
+        s = self.settings
+        return [
+            record
+            for record in read_chapter(self.results, s.profile, self.chapter.name)
+            if record.result["seed"] != s.seed and same_but_seed(record, s.__dict__)
+        ]
+
+    def bands(self) -> dict[str, list[pd.DataFrame]]:
+        """Curves of this run and of all recorded runs with other seeds.
+
+        Returns
+        -------
+        dict of str to list of DataFrame
+            ``full`` and ``renormalized``, for :func:`thermo_utils.figures.six_panels`.
+        """
+        curves = {"full": [self.full_evaluation()], "renormalized": [self.renormalized()]}
+        for record in self.siblings:
+            for method, found in curves.items():
+                found.append(record.curve(method))
+        return curves
+
+    def seeds(self) -> pd.DataFrame:
+        """Accuracy and thresholds seed by seed, as far as they have been run.
+
+        Returns
+        -------
+        DataFrame
+            A row per seed; with two or more also ``mean``, ``sd`` (the standard deviation of a
+            sample) and ``sd, %`` (of the mean). Columns: ``accuracy``, ``tau*`` and ``beta*`` as
+            found from the accuracy, FE and RFE.
+        """
+        own = {method: t._asdict() if t else None for method, t in self.thresholds().items()}
+        runs = {self.settings.seed: (self.full_evaluation().attrs["baseline_accuracy"], own)}
+        for record in self.siblings:
+            result = record.result
+            runs[result["seed"]] = result["metrics"]["test_accuracy"], result["thresholds"]
+        rows = {}
+        for seed in sorted(runs):
+            accuracy, found = runs[seed]
+            rows[str(seed)] = {"accuracy": accuracy} | {
+                f"{symbol}*, {METHOD_TITLES[method]}": threshold[symbol] if threshold else math.nan
+                for method, threshold in found.items()
+                for symbol in ("tau", "beta")
+            }
+        table = pd.DataFrame(rows).T
+        if len(table) > 1:
+            mean, deviation = table.mean(), table.std()
+            table.loc["mean"], table.loc["sd"] = mean, deviation
+            table.loc["sd, %"] = 100 * deviation / mean
+        return table.rename_axis("seed")
 
     def features(self) -> pd.DataFrame:
         """Features of both curves, as :func:`thermo_utils.find_transitions` finds them.

@@ -6,7 +6,7 @@ accuracy, as in the paper. Figures made from generated data say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,6 +22,8 @@ __all__ = ["FULL", "RENORMALIZED", "six_panels", "training"]
 FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
 #: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
 SHOWN_BETA = 0.995
+#: Points at which the curves of several seeds are compared.
+BAND_POINTS = 400
 STYLE = {
     **sns.axes_style("whitegrid"),
     "axes.edgecolor": "#bbbbbb",
@@ -39,6 +41,7 @@ def six_panels(
     *,
     title: str,
     synthetic: bool = False,
+    bands: Mapping[str, Sequence[pd.DataFrame]] | None = None,
 ) -> Figure:
     """Accuracy, free energy and its derivative, over threshold and over sparsity (Figs. 2-21).
 
@@ -52,6 +55,9 @@ def six_panels(
         Heading.
     synthetic : bool, default False
         Whether to mark the figure as made from generated data.
+    bands : mapping of str to sequence of DataFrame, optional
+        Curves of several seeds under ``full`` and ``renormalized``. Where there is more than one,
+        the range from the lowest to the highest is shaded, over the part that all of them reach.
 
     Returns
     -------
@@ -71,9 +77,12 @@ def six_panels(
                 axis = axes[row, column]
                 letter = "abcdef"[3 * row + column]
                 axis.set(xlabel=names[x], ylabel=label, title=f"({letter})")
-                if y != "accuracy":
-                    _line(axis, renormalized, x, y, RENORMALIZED, "renormalized (RFE)")
                 color, marker = (ACCURACY, ".") if y == "accuracy" else (FULL, ".")
+                seeds = bands or {}
+                _band(axis, seeds.get("full", ()), x, y, color)
+                if y != "accuracy":
+                    _band(axis, seeds.get("renormalized", ()), x, y, RENORMALIZED)
+                    _line(axis, renormalized, x, y, RENORMALIZED, "renormalized (RFE)")
                 _line(axis, full, x, y, color, "full evaluation (FE)", marker)
                 if column == 2:
                     _focus(axis, full, y)
@@ -83,7 +92,7 @@ def six_panels(
                         axis.axhline(baseline, color=ACCURACY, lw=0.8, ls=":")
                     axis.set_ylim(0, None)
                 _mark(axis, thresholds, x)
-        _legend(figure, axes[0, 1])
+        _legend(figure, axes[0, 1], len((bands or {}).get("full", ())))
         _finish(figure, title, synthetic)
     return figure
 
@@ -128,12 +137,32 @@ def training(history: pd.DataFrame, *, title: str, synthetic: bool = False) -> F
     return figure
 
 
+def _band(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: str) -> None:
+    """Shade the range of several curves where all of them are defined."""
+    lines = [line for curve in curves if len(line := _bulk(curve, y)[[x, y]].dropna())]
+    if len(lines) < 2:
+        return
+    ends = [line[x].iloc[[0, -1]] for line in lines]
+    low, high = max(end.iloc[0] for end in ends), min(end.iloc[1] for end in ends)
+    if low < high:
+        at = np.linspace(low, high, BAND_POINTS)
+        values = [np.interp(at, line[x], line[y]) for line in lines]
+        axis.fill_between(
+            at, np.min(values, axis=0), np.max(values, axis=0), color=color, alpha=0.22, lw=0
+        )
+
+
+def _bulk(curve: pd.DataFrame, y: str) -> pd.DataFrame:
+    """The part of a curve that is drawn."""
+    if y == "accuracy":
+        return curve
+    return curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
+
+
 def _line(
     axis: Axes, curve: pd.DataFrame, x: str, y: str, color: str, label: str, marker: str = ""
 ) -> None:
-    shown = curve
-    if y != "accuracy":
-        shown = curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
+    shown = _bulk(curve, y)
     axis.plot(shown[x], shown[y], color=color, marker=marker, ms=4, lw=1.4, label=label)
 
 
@@ -153,11 +182,14 @@ def _mark(axis: Axes, thresholds: Mapping[str, Threshold | None], x: str) -> Non
             axis.axvline(getattr(threshold, x), color=colors[method], lw=1.0, ls="--", alpha=0.8)
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
+def _legend(figure: Figure, axis: Axes, seeds: int) -> None:
     handles, labels = axis.get_legend_handles_labels()
+    if seeds > 1:
+        handles.append(plt.Rectangle((0, 0), 1, 1, color=FULL, alpha=0.22, lw=0))
+        labels.append(f"range over {seeds} seeds")
     handles.append(plt.Line2D([], [], color=ACCURACY, lw=1.0, ls="--"))
     labels.append("critical thresholds (grey: accuracy)")
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
 
 
 def _finish(figure: Figure, title: str, synthetic: bool) -> None:

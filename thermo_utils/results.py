@@ -26,7 +26,15 @@ import torch
 
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["Record", "provenance", "read_record", "to_json", "write_record"]
+__all__ = [
+    "Record",
+    "provenance",
+    "read_chapter",
+    "read_record",
+    "record_folder",
+    "to_json",
+    "write_record",
+]
 
 FORMAT = 1
 CURVES, RESULT = "curves.csv", "result.json"
@@ -152,6 +160,67 @@ def read_record(folder: str | Path) -> Record | None:
         return None  # a run was killed between the two files
     curves = pd.read_csv(BytesIO(content))
     return Record(folder, result, curves)
+
+
+def record_folder(results: str | Path, profile: str, name: str, seed: int = 0) -> Path:
+    """Where the record of a run lies.
+
+    Parameters
+    ----------
+    results : path
+        Folder of the records.
+    profile, name : str
+        The profile and the chapter's ``model-dataset``.
+    seed : int, default 0
+        Seeds other than 0 have folders of their own in the chapter's.
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> record_folder("results", "demo", "mlp-cifar10", 2).as_posix()
+    'results/demo/mlp-cifar10/seed-2'
+    """
+    folder = Path(results) / profile / name
+    return folder / f"seed-{seed}" if seed else folder
+
+
+def read_chapter(results: str | Path, profile: str, name: str) -> list[Record]:
+    """The records of a chapter: one per seed, of otherwise the same settings.
+
+    Parameters
+    ----------
+    results, profile, name
+        As for :func:`record_folder`.
+
+    Returns
+    -------
+    list of Record
+        By seed. The first one's settings decide which others belong to it; empty when nothing was
+        run.
+
+    Raises
+    ------
+    ThermoError
+        If a record is damaged or of another format.
+    """
+    chapter = record_folder(results, profile, name)
+    folders = [chapter, *chapter.glob("seed-*")]
+    found = [record for record in map(read_record, folders) if record is not None]
+    found.sort(key=lambda record: int(record.result["seed"]))
+    return [record for record in found if same_but_seed(record, found[0].result["settings"])]
+
+
+def same_but_seed(record: Record, settings: Mapping[str, Any]) -> bool:
+    """Whether a record's settings equal others in everything but the seed and the remarks."""
+    ignored = {"seed", "differs"}
+    ours, theirs = (
+        {key: value for key, value in json.loads(to_json(s)).items() if key not in ignored}
+        for s in (record.result["settings"], settings)
+    )
+    return bool(ours == theirs)
 
 
 def to_json(value: Any) -> str:
