@@ -224,7 +224,6 @@ _MINILM = (
     "checkpoint MiniLM-L6 (six layers of width 384) instead of BERT-base",
     f"learning rate {FINE_TUNING_RATE:g}",
     "1 epoch",
-    "1,000 of the test texts",
 )
 _TINY_ENCODER = {
     "hidden_size": 32,
@@ -270,13 +269,13 @@ _register(
         "epochs": 1,
         "learning_rate": FINE_TUNING_RATE,
         "train_size": {"ag_news": 6_000, "yelp": None},
-        "test_size": 1_000,
+        "test_size": {"ag_news": 1_000, "yelp": 600},
         "tau_max": 0.5,
         "max_length": _SMALL_LENGTH,
         "checkpoint": "sentence-transformers/all-MiniLM-L6-v2",
         "differs": {
-            "ag_news": (*_MINILM, "6,000 of the training texts"),
-            "yelp": _MINILM,
+            "ag_news": (*_MINILM, "6,000 training texts", "1,000 of the test texts"),
+            "yelp": (*_MINILM, "600 of the test texts"),
         },
     },
     paper={"checkpoint": "google-bert/bert-base-uncased"},
@@ -296,11 +295,12 @@ _register(
     small={
         **_OWN_SCALE,
         "epochs": 4,
+        "test_size": 3_000,
         "learning_rate": 0.0005,
         "tokenizer": "wordpiece",
         "max_length": _SMALL_LENGTH,
         "options": {**_SMALL_ENCODER, "embedding_size": 128},
-        "differs": _SMALL_NOTES,
+        "differs": (*_SMALL_NOTES, "3,000 of the test texts"),
     },
     paper={"checkpoint": "google/electra-base-discriminator"},
 )
@@ -327,13 +327,13 @@ _register(
         **_OWN_SCALE,
         "epochs": 4,
         "train_size": {"ag_news": 10_000, "yelp": None},
-        "test_size": 3_000,
+        "test_size": 1_500,
         "tokenizer": "unigram",
         "max_length": _SMALL_LENGTH,
         "options": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
         "differs": {
-            "ag_news": (*_SMALL_NOTES, "10,000 training texts", "3,000 of the test texts"),
-            "yelp": (*_SMALL_NOTES, "3,000 of the test texts"),
+            "ag_news": (*_SMALL_NOTES, "10,000 training texts", "1,500 of the test texts"),
+            "yelp": (*_SMALL_NOTES, "1,500 of the test texts"),
         },
     },
     paper={"checkpoint": "google-t5/t5-small"},
@@ -360,10 +360,14 @@ _register(
     small={
         **_OWN_SCALE,
         "epochs": 4,
+        "test_size": {"ag_news": None, "yelp": 3_000},
         "tokenizer": "bpe",
         "max_length": _SMALL_LENGTH,
         "options": {"n_embd": 128, "n_layer": 2, "n_head": 4},
-        "differs": _SMALL_NOTES,
+        "differs": {
+            "ag_news": _SMALL_NOTES,
+            "yelp": (*_SMALL_NOTES, "1,500 of the test texts"),
+        },
     },
     paper={"checkpoint": "openai-community/gpt2"},
 )
