@@ -189,3 +189,11 @@ def test_keys_tell_everything_else_apart_but_words():
         assert all(plain.key(stage) != other.key(stage) for stage in STAGES)
     assert dataclasses.replace(plain, differs=("words",)).key("train") == plain.key("train")
     assert settings("mlp", "cifar10").key("full") == plain.key("full")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)
+def test_every_cut_of_the_data_is_named_with_its_size(chapter):
+    chosen = settings(chapter.model, chapter.dataset, "small")
+    for size, part in ((chosen.train_size, "training"), (chosen.test_size, "of the test")):
+        notes = [note for note in chosen.differs if f" {part} " in f" {note} "]
+        assert [note.split()[0] for note in notes] == ([] if size is None else [f"{size:,}"])

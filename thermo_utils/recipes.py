@@ -366,7 +366,7 @@ _register(
         "options": {"n_embd": 128, "n_layer": 2, "n_head": 4},
         "differs": {
             "ag_news": _SMALL_NOTES,
-            "yelp": (*_SMALL_NOTES, "1,500 of the test texts"),
+            "yelp": (*_SMALL_NOTES, "3,000 of the test texts"),
         },
     },
     paper={"checkpoint": "openai-community/gpt2"},
