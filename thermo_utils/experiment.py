@@ -18,9 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
+from numpy.typing import NDArray
 from torch import nn
 
 from thermo_utils import published
@@ -180,6 +182,13 @@ class Experiment:
         """
         self._stage("renormalized", self._renormalized)
         return self._curves["renormalized"]
+
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """Thresholds of :meth:`full_evaluation`, shape (K,)."""
+        self.renormalized()  # which settles them
+        stage = self._stages["renormalized"]
+        return uniform_grid(stage["tau_step"], stage["tau_max"])
 
     def full_evaluation(self) -> pd.DataFrame:
         """Free energy and accuracy with pruning in the network: one pass per threshold.
@@ -608,12 +617,11 @@ class Experiment:
         return {"attrs": curve.attrs, "tau_step": step, "tau_max": last}
 
     def _full(self, folder: Path) -> dict[str, Any]:
-        grid = self._stages["renormalized"]
         curve = full_evaluation(
             self.network,
             self.test_batches,
             self.layers,
-            uniform_grid(grid["tau_step"], grid["tau_max"]),
+            self.grid,
             checkpoint=folder / "sweep.jsonl",
             progress=self._progress,
         )
