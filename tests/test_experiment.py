@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from thermo_utils import experiment as module
+from thermo_utils import training
 from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import renormalized
@@ -58,8 +59,9 @@ def no_work(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("this was to be recalled, not computed")
 
-    for name in ("image_splits", "train", "renormalized", "full_evaluation", "automatic_step"):
+    for name in ("image_splits", "renormalized", "full_evaluation", "automatic_step"):
         monkeypatch.setattr(module, name, refuse)
+    monkeypatch.setattr(training, "train", refuse)
 
 
 class TestRecord:
@@ -151,7 +153,7 @@ class TestMemory:
         again.provenance()
 
     def test_another_grid_is_computed_without_training(self, finished, monkeypatch):
-        monkeypatch.setattr(module, "train", None)
+        monkeypatch.setattr(training, "train", None)
         again = tiny(finished, tau_step=0.15)
         assert list(again.full_evaluation()["tau"]) == list(uniform_grid(0.15, 1.5))
         again.save()
@@ -207,8 +209,8 @@ class TestMemory:
 
     def test_force_computes_again_and_agrees(self, made, finished, monkeypatch):
         calls = []
-        train = module.train
-        monkeypatch.setattr(module, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
+        train = training.train
+        monkeypatch.setattr(training, "train", lambda *a, **k: calls.append(1) or train(*a, **k))
         before = (finished / "demo/mlp-cifar10/result.json").read_text()
         forced = tiny(finished, force=True)
         equal(forced, made)
@@ -250,9 +252,10 @@ class TestKill:
         assert read_record(run.folder) is None
 
     def test_between_stages(self, made, tmp_path, monkeypatch):
-        for name in ("train", "renormalized", "full_evaluation"):
+        stages = ((training, "train"), (module, "renormalized"), (module, "full_evaluation"))
+        for home, name in stages:
             with monkeypatch.context() as patch:
-                patch.setattr(module, name, _raise)
+                patch.setattr(home, name, _raise)
                 self.kill(tiny(tmp_path))
         run = tiny(tmp_path)
         equal(run, made)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from thermo_utils import models
 from thermo_utils import transformer_models as tm
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks, resolve_layers
@@ -26,17 +27,18 @@ LSTM = {"embedding": 8, "hidden": HIDDEN, "widths": (INNER, 10)}
 
 #: Builder, options, layers, and (outputs per text token, outputs per text) that they put out.
 TEXT_MODELS = {
-    "bert": (tm.bert, SMALL, tm.BERT_LAYERS, (BLOCKS * INNER, CLASSES)),
+    "bert": (tm.bert, SMALL, models.BERT_LAYERS, (BLOCKS * INNER, CLASSES)),
     "electra": (
-        tm.electra, {**SMALL, "embedding_size": 8}, tm.ELECTRA_LAYERS, (BLOCKS * INNER, CLASSES),
+        tm.electra, {**SMALL, "embedding_size": 8}, models.ELECTRA_LAYERS,
+        (BLOCKS * INNER, CLASSES),
     ),
-    "t5": (tm.t5, T5, tm.T5_LAYERS, (2 * BLOCKS * (INNER + HIDDEN), CLASSES)),
+    "t5": (tm.t5, T5, models.T5_LAYERS, (2 * BLOCKS * (INNER + HIDDEN), CLASSES)),
     "t5-gated": (
-        tm.t5, {**T5, "feed_forward_proj": "gated-gelu"}, tm.T5_LAYERS,
+        tm.t5, {**T5, "feed_forward_proj": "gated-gelu"}, models.T5_LAYERS,
         (2 * BLOCKS * (2 * INNER + HIDDEN), CLASSES),
     ),
-    "gpt2": (tm.gpt2, GPT2, tm.GPT2_LAYERS, (BLOCKS * (INNER + HIDDEN), CLASSES)),
-    "lstm": (tm.lstm, LSTM, tm.LSTM_LAYERS, (0, INNER + 10)),
+    "gpt2": (tm.gpt2, GPT2, models.GPT2_LAYERS, (BLOCKS * (INNER + HIDDEN), CLASSES)),
+    "lstm": (tm.lstm, LSTM, models.LSTM_LAYERS, (0, INNER + 10)),
 }  # fmt: skip
 each_text_model = pytest.mark.parametrize("name", TEXT_MODELS)
 
@@ -138,7 +140,7 @@ def test_dropout_is_set_and_silent_in_eval(name):
 def test_intermediate_layers_of_encoders_include_the_gelu(padding):
     network, values = make("bert", padding=padding), []
     nn.init.normal_(network.bert.encoder.layer[0].intermediate.dense.bias, std=2)
-    with ActivationHooks(network, tm.BERT_LAYERS[0], lambda layer, a: values.append(a.clone())):
+    with ActivationHooks(network, models.BERT_LAYERS[0], lambda layer, a: values.append(a.clone())):
         scores(network, batch(5, LENGTH))
     assert min(v.min() for v in values) > -0.17
     assert max(v.max() for v in values) > 0.2
@@ -169,7 +171,7 @@ def tiny_vit(**options):
 @pytest.mark.parametrize("side", [16, 20, 64])
 def test_vit_takes_images_of_any_size(side):
     network, seen = tiny_vit(), []
-    with ActivationHooks(network, tm.VIT_LAYERS, lambda layer, a: seen.append(layer)):
+    with ActivationHooks(network, models.VIT_LAYERS, lambda layer, a: seen.append(layer)):
         assert scores(network, torch.randn(3, 3, side, side)).shape == (3, CLASSES)
     assert len(seen) == len(set(seen)) == 3 * BLOCKS
     assert all(p.requires_grad for p in network.parameters())
@@ -224,8 +226,8 @@ def test_checkpoint_too_small_for_the_texts(name, change, message, tmp_path):
 
 @pytest.mark.parametrize(
     ("builder", "layers", "count"),
-    [(tm.bert, tm.BERT_LAYERS, 13), (tm.electra, tm.ELECTRA_LAYERS, 13),
-     (tm.t5, tm.T5_LAYERS, 25), (tm.gpt2, tm.GPT2_LAYERS, 25)],
+    [(tm.bert, models.BERT_LAYERS, 13), (tm.electra, models.ELECTRA_LAYERS, 13),
+     (tm.t5, models.T5_LAYERS, 25), (tm.gpt2, models.GPT2_LAYERS, 25)],
 )  # fmt: skip
 def test_layers_of_full_networks(builder, layers, count):
     with torch.device("meta"):  # no memory for the weights
@@ -244,4 +246,4 @@ def test_real_checkpoint():
         checkpoint=checkpoint,
     ).eval()  # fmt: skip
     assert scores(network, data.test.inputs).shape == (8, 4)
-    assert len(resolve_layers(network, tm.BERT_LAYERS)) == 7
+    assert len(resolve_layers(network, models.BERT_LAYERS)) == 7

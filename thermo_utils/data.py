@@ -39,6 +39,8 @@ __all__ = [
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: Share of the training set held out for early stopping where there is no official validation set.
 VALIDATION_SHARE = 0.1
+#: More examples per step in evaluation, where nothing is kept for gradients.
+EVALUATION_FACTOR = 4
 #: Seconds to wait for the hub to answer.
 HUB_TIMEOUT = 10.0
 

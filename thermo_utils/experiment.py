@@ -28,7 +28,14 @@ from torch import nn
 from thermo_utils import published
 from thermo_utils.chapters import Settings, chapter, settings
 from thermo_utils.checkpoints import locate
-from thermo_utils.data import DATASETS, Splits, batches, check_available, image_splits
+from thermo_utils.data import (
+    DATASETS,
+    EVALUATION_FACTOR,
+    Splits,
+    batches,
+    check_available,
+    image_splits,
+)
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.grids import automatic_step, uniform_grid
@@ -44,7 +51,6 @@ from thermo_utils.results import (
     write_atomically,
     write_record,
 )
-from thermo_utils.training import EVALUATION_FACTOR, train
 from thermo_utils.transitions import (
     Threshold,
     accuracy_threshold,
@@ -577,6 +583,8 @@ class Experiment:
         return build(s.model, self.data, **options)
 
     def _train(self, folder: Path) -> dict[str, Any]:
+        from thermo_utils.training import train  # Lightning takes seconds to load
+
         s, network = self.settings, self._new_network()
         history = train(
             network,

@@ -24,14 +24,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from thermo_utils.data import Splits, batches
+from thermo_utils.data import EVALUATION_FACTOR, Splits, batches
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import IGNORE_INDEX, call, scores
 
 __all__ = ["train"]
 
-#: More examples per step in evaluation, where nothing is kept for gradients.
-EVALUATION_FACTOR = 4
 BEST, LAST = "best", "last"
 
 

@@ -1,8 +1,8 @@
-"""The transformers and the LSTM of the paper (Section 4.2), and the layers it prunes in them.
+"""The transformers and the LSTM of the paper (Section 4.2).
 
 Transformers are the classes of Hugging Face ``transformers``, either with the weights of
-a checkpoint or in any size from scratch. Beside each builder stands the tuple of layer patterns
-that goes with it, for :func:`thermo_utils.resolve_layers`.
+a checkpoint or in any size from scratch. The layers that are pruned in them stand in
+:mod:`thermo_utils.models`.
 
 The paper's dropout of 0.3 "on fully connected layers" (Section 4.3) is applied to the outputs of
 the fully connected layers inside the blocks and to the input of the classifier. Dropout of
@@ -35,30 +35,7 @@ from thermo_utils.transformer_classes import (
     ViTClassifier,
 )
 
-__all__ = [
-    "BERT_LAYERS", "ELECTRA_LAYERS", "GPT2_LAYERS", "LSTM_LAYERS", "T5_LAYERS", "VIT_LAYERS",
-    "bert", "electra", "gpt2", "lstm", "t5", "vit",
-]  # fmt: skip
-
-#: "after linear layers and GELU activations in the MLP blocks": both linear layers and the GELU.
-VIT_LAYERS = (
-    "vit.layers.*.mlp.fc1", "vit.layers.*.mlp.activation_fn", "vit.layers.*.mlp.fc2",
-)  # fmt: skip
-#: "intermediate fully connected layers within the encoder blocks and the classifier". The
-#: intermediate layer includes its GELU. Only then can sparsity jump from about 0.7 to above 0.97
-#: between thresholds 0.12 and 0.20 as published, for GELU is never below -0.17. The classifier
-#: stands for the class scores.
-BERT_LAYERS = ("bert.encoder.layer.*.intermediate", "classifier")
-ELECTRA_LAYERS = ("electra.encoder.layer.*.intermediate", "classifier")
-#: "after the fully connected layers in both encoder and decoder blocks and in the classifier";
-#: ``wi*`` covers the gated variants, where there are two.
-T5_LAYERS = ("t5.*.DenseReluDense.wi*", "t5.*.DenseReluDense.wo", "classifier")
-#: "after the fully connected layers in the decoder blocks and in the classifier".
-GPT2_LAYERS = ("transformer.h.*.mlp.c_fc", "transformer.h.*.mlp.c_proj", "score")
-#: "after the intermediate classifier layers": outputs of the first two of three layers, before
-#: their ReLU. There the free energy peaks at a sparsity of about 0.32 as published (AG News); after
-#: the ReLU it has no peak at all.
-LSTM_LAYERS = ("classifier.linear1", "classifier.linear2")
+__all__ = ["bert", "electra", "gpt2", "lstm", "t5", "vit"]
 
 #: Options of text generation and of other tasks, without effect on a classifier.
 NO_EFFECT = {
