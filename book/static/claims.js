@@ -1,0 +1,85 @@
+// Filters the table of claims. Without this script the table is complete and readable.
+(() => {
+  const box = document.getElementById("claims-table");
+  if (!box) return;
+  const rows = [...box.querySelectorAll("tbody tr")];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const SEVERAL = "several chapters";
+
+  const chaptersOf = (row) => row.dataset.chapters.split(" ");
+  const distinct = (values) => [...new Set(values)];
+  const choices = {
+    verdict: distinct(rows.map((row) => row.dataset.verdict)).sort(),
+    kind: distinct(rows.map((row) => row.dataset.kind)).sort(),
+    chapter: [SEVERAL, ...distinct(rows.map(chaptersOf).filter((names) => names.length === 1).flat())],
+  };
+
+  const form = document.createElement("form");
+  form.className = "claims-filter";
+  form.setAttribute("role", "search");
+  form.setAttribute("aria-label", "Filter the claims");
+  const fields = {};
+
+  function labelled(name, field) {
+    const label = document.createElement("label");
+    label.append(name, field);
+    fields[name] = field;
+    form.append(label);
+  }
+
+  const text = document.createElement("input");
+  text.type = "search";
+  text.placeholder = "words in any order";
+  labelled("text", text);
+  for (const [name, values] of Object.entries(choices)) {
+    const select = document.createElement("select");
+    select.append(new Option("all", ""));
+    for (const value of values) select.append(new Option(value, value));
+    labelled(name, select);
+  }
+  const clear = document.createElement("button");
+  clear.type = "button";
+  clear.textContent = "show all";
+  const shown = document.createElement("output");
+  shown.setAttribute("aria-live", "polite");
+  form.append(clear, shown);
+  box.before(form);
+
+  function fits(row, index, words) {
+    const { verdict, kind, chapter } = fields;
+    const names = chaptersOf(row);
+    return (
+      (!verdict.value || row.dataset.verdict === verdict.value) &&
+      (!kind.value || row.dataset.kind === kind.value) &&
+      (!chapter.value ||
+        (chapter.value === SEVERAL ? names.length > 1 : names.includes(chapter.value))) &&
+      words.every((word) => texts[index].includes(word))
+    );
+  }
+
+  function apply() {
+    const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let number = 0;
+    rows.forEach((row, index) => {
+      row.hidden = !fits(row, index, words);
+      number += !row.hidden;
+    });
+    shown.textContent = `${number} of ${rows.length} claims`;
+  }
+
+  // A filter can be linked to: claims.html?verdict=confirmed&kind=speed
+  const query = new URLSearchParams(location.search);
+  for (const [name, field] of Object.entries(fields)) {
+    if (query.has(name)) field.value = query.get(name);
+    // A choice that is not there, of a verdict no claim has, would leave the list blank.
+    if (field.selectedIndex === -1) field.value = "";
+  }
+  form.addEventListener("input", apply);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  clear.addEventListener("click", () => {
+    for (const field of Object.values(fields)) field.value = "";
+    apply();
+    text.focus();
+  });
+  apply();
+})();
