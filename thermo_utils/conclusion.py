@@ -338,9 +338,10 @@ def _costs(errors: pd.DataFrame) -> str:
         part = errors[errors["predictor"] == method]
         sentences.append(
             f"{METHODS[method]}, {part['early'].sum()} of "
-            f"{_count(int(part['seeds'].sum()), 'run')} are early by more than a grid step and {part['late'].sum()} late; pruning at the "
-            f"predicted threshold loses {_points(part['drop'].median())} points of accuracy in "
-            f"the median chapter and {_points(part['worst'].max())} in the worst run."
+            f"{_count(int(part['seeds'].sum()), 'run')} are early by more than a grid step and "
+            f"{part['late'].sum()} late; pruning at the predicted threshold loses "
+            f"{_points(part['drop'].median())} points of accuracy in the median chapter and "
+            f"{_points(part['worst'].max())} in the worst run."
         )
     rule = errors[errors["predictor"] == "careful"]
     sentences.append(
