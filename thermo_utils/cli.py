@@ -89,6 +89,22 @@ def _parser() -> _Parser:
     )  # fmt: skip
     run.set_defaults(function=_run)
 
+    variants = verbs.add_parser(
+        "variants",
+        help="how far the paper's open choices move a chapter's threshold",
+        description="Take the paper's open choices differently, one at a time, on one network.",
+    )
+    variants.add_argument("model", help="as for run")
+    variants.add_argument("dataset", help="as for run")
+    variants.add_argument("--profile", default="demo", help="demo (default), small or paper")
+    variants.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
+    variants.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    variants.add_argument(
+        "--full-examples", type=int, default=1000, metavar="N",
+        help="test examples for the full evaluation (default 1000; 0 leaves it out)",
+    )  # fmt: skip
+    variants.set_defaults(function=_variants)
+
     book = verbs.add_parser("book", help="build the site from the records of a profile")
     book.add_argument("--profile", default="demo", help="demo (default), small or paper")
     book.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
@@ -185,6 +201,21 @@ def _run(options: argparse.Namespace) -> None:
         progress=not options.quiet,
     )
     print(f"{experiment.title}: {experiment.folder}")
+
+
+def _variants(options: argparse.Namespace) -> None:
+    from thermo_utils.chapters import settings
+
+    settings(options.model, options.dataset, options.profile, options.seed)
+    from thermo_utils.experiment import Experiment, check_results
+    from thermo_utils.variants import write_variants
+
+    experiment = Experiment(
+        options.model, options.dataset, options.profile, options.seed, options.results
+    )
+    check_results(options.results)
+    experiment.check_sources()
+    print(write_variants(experiment, full_examples=options.full_examples))
 
 
 def _notebook(options: argparse.Namespace) -> None:

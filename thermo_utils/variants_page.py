@@ -1,0 +1,138 @@
+"""What the open choices change, from the frozen tables of alternatives, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from thermo_utils.conclusion import chapter_title
+from thermo_utils.results import Record
+from thermo_utils.tables import markdown
+
+__all__ = ["variants_page"]
+
+#: What stands where there is no feature or no drop, and where nothing was computed.
+NONE, NOT_COMPUTED = "none", ""
+HEADER = (
+    "choice", "taken as", "activations counted", "RFE", "shift, steps", "FE", "shift, steps",
+    "accuracy", "shift, steps",
+)  # fmt: skip
+
+
+def variants_page(
+    tables: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
+    records: Mapping[str, Record | None],
+) -> str:
+    """One table per chapter, with what follows from it.
+
+    Parameters
+    ----------
+    tables : mapping of str to (DataFrame, mapping)
+        As returned by :func:`thermo_utils.variants.chapters_with_variants`.
+    records : mapping of str to Record or None
+        By name of chapter. A table made with other settings than the record is shown and says so.
+
+    Returns
+    -------
+    str
+        Markdown; without tables, how to make one.
+    """
+    if not tables:
+        return (
+            "No chapter of this profile has been computed with other choices. To do it:\n\n"
+            "```bash\nthermo variants mlp cifar10 --profile small\n```\n"
+        )
+    parts = [summary({name: table for name, (table, _) in tables.items()})]
+    for name, (table, facts) in tables.items():
+        parts.append(f"### {chapter_title(name)}")
+        parts.append(_how(facts, records.get(name)))
+        rows = [_cells(row, facts) for row in table.to_dict("records")]
+        parts.append(f":::{{div}} wide-table\n{markdown(HEADER, rows)}\n:::")
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Which choices move the renormalized threshold, in sentences.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        As returned by :func:`thermo_utils.variants.variants`, by name of chapter.
+
+    Returns
+    -------
+    str
+        A list in Markdown, an item per choice.
+    """
+    together = pd.concat(list(tables.values()), ignore_index=True)
+    names = {
+        "comparison": "Keeping only what lies *above* the threshold",
+        "N": "Counting zeros in N",
+        "outputs": "Hooking other outputs",
+        "padding": "Leaving out padding",
+        "grid": "Another grid",
+    }
+    items = []
+    for choice, words in names.items():
+        rows = together[together["choice"] == choice]
+        if rows.empty:
+            continue
+        gone = int(rows["rfe_tau"].isna().sum())
+        shifts = rows["rfe_shift"].abs().dropna()
+        moved = int((shifts > 1 + 1e-9).sum())
+        text = f"{words} ({_times(len(rows), 'comparison')}): "
+        if moved + gone == 0:
+            largest = "not at all" if shifts.max() < 1e-9 else f"by {shifts.max():.1f} at most"
+            text += f"the renormalized threshold never moves by more than a grid step ({largest})"
+        else:
+            said = []
+            if moved:
+                said.append(
+                    f"it moves by more than a grid step in {moved} of {len(rows)} "
+                    f"(by at most {shifts.max():.1f})"
+                )
+            if gone:
+                said.append(f"there is no feature any more in {gone}")
+            text += ", and ".join(said)
+        items.append(f"- {text}.")
+    return "\n".join(items)
+
+
+def _times(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _how(facts: Mapping[str, Any], record: Record | None) -> str:
+    full = (
+        f"full evaluation on {facts['full_examples']:,} test examples, "
+        if facts["full_examples"]
+        else "full evaluation left out, "
+    )
+    text = (
+        f"Renormalized on all test data, {full}grid step {facts['step']:.3g}, seed "
+        f"{facts['seed']}, {facts['seconds']:.0f} s, commit "
+        f"{(facts['provenance']['git_commit'] or 'unknown')[:10]}."
+    )
+    stages = record.result["stages"] if record else {}
+    if stages and stages["renormalized"]["key"] != facts["key"]:
+        text += " **The record of this chapter was made with other settings since.**"
+    return text
+
+
+def _cells(row: Mapping[Any, Any], facts: Mapping[str, Any]) -> list[str]:
+    has_full = bool(facts["full_examples"]) and row["choice"] not in ("padding", "grid")
+    cells = [
+        row["choice"] if row["choice"] != "none" else "", row["alternative"], f"{row['total']:,}",
+    ]  # fmt: skip
+    for method in ("rfe", "fe", "acc"):
+        if method != "rfe" and not has_full:
+            cells += [NOT_COMPUTED, NOT_COMPUTED]
+            continue
+        tau, shift = row[f"{method}_tau"], row[f"{method}_shift"]
+        kind = "" if method == "acc" else f" {row[f'{method}_kind']}"
+        cells.append(NONE if pd.isna(tau) else f"{tau:.3g} ({row[f'{method}_beta']:.2f}){kind}")
+        # Never "-0.0".
+        cells.append("" if pd.isna(shift) else f"{round(shift, 1) + 0.0:+.1f}")
+    return cells
