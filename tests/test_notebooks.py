@@ -78,7 +78,7 @@ class TestChapterNotebook:
         source = "\n".join(cell.source for cell in code(path))
         stages = [
             "summary", "train", "renormalized", "full_evaluation", "thresholds", "features",
-            "comparison", "timings", "claims", "save", "provenance",
+            "comparison", "timings", "save", "claims", "provenance",
         ]  # fmt: skip
         places = [source.find(f"experiment.{stage}(") for stage in stages]
         assert -1 not in places

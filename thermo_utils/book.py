@@ -13,6 +13,7 @@ from pathlib import Path
 
 from thermo_utils import figures
 from thermo_utils.chapters import CHAPTERS, PROFILES, TITLES, Chapter
+from thermo_utils.claims_page import pieces
 from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
 from thermo_utils.notebooks import EXECUTED, notebook_path
@@ -106,6 +107,9 @@ def assemble(profile: str, results: Path) -> None:
     write_atomically(generated / "status.md", status_table(records))
     for number in (1, 2, 3, 4):
         write_atomically(generated / f"table{number}.md", paper_table(number, records))
+    seeds = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
+    for name, text in pieces(seeds).items():
+        write_atomically(generated / f"{name}.md", text)
     figures.weight_and_activation_pruning().savefig(generated / "figure1.svg")
 
 

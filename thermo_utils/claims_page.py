@@ -20,9 +20,9 @@ __all__ = ["ChapterClaims", "chapter_claims", "pieces"]
 
 #: A sign beside each verdict, for those who do not see its colour.
 SIGNS = {"confirmed": "✓", "not confirmed": "✗", "differs in setup": "≠", "not run": "–"}
-HEAD = ("Claim", "Chapter", "Paper", "Ours", "Rule", "Set-up", "Verdict")
+HEAD = ("Claim", "Verdict", "Paper", "Ours", "Rule", "Set-up")
 #: Of the rows on a chapter's page, where the chapter is known.
-CHAPTER_HEAD = ("claim", "paper", "ours", "rule", "verdict")
+CHAPTER_HEAD = ("claim", "verdict", "paper", "ours", "rule")
 _BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
 
@@ -66,7 +66,7 @@ def chapter_claims(name: str, records: Sequence[Record]) -> ChapterClaims:
     Returns
     -------
     ChapterClaims
-        Index: names of the claims. Columns ``claim``, ``paper``, ``ours``, ``rule``, ``verdict``.
+        Index: names of the claims. Columns ``claim``, ``verdict``, ``paper``, ``ours``, ``rule``.
     """
     table = of_chapter(name, records).set_index("id")
     if any(record.result["synthetic"] for record in records):
@@ -145,18 +145,17 @@ def _row(row: Mapping[Any, Any]) -> str:
     name, kind, result = row["id"], row["kind"], row["verdict"]
     chapters, stated = row["chapters"], row["stated"]
     claim = (
-        f'<span class="claims-kind">{kind}</span> {escape(row["claim"])} '
+        f'<div class="claims-kind">{kind} · {_chapters(chapters)}</div>{escape(row["claim"])} '
         f'<a class="claims-anchor" href="#claim-{name}" aria-label="link to this claim">#</a>'
         f"{_quotes(stated)}"
     )
     cells = (
         claim,
-        _chapters(chapters),
+        _verdict(result),
         _paper(stated, row["agrees with"]),
         escape(row["ours"]),
         escape(row["rule"]),
         _setup(row["setup"], run=result != "not run"),
-        _verdict(result),
     )
     return (
         f'<tr id="claim-{name}" data-kind="{kind}" data-verdict="{result}" '

@@ -28,6 +28,7 @@ from torch import nn
 from thermo_utils import published
 from thermo_utils.chapters import Settings, chapter, settings
 from thermo_utils.checkpoints import locate
+from thermo_utils.claims_page import ChapterClaims, chapter_claims
 from thermo_utils.data import (
     DATASETS,
     EVALUATION_FACTOR,
@@ -313,18 +314,17 @@ class Experiment:
             )
         return pd.DataFrame(rows).set_index("threshold from")
 
-    def claims(self) -> pd.DataFrame:
-        """Every number the paper states about this chapter, with its place.
+    def claims(self) -> ChapterClaims:
+        """Every claim the paper makes about this chapter, and what the records say about it.
 
         Returns
         -------
-        DataFrame
-            Columns ``quantity``, ``method``, ``stated``, ``source``, ``quote``, see
-            :mod:`thermo_utils.published`.
+        ChapterClaims
+            A DataFrame, see :func:`thermo_utils.claims_page.chapter_claims`. It rests on what has
+            been saved, of all seeds; without a record every claim is ``not run``.
         """
-        rows = published.lookup(self.settings.model, self.settings.dataset)
-        rows["stated"] = [_stated(row) for row in rows.itertuples()]
-        return rows[["quantity", "method", "stated", "source", "quote"]]
+        saved = read_chapter(self.results, self.settings.profile, self.chapter.name)
+        return chapter_claims(self.chapter.name, saved)
 
     def timings(self) -> pd.DataFrame:
         """Wall time of the stages, and the speed-up of RFE over FE, beside the paper's.
