@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
     from thermo_utils.hooks import ActivationPruner, resolve_layers
+    from thermo_utils.sampling import sampled_renormalized
     from thermo_utils.search import SafeThreshold, find_safe_threshold
     from thermo_utils.spectrum import ActivationSpectrum
     from thermo_utils.thermodynamics import (
@@ -50,6 +51,7 @@ __all__ = [
     "internal_energy",
     "renormalized",
     "resolve_layers",
+    "sampled_renormalized",
     "temperature",
     "thermodynamic_curve",
     "transitions_match",
@@ -61,6 +63,7 @@ _HOMES = {
     "errors": ("ThermoError",),
     "evaluation": ("evaluate", "full_evaluation", "renormalized"),
     "hooks": ("ActivationPruner", "resolve_layers"),
+    "sampling": ("sampled_renormalized",),
     "search": ("SafeThreshold", "find_safe_threshold"),
     "spectrum": ("ActivationSpectrum",),
     "thermodynamics": (
