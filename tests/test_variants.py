@@ -19,20 +19,23 @@ from thermo_utils.models import ARCHITECTURES
 from thermo_utils.results import Record
 from thermo_utils.variants import (
     CHOSEN,
-    FACTS,
     OUTPUTS,
-    TABLE,
     Alternative,
     alternatives,
-    chapters_with_variants,
-    read_variants,
     real_positions,
     renormalized_of_all,
     subset,
     variants,
     write_variants,
 )
-from thermo_utils.variants_page import summary, variants_page
+from thermo_utils.variants_page import (
+    FACTS,
+    TABLE,
+    chapters_with_variants,
+    read_variants,
+    summary,
+    variants_page,
+)
 
 TAUS = [0.25, 0.5, 0.75, 1.0]
 

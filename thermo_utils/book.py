@@ -14,12 +14,15 @@ from pathlib import Path
 from thermo_utils import figures
 from thermo_utils.chapters import CHAPTERS, PROFILES, TITLES, Chapter
 from thermo_utils.claims_page import pieces
+from thermo_utils.conclusion import conclusion, dots
 from thermo_utils.data import DATASETS
+from thermo_utils.errata import errata_page
 from thermo_utils.errors import ThermoError
 from thermo_utils.notebooks import EXECUTED, notebook_path
 from thermo_utils.paper_tables import paper_table
 from thermo_utils.results import Record, read_chapter, write_atomically
 from thermo_utils.tables import results_table, status_table
+from thermo_utils.variants_page import chapters_with_variants, variants_page
 
 __all__ = ["assemble", "build"]
 
@@ -110,7 +113,20 @@ def assemble(profile: str, results: Path) -> None:
     seeds = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
     for name, text in pieces(seeds).items():
         write_atomically(generated / f"{name}.md", text)
+    _judgement(generated, results, profile)
     figures.weight_and_activation_pruning().savefig(generated / "figure1.svg")
+
+
+def _judgement(generated: Path, results: Path, profile: str) -> None:
+    """What the records say about the theory, and about the paper."""
+    chapters = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
+    first = {name: next(iter(records), None) for name, records in chapters.items()}
+    write_atomically(generated / "conclusion.md", conclusion(chapters))
+    for value in ("ratio", "drop"):
+        dots(chapters, value).savefig(generated / f"conclusion_{value}.svg")
+    write_atomically(generated / "errata.md", errata_page(first))
+    alternatives = chapters_with_variants(results, profile)
+    write_atomically(generated / "variants.md", variants_page(alternatives, first))
 
 
 def _no_page(chapter: Chapter, profile: str, *, recorded: bool) -> str:

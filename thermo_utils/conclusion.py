@@ -42,6 +42,18 @@ NAMES: Final[Mapping[str, str]] = {
     "knee": "knee of the sparsity",
     "constant": "one threshold for all",
 }
+#: :func:`dots` of both values, where the book keeps them.
+FIGURES: Final = """\
+```{figure} generated/conclusion_ratio.svg
+:alt: predicted thresholds over those of the accuracy, a row per chapter, a mark per rule
+How far off each rule is. Marks left of the line come early, marks right of it late; several marks
+of one kind in a row are seeds.
+```
+
+```{figure} generated/conclusion_drop.svg
+:alt: accuracy lost at the predicted thresholds, a row per chapter, a mark per rule
+What pruning at the predicted threshold costs. Right of the line, more than five points are lost.
+```"""
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "FE": (FULL, "o"),
     "RFE": (RENORMALIZED, "o"),
@@ -85,6 +97,7 @@ def conclusion(chapters: Mapping[str, Sequence[Record]]) -> str:
         _costs(errors),
         _multiplicity(),
         _unjudged(unjudged),
+        FIGURES,
         "## Errors by chapter",
         "Each cell says by which factor the predicted threshold misses that of the accuracy, and "
         "to which side; with several seeds, the geometric mean of the factors. *Mixed*: some seeds "

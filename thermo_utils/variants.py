@@ -9,11 +9,9 @@ network. The renormalized curves of all alternatives come from a single pass.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,7 +20,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from thermo_utils.chapters import CHAPTERS
 from thermo_utils.data import Examples, batches
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import call, full_evaluation
@@ -33,11 +30,11 @@ from thermo_utils.results import provenance, to_json, write_atomically
 from thermo_utils.spectrum import ActivationSpectrum
 from thermo_utils.training import EVALUATION_FACTOR
 from thermo_utils.transitions import Threshold, accuracy_threshold, critical_threshold
+from thermo_utils.variants_page import FACTS, TABLE
 
 __all__ = [
     "Alternative",
     "alternatives",
-    "read_variants",
     "real_positions",
     "variants",
     "write_variants",
@@ -49,7 +46,6 @@ Layers: TypeAlias = tuple[str | type[nn.Module], ...]
 CHOSEN = "as in the chapters"
 #: Examples of the test data on which the full evaluation is repeated for every alternative.
 FULL_EXAMPLES = 1000
-TABLE, FACTS = "variants.csv", "variants.json"
 
 _ENCODER: Mapping[str, Layers] = {
     "before the GELU": ("{}.encoder.layer.*.intermediate.dense", "classifier"),
@@ -378,7 +374,7 @@ def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES
     -------
     Path
         The table, ``variants.csv``. ``variants.json`` beside it says how it was made, and makes it
-        complete.
+        complete; see :func:`thermo_utils.variants_page.read_variants`.
 
     Raises
     ------
@@ -404,55 +400,3 @@ def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES
     write_atomically(experiment.folder / TABLE, text)
     write_atomically(experiment.folder / FACTS, to_json(facts) + "\n")
     return experiment.folder / TABLE
-
-
-def read_variants(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]] | None:
-    """Read a table of alternatives and how it was made.
-
-    Parameters
-    ----------
-    folder : path
-        Folder of the chapter's record.
-
-    Returns
-    -------
-    tuple of (DataFrame, dict), or None
-        None when there is no complete table.
-
-    Raises
-    ------
-    ThermoError
-        If there is a damaged one.
-    """
-    folder = Path(folder)
-    try:
-        facts = json.loads((folder / FACTS).read_bytes())
-        text = (folder / TABLE).read_bytes().decode()
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ThermoError(
-            f"{folder / FACTS} is damaged: {error}; delete it and run thermo variants again"
-        ) from error
-    if facts.get("variants_sha256") != hashlib.sha256(text.encode()).hexdigest():
-        return None  # a run was killed between the two files
-    return pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""]), facts
-
-
-def chapters_with_variants(
-    results: str | Path, profile: str
-) -> dict[str, tuple[pd.DataFrame, dict[str, Any]]]:
-    """Tables of alternatives of a profile, by name of chapter, in the order of the paper.
-
-    Parameters
-    ----------
-    results, profile
-        Folder of the records, and which of them.
-
-    Returns
-    -------
-    dict
-        As returned by :func:`read_variants`.
-    """
-    found = {c.name: read_variants(Path(results) / profile / c.name) for c in CHAPTERS}
-    return {name: table for name, table in found.items() if table is not None}

@@ -1,24 +1,87 @@
-"""What the open choices change, from the frozen tables of alternatives, as Markdown."""
+"""Frozen tables of alternatives: how they are read, and what they say, as Markdown.
+
+:mod:`thermo_utils.variants` makes them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from thermo_utils.chapters import CHAPTERS
 from thermo_utils.conclusion import chapter_title
+from thermo_utils.errors import ThermoError
 from thermo_utils.results import Record
 from thermo_utils.tables import markdown
 
-__all__ = ["variants_page"]
+__all__ = ["chapters_with_variants", "read_variants", "variants_page"]
 
+#: The table, and how it was made, which is written last.
+TABLE, FACTS = "variants.csv", "variants.json"
 #: What stands where there is no feature or no drop, and where nothing was computed.
 NONE, NOT_COMPUTED = "none", ""
 HEADER = (
     "choice", "taken as", "activations counted", "RFE", "shift, steps", "FE", "shift, steps",
     "accuracy", "shift, steps",
 )  # fmt: skip
+
+
+def read_variants(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]] | None:
+    """Read a table of alternatives and how it was made.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the chapter's record.
+
+    Returns
+    -------
+    tuple of (DataFrame, dict), or None
+        None when there is no complete table.
+
+    Raises
+    ------
+    ThermoError
+        If there is a damaged one.
+    """
+    folder = Path(folder)
+    try:
+        facts = json.loads((folder / FACTS).read_bytes())
+        text = (folder / TABLE).read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ThermoError(
+            f"{folder / FACTS} is damaged: {error}; delete it and run thermo variants again"
+        ) from error
+    if facts.get("variants_sha256") != hashlib.sha256(text.encode()).hexdigest():
+        return None  # a run was killed between the two files
+    return pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""]), facts
+
+
+def chapters_with_variants(
+    results: str | Path, profile: str
+) -> dict[str, tuple[pd.DataFrame, dict[str, Any]]]:
+    """Tables of alternatives of a profile, by name of chapter, in the order of the paper.
+
+    Parameters
+    ----------
+    results, profile
+        Folder of the records, and which of them.
+
+    Returns
+    -------
+    dict
+        As returned by :func:`read_variants`.
+    """
+    found = {c.name: read_variants(Path(results) / profile / c.name) for c in CHAPTERS}
+    return {name: table for name, table in found.items() if table is not None}
 
 
 def variants_page(
@@ -30,7 +93,7 @@ def variants_page(
     Parameters
     ----------
     tables : mapping of str to (DataFrame, mapping)
-        As returned by :func:`thermo_utils.variants.chapters_with_variants`.
+        As returned by :func:`chapters_with_variants`.
     records : mapping of str to Record or None
         By name of chapter. A table made with other settings than the record is shown and says so.
 
