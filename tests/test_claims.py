@@ -118,7 +118,13 @@ class TestClaims:
         for claim in CLAIMS:
             for version in claim.stated:
                 assert 0 < len(version.quote.split()) <= 15
-                assert re.match(r"Abstract|Section \d|Table \d", version.place)
+                assert re.match(
+                    r"Abstract$|Section [\d.]+, paragraph \d+$|Table \d, ", version.place
+                )
+
+    def test_paragraphs_are_those_of_quotes_in_use(self):
+        quotes = {version.quote for claim in CLAIMS for version in claim.stated}
+        assert {quote for _, quote in claims_source._paragraphs()} <= quotes
 
     def test_all_versions_are_kept(self):
         (claim,) = (c for c in CLAIMS if c.id == "resnet18-cifar10-beta-fe")

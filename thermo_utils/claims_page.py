@@ -145,7 +145,8 @@ def _row(row: Mapping[Any, Any]) -> str:
     name, kind, result = row["id"], row["kind"], row["verdict"]
     chapters, stated = row["chapters"], row["stated"]
     claim = (
-        f'<div class="claims-kind">{kind} · {_chapters(chapters)}</div>{escape(row["claim"])} '
+        f'<div class="claims-kind"><span>{KINDS[kind]}</span> · {_chapters(chapters)}</div>'
+        f"{escape(row['claim'])} "
         f'<a class="claims-anchor" href="#claim-{name}" aria-label="link to this claim">#</a>'
         f"{_quotes(stated)}"
     )

@@ -14,6 +14,13 @@
     chapter: [SEVERAL, ...distinct(rows.map(chaptersOf).filter((names) => names.length === 1).flat())],
   };
 
+  // Choices are shown in the words that the rows use for them.
+  function wording(name, value) {
+    const part = { kind: ".claims-kind span", chapter: ".claims-kind > a" }[name];
+    const row = rows.find(({ dataset }) => value === (name === "kind" ? dataset.kind : dataset.chapters));
+    return (part && row?.querySelector(part).textContent) || value;
+  }
+
   const form = document.createElement("form");
   form.className = "claims-filter";
   form.setAttribute("role", "search");
@@ -34,7 +41,7 @@
   for (const [name, values] of Object.entries(choices)) {
     const select = document.createElement("select");
     select.append(new Option("all", ""));
-    for (const value of values) select.append(new Option(value, value));
+    for (const value of values) select.append(new Option(wording(name, value), value));
     labelled(name, select);
   }
   const clear = document.createElement("button");
