@@ -148,7 +148,7 @@ def _row(row: Mapping[Any, Any]) -> str:
         f'<div class="claims-kind"><span>{KINDS[kind]}</span> · {_chapters(chapters)}</div>'
         f"{escape(row['claim'])} "
         f'<a class="claims-anchor" href="#claim-{name}" aria-label="link to this claim">#</a>'
-        f"{_quotes(stated)}"
+        f"{_quotes(stated)}{_differences(row['setup'])}"
     )
     cells = (
         claim,
@@ -206,9 +206,16 @@ def _paper(stated: Sequence[Stated], agreeing: Sequence[str]) -> str:
     return "<br>".join(texts)
 
 
+def _differences(setup: str) -> str:
+    """How our run differs, a line each."""
+    if not setup:
+        return ""
+    return _details("how the set-up differs", "<br>".join(escape(setup).split("; ")))
+
+
 def _setup(differences: str, *, run: bool) -> str:
     if differences:
-        return _details("differs", escape(differences))
+        return "differs"
     return "as in the paper" if run else ""
 
 
