@@ -7,7 +7,7 @@ JOBS ?= 2
 PROFILE ?= demo
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup book read test test-all lint clean
+.PHONY: setup book read benchmark test test-all lint clean
 
 setup: $(READY)
 
@@ -23,6 +23,10 @@ book: $(READY)
 # The site from the committed records: nothing is trained, no data needed.
 read: $(READY)
 	snakemake --jobs $(JOBS) --config profile=small frozen=1 --quiet rules --rerun-incomplete
+
+# Every method side by side on the chapters of PROFILE; the book's page on speed shows it.
+benchmark: $(READY)
+	OMP_NUM_THREADS=1 python -m benchmarks --profile $(PROFILE)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 pytest -n $(JOBS)

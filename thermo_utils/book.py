@@ -21,6 +21,7 @@ from thermo_utils.errors import ThermoError
 from thermo_utils.notebooks import EXECUTED, notebook_path
 from thermo_utils.paper_tables import paper_table
 from thermo_utils.results import Record, read_chapter, write_atomically
+from thermo_utils.speed import FOLDER, GROWTH, growth_figure, read_speed, speed_page
 from thermo_utils.tables import results_table, status_table
 from thermo_utils.variants_page import chapters_with_variants, variants_page
 
@@ -113,6 +114,13 @@ def assemble(profile: str, results: Path) -> None:
     seeds = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
     for name, text in pieces(seeds).items():
         write_atomically(generated / f"{name}.md", text)
+    write_atomically(generated / "speed.md", speed_page(results / profile / FOLDER))
+    growth = read_speed(results / profile / FOLDER).get(GROWTH)
+    drawn = "Not measured at this profile.\n"
+    if growth is not None:
+        growth_figure(growth).savefig(generated / "growth.svg")
+        drawn = "```{image} generated/growth.svg\n:alt: seconds over thresholds and examples\n```\n"
+    write_atomically(generated / "growth.md", drawn)
     _judgement(generated, results, profile)
     figures.weight_and_activation_pruning().savefig(generated / "figure1.svg")
 
