@@ -133,7 +133,8 @@ class TestContents:
 
     def test_every_generated_piece_is_shown(self, root, tmp_path):
         book.assemble("demo", tmp_path / "nowhere")
-        text = "".join(p.read_text() for p in (root / "book").glob("*.md"))
+        pages = [*(root / "book").glob("*.md"), *(root / "book" / "generated").glob("*.md")]
+        text = "".join(p.read_text() for p in pages)
         for piece in (root / "book" / "generated").iterdir():
             assert f"generated/{piece.name}" in text
 
