@@ -88,7 +88,18 @@ def test_the_page_shows_every_row_and_what_was_measured():
         assert row["problem"] in page
     found = record.result["thresholds"]["renormalized"]
     assert f"RFE {found['tau']:.3g} ({found['beta']:.2f}) {found['kind']}" in page
-    assert "ViT on CIFAR-10: not run" in page
+    assert "Measured here:* ViT" not in page
+
+
+def test_without_records_nothing_is_measured():
+    assert "Measured here:" not in errata_page({})
+
+
+def test_items_about_times_show_times():
+    record = read_record(RESULTS / "mlp-cifar10")
+    page = errata_page({"vit-cifar10": record})
+    ratio = record.result["timings"]["speedup"]
+    assert f"ViT on CIFAR-10, FE takes {ratio:.3g} times as long as RFE" in page
 
 
 def test_only_sections_are_quoted():
@@ -111,6 +122,7 @@ def test_rows_are_numbered_in_the_order_of_the_page():
         ("kind", "opinion", "kind 'opinion' is not one of numbers, words"),
         ("chapters", "mlp-mnist", "there is no chapter 'mlp-mnist'"),
         ("problem", " ", "problem is empty"),
+        ("measured", "mood", "measured 'mood' is unknown"),
         ("first_quote", "a" * 81, "first_quote is longer than 80"),
         ("id", "t5-ag_news-beta", "its id occurs twice"),
     ],

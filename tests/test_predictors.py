@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thermo_utils import ThermoError, thermodynamic_curve
-from thermo_utils.conclusion import MIN_CHAPTERS, NAMES, conclusion, dots, verdict
+from thermo_utils.conclusion import HEADS, MIN_CHAPTERS, NAMES, conclusion, dots, verdict
 from thermo_utils.predictors import (
     BASELINES,
     PREDICTORS,
@@ -296,6 +296,7 @@ class TestConclusion:
         text = conclusion({**five(), "vit-cifar10": []})
         assert all(f"](chapters/{name})" in text for name in five())
         assert all(f"| {name} |" in text for name in NAMES.values())
+        assert text.count("| " + " | ".join(HEADS[p] for p in PREDICTORS) + " |") == 2
         assert "ViT" not in text
 
     def test_a_perfect_theory_is_said_to_predict(self):
@@ -316,7 +317,7 @@ class TestConclusion:
         text = conclusion(chapters)
         assert "does not predict where accuracy gives way" in text
         assert "mostly early" in text
-        assert "0 under full evaluation, 0 renormalized" in text
+        assert "in 0 of these chapters under full evaluation, in 0 renormalized" in text
 
     def test_misses_are_named(self):
         text = conclusion(five(full=None))

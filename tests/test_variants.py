@@ -343,6 +343,7 @@ class TestPage:
     def test_summary_counts_moves_and_losses(self):
         rows = pd.DataFrame(
             {
+                "total": [100, 100, 200, 50, 60, 100],
                 "choice": ["none", "comparison", "N", "outputs", "outputs", "grid"],
                 "rfe_tau": [1.0, 1.0, np.nan, 1.5, 1.05, 1.05],
                 "rfe_shift": [0.0, 0.0, np.nan, 5.0, 0.5, 0.5],
@@ -355,3 +356,12 @@ class TestPage:
         assert "in 1 of 2 (by at most 5.0)" in text
         assert "(by 0.5 at most)" in text
         assert "padding" not in text
+
+    def test_summary_tells_how_much_is_padding(self):
+        rows = pd.DataFrame(
+            {
+                "choice": ["none", "padding"], "total": [100, 76],
+                "rfe_tau": [1.0, 1.0], "rfe_shift": [0.0, 0.0],
+            }
+        )  # fmt: skip
+        assert "At most 24 % of the activations counted are padding" in summary({"a": rows})

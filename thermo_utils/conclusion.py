@@ -44,16 +44,28 @@ NAMES: Final[Mapping[str, str]] = {
 }
 #: :func:`dots` of both values, where the book keeps them.
 FIGURES: Final = """\
-```{figure} generated/conclusion_ratio.svg
+```{image} generated/conclusion_ratio.svg
 :alt: predicted thresholds over those of the accuracy, a row per chapter, a mark per rule
-How far off each rule is. Marks left of the line come early, marks right of it late; several marks
-of one kind in a row are seeds.
 ```
 
-```{figure} generated/conclusion_drop.svg
+*How far off each rule is. Left of the line: early, right of it: late. Several marks of one kind in
+a row are seeds.*
+
+```{image} generated/conclusion_drop.svg
 :alt: accuracy lost at the predicted thresholds, a row per chapter, a mark per rule
-What pruning at the predicted threshold costs. Right of the line, more than five points are lost.
-```"""
+```
+
+*What pruning at the predicted threshold costs. Right of the line: more than five points.*"""
+#: Heads of columns, where there are many.
+HEADS: Final[Mapping[str, str]] = {
+    "FE": "FE",
+    "RFE": "RFE",
+    "quantile": "fixed $\\beta$",
+    "careful": "lowest $\\beta$",
+    "retained": "fixed $\\Sigma$",
+    "knee": "knee",
+    "constant": "one $\\tau$",
+}
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "FE": (FULL, "o"),
     "RFE": (RENORMALIZED, "o"),
@@ -82,12 +94,12 @@ def conclusion(chapters: Mapping[str, Sequence[Record]]) -> str:
     judged = judge(chapters)
     errors = per_chapter(judged)
     names = list(dict.fromkeys(errors["chapter"]))
-    unjudged = [name for name, records in chapters.items() if records and name not in names]
+    unjudged = _unjudged(chapters, names)
     if len(names) < MIN_CHAPTERS:
         return (
             f"**Too little to conclude from.** {_count(len(names), 'chapter')} of this profile "
             f"can be judged, and {MIN_CHAPTERS} are needed: the rules are fitted to chapters "
-            f"other than the one they are judged on.\n\n{_unjudged(unjudged)}"
+            f"other than the one they are judged on.\n\n{unjudged}"
         )
     parts = [
         _short(errors),
@@ -96,12 +108,12 @@ def conclusion(chapters: Mapping[str, Sequence[Record]]) -> str:
         *(verdict(errors, method) for method in THEORY),
         _costs(errors),
         _multiplicity(),
-        _unjudged(unjudged),
+        unjudged,
         FIGURES,
         "## Errors by chapter",
         "Each cell says by which factor the predicted threshold misses that of the accuracy, and "
         "to which side; with several seeds, the geometric mean of the factors. *Mixed*: some seeds "
-        "early, some late. A miss: no prediction on at least one seed.",
+        "early, some late. *Hit*: within a grid step. *Miss*: no prediction on at least one seed.",
         f":::{{div}} wide-table\n{_by_chapter(errors)}\n:::",
         "## Summary",
         f":::{{div}} wide-table\n{_summary(judged, errors)}\n:::",
@@ -181,8 +193,8 @@ def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
     names = list(dict.fromkeys(judged["chapter"]))
     synthetic = any(r.result["synthetic"] for records in chapters.values() for r in records)
     with plt.rc_context(STYLE):
-        height = 1.5 + 0.42 * max(len(names), 1)
-        figure, axis = plt.subplots(figsize=(7.2, height), layout="constrained")
+        height = 1.7 + 0.42 * max(len(names), 1)
+        figure, axis = plt.subplots(figsize=(5.6, height), layout="constrained")
         for k, predictor in enumerate(PREDICTORS):
             rows = judged[judged["predictor"] == predictor]
             color, marker = MARKS[predictor]
@@ -204,13 +216,11 @@ def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
             axis.set_xscale("log", base=2)
             axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
             axis.xaxis.set_minor_locator(NullLocator())
-            axis.set_xlabel(
-                "predicted threshold / threshold of the accuracy   (left: early, right: late)"
-            )
+            axis.set_xlabel("predicted threshold / threshold of the accuracy")
         else:
             axis.axvline(5, color=ACCURACY, lw=1.2)
             axis.set_xlabel("accuracy lost at the predicted threshold, points")
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        figure.legend(loc="outside upper center", ncols=2, frameon=False)
         if synthetic:
             figure.suptitle("demo: synthetic data, not a reproduction", color="#b00020", y=0)
         plt.close(figure)
@@ -270,7 +280,11 @@ def _how_near(errors: pd.DataFrame, method: str) -> str:
             f"On {_titles(missed)} F has no feature on at least one seed, which counts as a miss. "
         )
     else:
-        text += f"It is farthest off on {_titles([worst['chapter']])}: {_cell(worst)}. "
+        side = "early" if worst["signed"] < 0 else "late"
+        text += (
+            f"It is farthest off on {_titles([worst['chapter']])}, by a factor of "
+            f"{_factor(worst['octaves'])} ({side}). "
+        )
     median = own["octaves"].median()
     if np.isfinite(median):
         text += f"The median chapter is off by a factor of {2**median:.1f}, "
@@ -311,19 +325,17 @@ def _short(errors: pd.DataFrame) -> str:
             "the free energy does not predict where accuracy gives way: most chapters are off by "
             f"more than a factor of {2**NEAR:.1f}"
         )
-    unsafe = {name: _unsafe(errors, name) for name in PREDICTORS}
-    least = min(BASELINES, key=lambda rule: unsafe[rule])
-    theory = min(unsafe[method] for method in THEORY)
-    if unsafe[least] < theory:
-        rival = f"fewer with the rule {NAMES[least]!r}, {unsafe[least]}"
-    elif unsafe[least] > theory:
-        rival = f"{unsafe[least]} or more with every simple rule"
-    else:
-        rival = f"as few with the rule {NAMES[least]!r}, {unsafe[least]}"
+    median = errors.groupby("predictor")["octaves"].median()
+    ahead = {m: sum(median[rule] < median[m] for rule in BASELINES) for m in THEORY}
+    rules = sorted(_unsafe(errors, rule) for rule in BASELINES)
     return (
-        f"**In short.** On {_count(chapters, 'chapter')} {first}. Chapters in which pruning at the "
-        f"predicted threshold costs more than {100 * UNSAFE:.0f} points of accuracy: "
-        f"{unsafe['FE']} under full evaluation, {unsafe['RFE']} renormalized, {rival}."
+        f"**In short.** In the {_count(chapters, 'chapter')} judged, {first}. Of "
+        f"{len(BASELINES)} simple rules on the same activations, {ahead['FE']} come nearer in the "
+        f"median than F under full evaluation and {ahead['RFE']} nearer than the renormalized F. "
+        f"Pruning at the predicted threshold costs more than {100 * UNSAFE:.0f} points of accuracy "
+        f"in {_unsafe(errors, 'FE')} of these chapters under full evaluation, in "
+        f"{_unsafe(errors, 'RFE')} renormalized, and in {rules[0]} to {rules[-1]} with the simple "
+        "rules."
     )
 
 
@@ -372,12 +384,18 @@ def _multiplicity() -> str:
     )
 
 
-def _unjudged(names: Sequence[str]) -> str:
-    if not names:
+def _unjudged(chapters: Mapping[str, Sequence[Record]], judged: Sequence[str]) -> str:
+    """Chapters without a target, and whether F marks a threshold there all the same."""
+    left = {name: records for name, records in chapters.items() if records and name not in judged}
+    if not left:
         return ""
+    runs = [record.result["thresholds"] for records in left.values() for record in records]
+    found = {m: sum(run[m] is not None for run in runs) for m in ("full", "renormalized")}
     return (
-        f"Not judged, because the accuracy does not fall by 5 points on the grid or has done so at "
-        f"its first threshold: {_titles(names)}."
+        f"Not judged, because the accuracy does not fall by {100 * UNSAFE:.0f} points on the grid "
+        f"or has done so at its first threshold: {_titles(list(left))}. F has a feature there all "
+        f"the same in {found['full']} of {_count(len(runs), 'run')} under full evaluation and in "
+        f"{found['renormalized']} renormalized."
     )
 
 
@@ -385,7 +403,7 @@ def _cell(row: pd.Series) -> str:
     if row["misses"]:
         return "miss"
     if row["steps"] <= 1 + 1e-9:
-        return f"{_factor(row['octaves'])}, within a step"
+        return f"{_factor(row['octaves'])} hit"
     if row["early"] and row["late"]:
         return f"{_factor(row['octaves'])} mixed"
     return f"{_factor(row['octaves'])} {'early' if row['signed'] < 0 else 'late'}"
@@ -397,7 +415,7 @@ def _by_chapter(errors: pd.DataFrame) -> str:
         cells = {row["predictor"]: _cell(row) for _, row in group.iterrows()}
         link = f"[{chapter_title(str(name))}](chapters/{name})"
         rows.append([link, group["seeds"].iloc[0], *(cells[p] for p in PREDICTORS)])
-    return markdown(["chapter", "seeds", *(NAMES[p] for p in PREDICTORS)], rows)
+    return markdown(["chapter", "seeds", *(HEADS[p] for p in PREDICTORS)], rows)
 
 
 def _summary(judged: pd.DataFrame, errors: pd.DataFrame) -> str:
@@ -447,4 +465,4 @@ def _robustness(chapters: Mapping[str, Sequence[Record]]) -> str:
         medians = errors.groupby("predictor")["octaves"].median()
         cells = [_factor(medians.get(p, np.inf)) for p in PREDICTORS]
         rows.append([words, errors["chapter"].nunique(), *cells])
-    return markdown(["target and fit", "chapters", *(NAMES[p] for p in PREDICTORS)], rows)
+    return markdown(["target and fit", "chapters", *(HEADS[p] for p in PREDICTORS)], rows)

@@ -11,6 +11,8 @@
 ``first_place``, ``first_quote``, ``second_place``, ``second_quote``
     Both places. Quotes from sections and the abstract are verbatim; of tables, equations and
     references they say what stands there.
+``measured``
+    One of `MEASURED`: what records of these chapters have to say about it.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ KINDS: Final[Mapping[str, str]] = {
 }
 COLUMNS: Final = (
     "id", "kind", "chapters", "title", "first_place", "first_quote", "second_place",
-    "second_quote", "problem", "here",
+    "second_quote", "problem", "here", "measured",
 )  # fmt: skip
+#: What ``measured`` may be: thresholds with sparsities, the ratio of times, or nothing.
+MEASURED: Final = ("thresholds", "times", "")
 _FILE: Final = Path(__file__).with_name("errata.csv")
 #: Longest quotation, in characters.
 LONGEST: Final = 80
@@ -63,7 +67,7 @@ def errata() -> pd.DataFrame:
     --------
     >>> rows = errata().set_index("id")
     >>> rows.loc["t5-ag_news-beta", ["first_quote", "second_quote"]].tolist()
-    ['τ ≈ 0.8 (β ≈ 0.045)', '0.45']
+    ['τ ≈ 0.8 (β ≈ 0.045)', '0.80 with 0.45']
     """
     return _load().copy()
 
@@ -74,7 +78,7 @@ def errata_page(records: Mapping[str, Record | None]) -> str:
     Parameters
     ----------
     records : mapping of str to Record or None
-        By name of chapter; missing or None shows as not run.
+        By name of chapter; of one that is missing or None, nothing is said.
 
     Returns
     -------
@@ -104,9 +108,13 @@ def _entry(number: int, row: Any, records: Mapping[str, Record | None]) -> str:
         "",
         f"{row['problem']} *Here:* {row['here']}",
     ]
-    measured = [_measured(name, records.get(name)) for name in row["chapters"].split()]
-    if measured and row["kind"] in ("numbers", "words"):
-        lines.append(f'<span class="ours">Measured: {"; ".join(measured)}.</span>')
+    measured = [
+        f"{chapter_title(name)}, {_measured(record, row['measured'])}"
+        for name in row["chapters"].split()
+        if row["measured"] and (record := records.get(name)) is not None
+    ]
+    if measured:
+        lines += ["", f"*Measured here:* {'; '.join(measured)}."]
     return "\n".join([lines[0], "", *lines[1:]])
 
 
@@ -115,17 +123,17 @@ def _place(place: str, quote: str) -> str:
     return f"{place}: " + (f"“{quote}”" if verbatim else quote)
 
 
-def _measured(name: str, record: Record | None) -> str:
-    """Thresholds of a record, such as ``MLP on CIFAR-10: accuracy 0.76 (0.65), ...``."""
-    if record is None:
-        return f"{chapter_title(name)}: not run"
+def _measured(record: Record, what: str) -> str:
+    """Such as ``accuracy 0.76 (0.65), FE 0.12 (0.13) peak, RFE none found``; or a ratio."""
+    if what == "times":
+        return f"FE takes {record.result['timings']['speedup']:.3g} times as long as RFE"
     texts = []
     for method, words in (("accuracy", "accuracy"), ("full", "FE"), ("renormalized", "RFE")):
         found = record.result["thresholds"][method]
         value = "none found" if found is None else f"{found['tau']:.3g} ({found['beta']:.2f})"
         kind = "" if found is None or method == "accuracy" else f" {found['kind']}"
         texts.append(f"{words} {value}{kind}")
-    return f"{chapter_title(name)}: {', '.join(texts)}"
+    return ", ".join(texts)
 
 
 @cache
@@ -153,13 +161,14 @@ def check(rows: pd.DataFrame) -> None:
     known, kinds = {c.name for c in CHAPTERS}, ", ".join(KINDS)
     seen: set[str] = set()
     for row in rows.to_dict("records"):
-        empty = [c for c in COLUMNS if c != "chapters" and not row[c].strip()]
+        empty = [c for c in COLUMNS if c not in ("chapters", "measured") and not row[c].strip()]
         long = [c for c in ("first_quote", "second_quote") if len(row[c]) > LONGEST]
         strangers = [name for name in row["chapters"].split() if name not in known]
         problem = (
             "its id occurs twice" if row["id"] in seen
             else f"{empty[0]} is empty" if empty
             else f"kind {row['kind']!r} is not one of {kinds}" if row["kind"] not in KINDS
+            else f"measured {row['measured']!r} is unknown" if row["measured"] not in MEASURED
             else f"there is no chapter {strangers[0]!r}" if strangers
             else f"{long[0]} is longer than {LONGEST} characters" if long
             else None

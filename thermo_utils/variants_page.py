@@ -159,8 +159,17 @@ def summary(tables: Mapping[str, pd.DataFrame]) -> str:
             if gone:
                 said.append(f"there is no feature any more in {gone}")
             text += ", and ".join(said)
+        if choice == "padding":
+            shares = [_left_out(table) for table in tables.values()]
+            text += f". At most {100 * max(shares):.0f} % of the activations counted are padding"
         items.append(f"- {text}.")
     return "\n".join(items)
+
+
+def _left_out(table: pd.DataFrame) -> float:
+    """Share of the activations that lie at padded positions."""
+    total = table.set_index("choice")["total"]
+    return 1 - total["padding"] / total["none"] if "padding" in total else 0.0
 
 
 def _times(number: int, noun: str) -> str:
@@ -173,10 +182,12 @@ def _how(facts: Mapping[str, Any], record: Record | None) -> str:
         if facts["full_examples"]
         else "full evaluation left out, "
     )
+    commit = facts["provenance"]["git_commit"] or "unknown"
+    changed = ", with changes" if commit.endswith("-dirty") else ""
     text = (
         f"Renormalized on all test data, {full}grid step {facts['step']:.3g}, seed "
         f"{facts['seed']}, {facts['seconds']:.0f} s, commit "
-        f"{(facts['provenance']['git_commit'] or 'unknown')[:10]}."
+        f"{commit[:10]}{changed}."
     )
     stages = record.result["stages"] if record else {}
     if stages and stages["renormalized"]["key"] != facts["key"]:
