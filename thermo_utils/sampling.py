@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
         The estimate; None where the sample shows no feature.
     low, high : float
         Interval that holds the whole set's threshold with the confidence asked for, if it has
-        the same feature; ``nan`` without one.
+        the same feature; the tolerance where no parabola describes it, ``nan`` without one.
     confidence : float
         Probability that the whole set's threshold lies within tolerance.
     """
@@ -430,16 +430,17 @@ def judge(
             groups, rng, confidence, 1.0, lambda half: _shows_nothing(taus, half, 2 / share)
         )
         return Verdict(None, np.nan, np.nan, sure)
-    point, low, high, within = found.point, found.point, found.point, 1.0
+    point, within = found.point, 1.0
+    low, high = max(point - tolerance, 0), min(point + tolerance, taus.size - 1)
     if found.plateau is not None:
         points = _highest_points(_free_energy(taus, whole), noise, found, share, rng)
         point = int(points[0])
         within = float(np.mean(np.abs(points - point) <= tolerance))
         tail = (1 - confidence) / 2
         low, high = np.quantile(points, [tail, 1 - tail], method="inverted_cdf").astype(int)
-    coarse = _thinned(taus, groups, noise, found)
+    coarse = _thinned(taus, groups, noise, found, tolerance)
     sure = _share_of_halves(
-        coarse.groups, rng, confidence, within, lambda half: _agrees(half, coarse, tolerance)
+        coarse.groups, rng, confidence, within, lambda half: _agrees(half, coarse)
     )
     threshold = Threshold(
         tau=float(taus[point]),
@@ -567,42 +568,58 @@ def _share_of_halves(
 
 
 class _Sample(NamedTuple):
-    """Groups on a grid, the noise they show, and the first feature of all of them."""
+    """Groups on a grid, the noise they show, and the first feature of all of them.
+
+    Features of this kind from `start` to before `stop` are taken for the same.
+    """
 
     taus: Floats
     groups: Floats
     noise: Floats
-    found: _Found
+    kind: str
+    start: int
+    stop: int
 
 
-def _thinned(taus: Floats, groups: Floats, noise: Floats, found: _Found) -> _Sample:
-    """A sample on as few thresholds as show the same extremum first.
+def _thinned(taus: Floats, groups: Floats, noise: Floats, found: _Found, tolerance: int) -> _Sample:
+    """A sample on as few thresholds as show the same feature first.
 
     The detector takes time in proportion to the grid, and it is called for every half. Whether
-    there is a feature can be seen on every few points; where it is, is known already.
+    there is a feature can be seen on every few points. Where an extremum is, is known already; any
+    other feature must be located to within the tolerance.
     """
     apart = -(-taus.size // THIN)
-    if apart > 1 and found.plateau is not None:
+    if apart > 1 and (found.plateau is not None or apart <= tolerance):
         kept = np.arange(apart - 1, taus.size, apart)
         counts = groups[..., np.append(kept, taus.size)]
         first = _first_feature(taus[kept], counts.sum(axis=0), noise[:, kept])
-        if first is not None and first.plateau is not None and first.kind == found.kind:
-            inside = found.plateau.start <= kept[first.point] < found.plateau.stop
-            if inside:
-                return _Sample(taus[kept], counts, noise[:, kept], first)
-    return _Sample(taus, groups, noise, found)
+        known = (found.plateau is None) == (first is None or first.plateau is None)
+        if first is not None and first.kind == found.kind and known:
+            near = _same(first, tolerance // apart)
+            if kept[first.point] in _same(found, tolerance):
+                return _Sample(
+                    taus[kept], counts, noise[:, kept], found.kind, near.start, near.stop
+                )
+    near = _same(found, tolerance)
+    return _Sample(taus, groups, noise, found.kind, near.start, near.stop)
 
 
-def _agrees(half: Floats, sample: _Sample, tolerance: int) -> bool:
+def _same(found: _Found, tolerance: int) -> range:
+    """Grid points at which a feature of the same kind is taken for the same."""
+    if found.plateau is not None:
+        return range(found.plateau.start, found.plateau.stop)
+    return range(found.point - tolerance, found.point + tolerance + 1)
+
+
+def _agrees(half: Floats, sample: _Sample) -> bool:
     """Whether half of a sample shows the same feature first as the sample does."""
-    taus, _, noise, found = sample
-    stop = found.plateau or slice(found.point - tolerance, found.point + tolerance + 1)
+    taus, noise = sample.taus, sample.noise
 
     def same(point: int, kind: str) -> bool:
-        return kind == found.kind and stop.start <= point < stop.stop
+        return kind == sample.kind and sample.start <= point < sample.stop
 
     first = _first_feature(taus, half, np.sqrt(2) * noise)
-    if first is not None and (first.point < stop.start or same(first.point, first.kind)):
+    if first is not None and (first.point < sample.start or same(first.point, first.kind)):
         return same(first.point, first.kind)
     # Half of the counts may be too few to show what all of them do: that is no disagreement.
     rest = find_transitions(_curve(taus, half), counting_factor=0.0)
