@@ -10,6 +10,7 @@ ordinate scaled to run from 0 to 1, so every threshold is a share of a range.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from math import comb
 from typing import NamedTuple
@@ -147,6 +148,17 @@ def _local_polynomial(
     The level itself is fitted by lines, whose weights are positive, so a sharp feature gets no
     side lobes; derivatives by parabolas.
     """
+    window, operator = _smoother(x.tobytes(), order, width)
+    return (operator * y[window]).sum(axis=1), noise.of_sums(window, operator)
+
+
+@functools.lru_cache(maxsize=64)
+def _smoother(grid: bytes, order: int, width: int) -> tuple[NDArray[np.int64], Floats]:
+    """The windows of a grid (float64, as bytes) and what to multiply the values in them by.
+
+    Both depend on the grid alone, and a sample is judged dozens of times on the same one.
+    """
+    x = np.frombuffer(grid)
     here = np.arange(x.size)
     window = np.clip(here - width // 2, 0, x.size - width)[:, None] + np.arange(width)
     # Distance counts grid points: an uneven grid is smoothed by its own resolution.
@@ -160,7 +172,8 @@ def _local_polynomial(
     normal = np.swapaxes(design, 1, 2) @ weighted
     operator = np.linalg.solve(normal, np.swapaxes(weighted, 1, 2))[:, order]
     operator *= (1.0, 1.0, 2.0)[order] / scale**order
-    return (operator * y[window]).sum(axis=1), noise.of_sums(window, operator)
+    window.flags.writeable = operator.flags.writeable = False
+    return window, operator
 
 
 def _ripple(y: Floats) -> float:
