@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import os
 import pickle
@@ -15,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from thermo_utils import kernels
+from thermo_utils import accumulators
+from thermo_utils.counter import flatten
 from thermo_utils.errors import ThermoError
 from thermo_utils.kernels import PruneCounts, layout, prune_count
+from thermo_utils.layouts import CHUNK, FORMATS
 from thermo_utils.spectrum import ActivationSpectrum, check_taus
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -150,7 +153,7 @@ def test_split_order_and_merge_do_not_matter(data):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_threads_and_chunks_do_not_matter(dtype):
     # more than one chunk, an odd length, every thread count by its own path
-    x = sample(3 * kernels.CHUNK + 12345, dtype)
+    x = sample(3 * CHUNK + 12345, dtype)
     taus = GRIDS["uniform"]
     one, two, three = (spectrum_of([x, x[:77]], taus, threads=t) for t in (1, 2, 3))
     assert state(one) == state(two) == state(three)
@@ -265,13 +268,13 @@ def test_shapes_and_strides(name, kernel):
 def test_dense_layouts_are_read_in_place():
     for name in ("contiguous", "channels_last", "transposed"):
         x = layouts()[name]
-        assert kernels.flatten(x).data_ptr() == x.data_ptr()
-    assert kernels.flatten(layouts()["strided"]) is None
-    assert kernels.flatten(layouts()["expanded"]) is None
+        assert flatten(x).data_ptr() == x.data_ptr()
+    assert flatten(layouts()["strided"]) is None
+    assert flatten(layouts()["expanded"]) is None
 
 
 @pytest.mark.parametrize("kernel", ["numba", "torch"])
-@pytest.mark.parametrize("n", [10, 4 * kernels.CHUNK])
+@pytest.mark.parametrize("n", [10, 4 * CHUNK])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_not_finite_is_refused_and_leaves_no_trace(dtype, n, kernel):
     good, bad = sample(1000, dtype), torch.ones(n, dtype=dtype)
@@ -290,21 +293,16 @@ def test_not_finite_is_refused_and_leaves_no_trace(dtype, n, kernel):
 
 def test_not_finite_found_later_where_the_device_is_not_waited_for(monkeypatch):
     # The path of a GPU, run on the CPU: several sets of bins, and no look at the data.
-    def init(self, lay, device):
-        original(self, lay, device)
-        self.counts = torch.zeros((kernels._SETS, lay.size), dtype=torch.int64)
-        self.sums = torch.zeros((lay.parts, kernels._SETS, lay.size), dtype=torch.int64)
-
-    original = kernels.Bins.__init__
+    monkeypatch.setattr(
+        "thermo_utils.counter.TorchBins", functools.partial(accumulators.TorchBins, sets=32)
+    )
     taus = GRIDS["uniform"]
-    expected = {d: state(spectrum_of([sample(5000, d)], taus)) for d in DTYPES}
-    monkeypatch.setattr(kernels.Bins, "__init__", init)
     for dtype in DTYPES:
+        expected = state(spectrum_of([sample(5000, dtype)], taus))
         spectrum = spectrum_of([sample(5000, dtype)], taus, kernel="torch")
-        assert state(spectrum) == expected[dtype]
-        monkeypatch.undo()
-        assert state(pickle.loads(pickle.dumps(spectrum))) == expected[dtype]
-        monkeypatch.setattr(kernels.Bins, "__init__", init)
+        assert next(iter(spectrum._bins.values())).counts.shape[0] == 32
+        assert state(spectrum) == expected
+        assert state(pickle.loads(pickle.dumps(spectrum))) == expected
     spectrum.update(torch.tensor([math.nan, 1.0, math.inf, math.nan]))
     with pytest.raises(ThermoError, match=r"2 NaN and 1 infinite activations, reset\(\)"):
         spectrum.compute()
@@ -369,7 +367,7 @@ def test_bad_options(monkeypatch):
     for tau in (-0.1, math.nan, math.inf):
         with pytest.raises(ThermoError, match="tau must be zero or more"):
             PruneCounts(tau)
-    monkeypatch.setattr("thermo_utils.kernels.have_numba", lambda: False)
+    monkeypatch.setattr("thermo_utils.counter.have_numba", lambda: False)
     with pytest.raises(ThermoError, match="needs the package numba"):
         ActivationSpectrum([0.5], kernel="numba")
     assert spectrum_of([torch.ones(3)], [0.5]).total == 3, "auto falls back on torch"
@@ -473,7 +471,7 @@ def test_pruning_equals_the_spectrum_and_torch(dtype, inclusive, kernel):
         keep = x.abs() >= tau if inclusive else x.abs() > tau
         zero = torch.zeros((), dtype=dtype)
         # compared as bit patterns: pruned entries are +0, kept ones untouched
-        form = kernels._FORMATS[dtype].signed
+        form = FORMATS[dtype].signed
         assert torch.equal(pruned.view(form), torch.where(keep, x, zero).view(form))
         spectrum = spectrum_of([x], [tau], inclusive=inclusive)
         assert (counts.active, counts.abs_sum) == (spectrum.active[0], spectrum.abs_sum[0])

@@ -103,16 +103,16 @@ def full_evaluation(
 
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
-        with ActivationPruner(
-            model, layers, tau, inclusive=inclusive, count_zeros=count_zeros
-        ) as pruner:
+        options = {"inclusive": inclusive, "count_zeros": count_zeros}
+        # N and Sigma_0 are those of the unpruned pass; later ones need only what survives.
+        with ActivationPruner(model, layers, tau, totals=tau == 0, **options) as pruner:
             accuracy, samples = _accuracy(model, batches)
+        totals = {"total": pruner.total, "total_abs_sum": pruner.total_abs_sum} if tau == 0 else {}
         return {
             "tau": tau,
             "active": pruner.active,
             "abs_sum": pruner.abs_sum,
-            "total": pruner.total,
-            "total_abs_sum": pruner.total_abs_sum,
+            **totals,
             "accuracy": accuracy,
             "samples": samples,
             "seconds": time.perf_counter() - started,

@@ -200,6 +200,9 @@ class ActivationPruner(ActivationHooks):
     count_zeros : bool, default False
         Whether activations that are exactly zero count towards ``N`` (and, at ``tau = 0`` only,
         towards ``M``).
+    totals : bool, default True
+        Whether to count what does not survive as well. Without, pruning is faster on a CPU, and
+        `total` and `total_abs_sum` are refused.
 
     Attributes
     ----------
@@ -238,13 +241,12 @@ class ActivationPruner(ActivationHooks):
         *,
         inclusive: bool = True,
         count_zeros: bool = False,
+        totals: bool = True,
     ) -> None:
         super().__init__(model, layers, self._prune)
         self.tau = float(tau)
-        self._counts = {
-            name: PruneCounts(self.tau, inclusive=inclusive, count_zeros=count_zeros)
-            for name in self.layers
-        }
+        options = {"inclusive": inclusive, "count_zeros": count_zeros, "totals": totals}
+        self._counts = {name: PruneCounts(self.tau, **options) for name in self.layers}
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -252,7 +254,10 @@ class ActivationPruner(ActivationHooks):
             counts.reset()
         return self
 
-    def _prune(self, name: str, tensor: Tensor) -> Tensor:
+    def _prune(self, name: str, tensor: Tensor) -> Tensor | None:
+        if self.tau == 0:  # nothing to prune, so nothing to replace
+            self._counts[name].update(tensor)
+            return None
         pruned = self._counts[name].prune(tensor.detach())
         if tensor.requires_grad and torch.is_grad_enabled():
             return torch.where(pruned != 0, tensor, torch.zeros_like(tensor))
@@ -292,7 +297,7 @@ class ActivationPruner(ActivationHooks):
     def _together(self) -> PruneCounts:
         for name, counts in self._counts.items():
             with _naming(name):  # on a GPU, NaN comes to light here
-                _ = counts.total
+                _ = counts.active
         return PruneCounts.sum_of(self._counts.values())
 
 

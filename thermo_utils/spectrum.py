@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from thermo_utils.counter import Counter
 from thermo_utils.errors import ThermoError
-from thermo_utils.kernels import Counter, rounded
+from thermo_utils.layouts import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,17 +96,17 @@ class ActivationSpectrum(Counter):
         Whether ``N`` counts exact zeros too. Section 3.2 of the paper calls N "the total number of
         activations before pruning", but M the "number of nonzero activations"; only N without
         zeros agrees with the sparsities of its Table 1. See `zeros` for their number.
-    kernel : {"auto", "numba", "torch"}
-        ``"numba"`` counts on the CPU (tensors elsewhere are copied there), ``"torch"`` on the
-        device of each tensor. ``"auto"`` takes numba for CPU tensors if it is installed. The
-        results are identical.
+    kernel : {"auto", "numba", "torch", "triton"}
+        ``"numba"`` counts on the CPU (tensors elsewhere are copied there), ``"triton"`` on a GPU,
+        ``"torch"`` on the device of each tensor. ``"auto"`` takes numba for CPU tensors, Triton for
+        those on a GPU, and torch where these are not installed. The results are identical.
     threads : int, optional
         CPU threads for tensors of 256k elements and more; `torch.get_num_threads` by default.
 
     Raises
     ------
     ThermoError
-        If `taus` is not such a grid, or an option is unknown.
+        If `taus` is not such a grid, or an option is unknown, or the kernel cannot run here.
 
     Notes
     -----
