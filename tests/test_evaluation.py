@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import tracemalloc
 import types
 
 import numpy as np
@@ -14,9 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils.rnn import pack_sequence
 from torch.utils.data import DataLoader, TensorDataset
 
 from thermo_utils import ThermoError, evaluate, full_evaluation, renormalized
+from thermo_utils.feeding import Resident, keep_on_device
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 TAUS = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
@@ -447,6 +450,86 @@ def test_number_of_passes():
     assert model.calls == len(DATA) * (len(TAUS) + 1)
 
 
+def test_renormalized_needs_no_more_memory_for_more_data():
+    model = network()
+
+    def most(passes):
+        data = (batch for _ in range(passes) for batch in DATA)
+        tracemalloc.start()
+        try:
+            rfe(model, data)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    most(1)  # what is made once: tables, compiled kernels
+    assert most(100) < most(2) + (64 << 10) < 64 << 20
+
+
+class Reread:
+    """Data that count how often they are read."""
+
+    def __init__(self, data):
+        self.data = data
+        self.reads = 0
+
+    def __iter__(self):
+        self.reads += 1
+        return iter(self.data)
+
+
+def test_data_kept_on_a_device_are_read_once(monkeypatch):
+    model, expected = network(), fe(network())
+    for budget, reads in ((1 << 20, 1), (1000, 1 + len(TAUS))):
+        data = Reread(DATA)
+        monkeypatch.setattr(
+            "thermo_utils.evaluation.keep_on_device",
+            lambda data, device, budget=budget: Resident(data, torch.device("cpu"), budget),
+        )
+        pd.testing.assert_frame_equal(fe(model, data), expected, check_exact=True)
+        assert data.reads == reads
+
+
+def test_on_a_cpu_data_are_left_where_they_are():
+    assert keep_on_device(DATA, torch.device("cpu")) is DATA
+    assert keep_on_device(DATA, None) is DATA
+
+
+def test_kept_batches_keep_their_structure_and_their_values():
+    packed = pack_sequence([torch.ones(3, 2), torch.zeros(1, 2)])
+    batch = {"x": [torch.arange(3.0), (torch.eye(2), "name", None)], "packed": packed}
+    kept = Resident([batch], torch.device("cpu"), 10_000)
+    list(kept)
+    for _ in range(2):
+        (again,) = kept
+        assert torch.equal(again["x"][0], torch.arange(3.0))
+        assert torch.equal(again["x"][1][0], torch.eye(2))
+        assert again["x"][1][1:] == ("name", None)
+        assert torch.equal(again["packed"].data, packed.data)
+        again["x"][0].zero_()  # as a network may do
+
+
+def test_an_interrupted_pass_keeps_nothing():
+    data = Reread([torch.ones(1), torch.ones(2)])
+    kept = Resident(data, torch.device("cpu"), 1000)
+    next(iter(kept))
+    assert [len(batch) for batch in kept] == [1, 2]
+    assert [len(batch) for batch in kept] == [1, 2]
+    assert data.reads == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_data_are_read_once_and_the_curve_is_the_same():
+    model, data = network().cuda(), Reread(DATA)
+    curve = fe(model, data)
+    assert data.reads == 1
+    assert (
+        curve["active"].tolist() == fe(model, [(x.cuda(), y) for x, y in DATA])["active"].tolist()
+    )
+    one, fast = (method(model, layers="1") for method in (fe, rfe))
+    pd.testing.assert_frame_equal(one.drop(columns="accuracy"), fast, check_exact=True)
+
+
 # -- interrupted sweeps --------------------------------------------------------------------------
 
 
@@ -467,6 +550,18 @@ def test_an_interrupted_sweep_goes_on(tmp_path):
     wider = Counting(network())
     fe(wider, checkpoint=path, taus=[*TAUS, 2.0])
     assert wider.calls == len(DATA) * 2
+
+
+def test_interrupted_after_thirty_of_fifty_goes_on_at_the_next(tmp_path):
+    taus = np.arange(1, 51) / 50
+    expected = fe(network(), taus=taus)
+    interrupted = Counting(network(), stop_at=len(DATA) * (1 + 30) + 1)
+    with pytest.raises(KeyboardInterrupt):
+        fe(interrupted, taus=taus, checkpoint=tmp_path / "sweep")
+    rest = Counting(network())
+    curve = fe(rest, taus=taus, checkpoint=tmp_path / "sweep")
+    assert rest.calls == len(DATA) * (1 + 20)
+    pd.testing.assert_frame_equal(curve, expected, check_exact=True)
 
 
 def test_a_cut_last_line_is_done_again(tmp_path):

@@ -142,6 +142,30 @@ def test_prunes_and_counts_like_masks(tau, n, train):
     assert table["total"].sum() == pruner.total
 
 
+def test_without_totals_only_what_survives_is_known():
+    model, x = mlp(), batch()
+    with ActivationPruner(model, nn.ReLU, 0.3, totals=False) as pruner, torch.no_grad():
+        y = model(x)
+    with ActivationPruner(model, nn.ReLU, 0.3) as expected, torch.no_grad():
+        assert torch.equal(model(x), y)
+    assert (pruner.active, pruner.abs_sum) == (expected.active, expected.abs_sum)
+    for name in ("total", "total_abs_sum"):
+        with pytest.raises(ThermoError, match="only what survived"):
+            getattr(pruner, name)
+    with pytest.raises(ThermoError, match="layer 'act1': made with totals=False"):
+        pruner.per_layer()
+
+
+def test_tau_zero_leaves_the_outputs_themselves():
+    kept = []
+    model = nn.Sequential(nn.ReLU(), nn.Identity())
+    model[0].register_forward_hook(lambda module, args, output: kept.append(output))
+    model[1].register_forward_pre_hook(lambda module, args: kept.append(args[0]))
+    with ActivationPruner(model, "0", 0.0):
+        model(batch())
+    assert kept[0] is kept[1]
+
+
 def test_tau_zero_changes_nothing():
     model, x = mlp(), batch()
     with ActivationPruner(model, nn.ReLU, 0.0) as pruner:

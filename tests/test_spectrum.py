@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from thermo_utils import accumulators
+from thermo_utils import accumulators, memory
 from thermo_utils.counter import flatten
 from thermo_utils.errors import ThermoError
 from thermo_utils.kernels import PruneCounts, layout, prune_count
@@ -526,16 +526,126 @@ def test_after_a_fork():
     assert os.waitpid(child, 0)[1] == 0
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_survivors_alone_are_the_same(data):
+    dtype = data.draw(st.sampled_from(DTYPES))
+    exponents = st.integers(-1074, 1023)
+    signed = st.builds(lambda e, m: m * 2.0**e, exponents, st.floats(-2, 2))
+    # Most within a few powers of two, as activations are; some anywhere.
+    values = data.draw(st.lists(st.floats(-8, 8) | signed, max_size=40))
+    x = torch.tensor(values, dtype=torch.float64).to(dtype)
+    x = x[x.isfinite()]
+    tau = data.draw(st.floats(0, 8) | st.sampled_from([1e-300, 1e-42, 1e-6, 1e30, 1e300]))
+    options = {"inclusive": data.draw(st.booleans())}
+    kernel = data.draw(st.sampled_from(["numba", "torch"]))
+    alone = PruneCounts(tau, totals=False, kernel=kernel, **options)
+    both = PruneCounts(tau, **options)
+    for part in (x, x[:3]):
+        bits = FORMATS[dtype].signed
+        assert torch.equal(alone.prune(part).view(bits), both.prune(part).view(bits))
+    assert (alone.active, alone.abs_sum) == (both.active, both.abs_sum)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_gpu_gives_the_same_integers(dtype):
+def test_survivors_alone_of_many_chunks_and_threads(dtype):
+    x = sample(3 * CHUNK + 12345, dtype)  # the largest floats are among them
+    for part in (x, x[1000:].clamp(-6, 6)):
+        expected = prune_count(part, 0.04)[1]
+        for threads in (1, 2):
+            alone = PruneCounts(0.04, totals=False, threads=threads)
+            alone.prune(part)
+            assert (alone.active, alone.abs_sum) == (expected.active, expected.abs_sum)
+
+
+@pytest.mark.parametrize("power", range(18, 25))
+def test_survivors_alone_up_to_where_they_do_not_fit(power):
+    # a whole chunk of the largest float below a power of two, 1 or 2 steps beside the limit
+    value = float(np.nextafter(np.float32(2.0**power), np.float32(0)))
+    alone = PruneCounts(1.0, totals=False)
+    for _ in range(3):
+        alone.prune(torch.full((CHUNK,), value))
+    assert (alone.active, alone.abs_sum) == (3 * CHUNK, 3 * CHUNK * value)
+
+
+def test_survivors_alone_have_no_totals():
+    alone = PruneCounts(0.5, totals=False)
+    alone.prune(torch.ones(3))
+    for name in ("total", "total_abs_sum", "zeros"):
+        with pytest.raises(ThermoError, match="totals=False: only what survived"):
+            getattr(alone, name)
+    with pytest.raises(ThermoError, match="can only merge"):
+        alone.merge(prune_count(torch.ones(3), 0.5)[1])
+    twin = pickle.loads(pickle.dumps(alone)).merge(alone)
+    assert (twin.active, twin.abs_sum) == (6, 6.0)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("n", [10, 2 * CHUNK])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_survivors_alone_refuse_what_is_not_finite(dtype, n, bad):
+    alone = PruneCounts(0.5, totals=False)
+    alone.prune(torch.ones(3, dtype=dtype))
+    x = torch.ones(n, dtype=dtype)
+    x[-1] = bad
+    with pytest.raises(ThermoError, match="nothing of this tensor was counted"):
+        alone.prune(x)
+    assert (alone.active, alone.abs_sum) == (3, 3.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=12, unique=True), st.booleans())
+def test_one_addition_finds_the_bin(taus, inclusive):
+    for dtype in (torch.float32, torch.float64):
+        lay = layout(dtype, np.sort(taus).tobytes(), inclusive)
+        if lay.depth != 1:
+            continue
+        edges = lay.edges[:-1]
+        patterns = np.concatenate([edges, edges[1:] - 1, lay.edges[-1:]]).astype(np.uint64)
+        moved = patterns + lay.carry.astype(np.uint64)[patterns >> np.uint64(lay.shift)]
+        found = (moved % 2 ** np.uint64(32) if dtype == torch.float32 else moved) >> np.uint64(
+            lay.shift
+        )
+        expected = np.searchsorted(lay.edges, patterns.astype(np.int64), side="right") - 1
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_large_outputs_are_like_any_other():
+    x = torch.randn(4, 64, 256, 160).to(memory_format=torch.channels_last)  # 42 MB
+    assert x.nbytes >= memory.HUGE
+    counts = PruneCounts(0.5)
+    pruned = counts.prune(x)
+    assert torch.equal(pruned, torch.where(x.abs() >= 0.5, x, 0))
+    assert (pruned.stride(), pruned.dtype) == (x.stride(), x.dtype)
+    pruned.add_(1)
+    assert counts.active == int((x.abs() >= 0.5).sum()), "the input is left alone"
+    half = memory.empty_like(x.to(torch.float16).expand(4, 64, 256, 160))
+    assert half.dtype == torch.float16
+
+
+def test_memory_of_a_thousand_thresholds():
+    spectrum = ActivationSpectrum(GRIDS["fine"], threads=2)
+    for dtype in DTYPES:
+        for _ in range(2):
+            spectrum.update(sample(2 * CHUNK, dtype))
+    assert spectrum.state_bytes < 16 << 20
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("kernel", ["auto", "torch", "triton"])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_gpu_gives_the_same_integers(dtype, grid, kernel):
     x = sample(300_000, dtype)
-    host = spectrum_of([x], GRIDS["uniform"])
-    device = spectrum_of([x.cuda()], GRIDS["uniform"])
+    host = spectrum_of([x, x[1:]], GRIDS[grid])
+    device = spectrum_of([x.cuda(), x.cuda()[1:]], GRIDS[grid], kernel=kernel)
     assert state(device) == state(host)
-    pruned, counts = prune_count(x.cuda(), 0.5)
+    counts = PruneCounts(0.5, kernel=kernel)
+    pruned = counts.prune(x.cuda())
     assert torch.equal(pruned.cpu(), prune_count(x, 0.5)[0])
     assert state(counts) == state(prune_count(x, 0.5)[1])
+    (bins,) = device._bins.values()
+    assert (type(bins).__name__ == "TorchBins") == (kernel == "torch")
     device.update(torch.tensor([math.nan], device="cuda"))
     with pytest.raises(ThermoError, match="1 NaN"):
         device.compute()

@@ -9,7 +9,7 @@ a single hooked layer the two agree to the last bit.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,16 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 from tqdm import tqdm
 
 from thermo_utils.errors import ThermoError
+from thermo_utils.feeding import call, device_of, keep_on_device, split
 from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
 from thermo_utils.progress import SweepLog
 from thermo_utils.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.thermodynamics import thermodynamic_curve
 
-__all__ = ["evaluate", "full_evaluation", "renormalized"]
+__all__ = ["call", "evaluate", "full_evaluation", "renormalized", "scores"]
 
 #: Targets of this value do not count, as in PyTorch's cross-entropy.
 IGNORE_INDEX = -100
@@ -87,7 +87,9 @@ def full_evaluation(
 
     Notes
     -----
-    K + 1 passes: the unpruned one supplies ``N``, ``Sigma_0`` and the baseline accuracy.
+    K + 1 passes: the unpruned one supplies ``N``, ``Sigma_0`` and the baseline accuracy. On a GPU
+    it also moves the data there, where they stay for the other passes if they fit into a quarter
+    of the free memory.
 
     Examples
     --------
@@ -99,7 +101,9 @@ def full_evaluation(
     [[0.1, 39.0], [0.2, 36.0]]
     """
     grid = check_taus(taus)
-    batches = data if not isinstance(data, Iterator) else list(data)
+    batches = keep_on_device(
+        data if not isinstance(data, Iterator) else list(data), device_of(model)
+    )
 
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
@@ -200,7 +204,7 @@ def renormalized(
     ):
         empty = True
         for batch in tqdm(data, desc="renormalized", unit="batch", disable=not progress):
-            call(model, _split(batch)[0])
+            call(model, split(batch)[0])
             empty = False
     if empty:
         raise _no_data()
@@ -258,7 +262,7 @@ def _accuracy(model: nn.Module, data: Iterable[Any]) -> tuple[float, int]:
     correct: Tensor | None = None
     counted: Tensor | None = None
     for batch in data:
-        inputs, targets = _split(batch)
+        inputs, targets = split(batch)
         if targets is None:
             raise ThermoError(
                 "a batch has no targets: yield (inputs, targets) pairs, or mappings with 'labels'"
@@ -278,60 +282,6 @@ def _accuracy(model: nn.Module, data: Iterable[Any]) -> tuple[float, int]:
     if correct is None or counted is None or not int(counted):
         raise _no_data()
     return float(int(correct) / int(counted)), int(counted)
-
-
-def _split(batch: Any) -> tuple[Any, Tensor | None]:
-    """Inputs and targets of a batch; mappings lose their ``labels``, so no loss is computed."""
-    if isinstance(batch, Mapping):
-        inputs = {key: value for key, value in batch.items() if key != "labels"}
-        return inputs, batch.get("labels")
-    if isinstance(batch, Sequence):
-        if len(batch) == 2:
-            return batch[0], batch[1]
-        if len(batch) == 1:
-            return batch[0], None
-        raise ThermoError(
-            f"a batch has {len(batch)} parts: yield (inputs, targets) pairs, with several inputs "
-            "as a tuple or mapping, or mappings with 'labels'"
-        )
-    return batch, None
-
-
-def call(model: nn.Module, inputs: Any) -> Any:
-    """Run a model on the inputs of a batch, moved to its device.
-
-    Parameters
-    ----------
-    model : Module
-        The network.
-    inputs : Tensor, tuple or mapping of Tensor
-        Tuples become positional, mappings become keyword arguments.
-
-    Returns
-    -------
-    object
-        Whatever the model returns.
-    """
-    parameter = next(model.parameters(), None)
-    if parameter is not None:
-        inputs = _to(inputs, parameter.device)
-    if isinstance(inputs, Mapping):
-        return model(**inputs)
-    if isinstance(inputs, tuple | list) and not isinstance(inputs, PackedSequence):
-        return model(*inputs)
-    return model(inputs)
-
-
-def _to(inputs: Any, device: torch.device) -> Any:
-    if isinstance(inputs, Tensor):
-        return inputs.to(device, non_blocking=True)
-    if isinstance(inputs, PackedSequence):
-        return inputs.to(device)  # type: ignore[arg-type]
-    if isinstance(inputs, Mapping):
-        return {key: _to(value, device) for key, value in inputs.items()}
-    if isinstance(inputs, tuple | list):
-        return tuple(_to(value, device) for value in inputs)
-    return inputs
 
 
 def scores(output: Any) -> Tensor:

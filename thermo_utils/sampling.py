@@ -38,7 +38,8 @@ from tqdm import tqdm
 
 from thermo_utils.data import Examples
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import _evaluating, _split, call
+from thermo_utils.evaluation import _evaluating
+from thermo_utils.feeding import call, split
 from thermo_utils.hooks import ActivationHooks, LayerSpec
 from thermo_utils.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.thermodynamics import density, free_energy, internal_energy
@@ -209,7 +210,7 @@ def sampled_renormalized(
             for index in np.array_split(order[read:upto], parts):
                 for at in range(0, index.size, batch_size):
                     batch = _batch(dataset, index[at : at + batch_size].tolist(), collate)
-                    call(model, _split(batch)[0])
+                    call(model, split(batch)[0])
                 # Counts are exact; of sums, rounding may leave less than nothing.
                 seen = np.maximum(_sums(spectrum) - groups.sum(axis=0), 0)
                 groups = np.concatenate([groups, seen[None]])
@@ -335,7 +336,7 @@ def class_labels(dataset: Any) -> Ints | None:
         return None if inner is None else inner[np.asarray(dataset.indices, dtype=np.int64)]
     found: Any = None
     if isinstance(dataset, list | tuple):
-        found = [_split(item)[1] for item in dataset]
+        found = [split(item)[1] for item in dataset]
     elif isinstance(getattr(dataset, "tensors", None), tuple):
         found = dataset.tensors[-1] if len(dataset.tensors) > 1 else None
     else:

@@ -109,9 +109,10 @@ class TritonBins(Bins):
         self._pending = 0
 
     def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
-        lay, form = self.layout, self.layout.format
-        pattern = flat.view(form.signed)
-        pruned = pattern if out is None else out.view(form.signed)
+        lay, signed = self.layout, self.layout.format.signed
+        pattern = flat.view(signed)
+        pruned = pattern if out is None else out.view(signed)
+        constants = constants_of(lay, out is not None)
         table, edges = _tables(lay, flat.device)
         with _current(flat.device):
             for at in range(0, flat.numel(), self._sets * CHUNK):
@@ -125,9 +126,7 @@ class TritonBins(Bins):
                 _count[(blocks,)](
                     pattern[part], pruned[part], self._words, table, edges,
                     n, lay.keep, lay.size, self._sets,
-                    SHIFT=lay.shift, DEPTH=lay.depth, MAGNITUDE=(1 << (form.bits - 1)) - 1,
-                    FRACTION=(1 << form.fraction) - 1, LOW_BITS=LOW, WIDE=lay.parts == 2,
-                    PRUNE=out is not None, BLOCK=BLOCK,
+                    **constants,
                 )  # fmt: skip
         return True
 
@@ -149,6 +148,21 @@ class TritonBins(Bins):
     @property
     def nbytes(self) -> int:
         return super().nbytes + 8 * self._words.numel()
+
+
+def constants_of(lay: Layout, prune: bool) -> dict[str, int]:
+    """What the counting kernel is compiled for, with or without output."""
+    form = lay.format
+    return {
+        "SHIFT": lay.shift,
+        "DEPTH": lay.depth,
+        "MAGNITUDE": (1 << (form.bits - 1)) - 1,
+        "FRACTION": (1 << form.fraction) - 1,
+        "LOW_BITS": LOW,
+        "WIDE": lay.parts == 2,
+        "PRUNE": prune,
+        "BLOCK": BLOCK,
+    }
 
 
 @functools.lru_cache(maxsize=64)
