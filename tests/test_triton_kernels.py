@@ -32,6 +32,12 @@ interpreted = pytest.mark.skipif(not kernels.INTERPRETED, reason="needs TRITON_I
 compiled = pytest.mark.skipif(kernels.INTERPRETED, reason="the interpreter does not compile")
 
 
+@pytest.fixture(autouse=True)
+def few_sets(monkeypatch):
+    """The interpreter empties one set of words after the other, which takes its time."""
+    monkeypatch.setattr(kernels, "SETS", 3)
+
+
 @compiled
 def test_in_the_interpreter():
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", __file__]
