@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thermo_utils import ThermoError, thermodynamic_curve
-from thermo_utils.conclusion import HEADS, MIN_CHAPTERS, NAMES, conclusion, dots, verdict
+from thermo_utils.conclusion import HEADS, MIN_CHAPTERS, NAMES, RIVALS, conclusion, dots, verdict
 from thermo_utils.predictors import (
     BASELINES,
     PREDICTORS,
@@ -259,23 +259,26 @@ class TestVerdict:
         text = verdict(table(FE=[2.0] * 8), "FE")
         assert "loses" in text
         assert "wins" not in text
-        assert all(NAMES[rule] in text for rule in BASELINES)
-        assert "5 of 5 rules without any free energy are ahead" in text
+        assert all(NAMES[rule] in text for rule in RIVALS)
+        assert "4 of 4 rules without any free energy are ahead" in text
 
     def test_where_it_wins_too(self):
         text = verdict(table(RFE=[0.1] * 8), "RFE")
         assert "wins" in text
         assert "loses" not in text
-        assert "0 of 5 rules" in text
+        assert "0 of 4 rules" in text
+
+    def test_a_rule_made_to_be_safe_is_no_rival_in_nearness(self):
+        assert NAMES["careful"] not in verdict(table(FE=[0.1] * 8), "FE")
 
     def test_few_chapters_establish_nothing(self):
         assert "no established advantage" in verdict(table(FE=[2.0] * 4), "FE")
 
     def test_both(self):
-        text = verdict(table(FE=[1.0] * 8, knee=[0.1] * 8, careful=[3.0] * 8), "FE")
+        text = verdict(table(FE=[1.0] * 8, knee=[0.1] * 8, retained=[3.0] * 8), "FE")
         assert "wins some and loses some" in text
         assert f"Nearer than it: {NAMES['knee']}" in text
-        assert f"Farther off: {NAMES['careful']}" in text
+        assert f"Farther off: {NAMES['retained']}" in text
 
 
 class TestConclusion:

@@ -329,7 +329,7 @@ class TestPage:
     def test_every_alternative_is_shown(self, table):
         page = variants_page({"mlp-cifar10": (table, MADE)}, {})
         assert "### MLP on CIFAR-10" in page
-        assert all(f"| {words} |" in page for words in table["alternative"])
+        assert all(f"{words} |" in page for words in table["alternative"])
         assert "nan" not in page
         assert "-0.0" not in page
 

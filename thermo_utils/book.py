@@ -129,9 +129,12 @@ def _judgement(generated: Path, results: Path, profile: str) -> None:
     """What the records say about the theory, and about the paper."""
     chapters = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
     first = {name: next(iter(records), None) for name, records in chapters.items()}
-    write_atomically(generated / "conclusion.md", conclusion(chapters))
+    text = conclusion(chapters)
+    write_atomically(generated / "conclusion.md", text)
     for value in ("ratio", "drop"):
-        dots(chapters, value).savefig(generated / f"conclusion_{value}.svg")
+        picture = generated / f"conclusion_{value}.svg"
+        if picture.name in text:  # not where there is too little to conclude from
+            dots(chapters, value).savefig(picture)
     write_atomically(generated / "errata.md", errata_page(first))
     alternatives = chapters_with_variants(results, profile)
     write_atomically(generated / "variants.md", variants_page(alternatives, first))

@@ -26,10 +26,7 @@ __all__ = ["chapters_with_variants", "read_variants", "variants_page"]
 TABLE, FACTS = "variants.csv", "variants.json"
 #: What stands where there is no feature or no drop, and where nothing was computed.
 NONE, NOT_COMPUTED = "none", ""
-HEADER = (
-    "choice", "taken as", "activations counted", "RFE", "shift, steps", "FE", "shift, steps",
-    "accuracy", "shift, steps",
-)  # fmt: skip
+HEADER = ("taken as", "N", "RFE", "FE", "accuracy")
 
 
 def read_variants(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]] | None:
@@ -111,8 +108,12 @@ def variants_page(
     for name, (table, facts) in tables.items():
         parts.append(f"### {chapter_title(name)}")
         parts.append(_how(facts, records.get(name)))
-        rows = [_cells(row, facts) for row in table.to_dict("records")]
-        parts.append(f":::{{div}} wide-table\n{markdown(HEADER, rows)}\n:::")
+        counted = table["total"] / table["total"].iloc[0]
+        rows = [
+            _cells(row, f"{share:.2f}", facts)
+            for row, share in zip(table.to_dict("records"), counted, strict=True)
+        ]
+        parts.append(markdown(HEADER, rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -195,18 +196,19 @@ def _how(facts: Mapping[str, Any], record: Record | None) -> str:
     return text
 
 
-def _cells(row: Mapping[Any, Any], facts: Mapping[str, Any]) -> list[str]:
+def _cells(row: Mapping[Any, Any], counted: str, facts: Mapping[str, Any]) -> list[str]:
     has_full = bool(facts["full_examples"]) and row["choice"] not in ("padding", "grid")
-    cells = [
-        row["choice"] if row["choice"] != "none" else "", row["alternative"], f"{row['total']:,}",
-    ]  # fmt: skip
+    choice = "" if row["choice"] == "none" else f"{row['choice']}: "
+    cells = [f"{choice}{row['alternative']}", counted]
     for method in ("rfe", "fe", "acc"):
-        if method != "rfe" and not has_full:
-            cells += [NOT_COMPUTED, NOT_COMPUTED]
-            continue
         tau, shift = row[f"{method}_tau"], row[f"{method}_shift"]
-        kind = "" if method == "acc" else f" {row[f'{method}_kind']}"
-        cells.append(NONE if pd.isna(tau) else f"{tau:.3g} ({row[f'{method}_beta']:.2f}){kind}")
-        # Never "-0.0".
-        cells.append("" if pd.isna(shift) else f"{round(shift, 1) + 0.0:+.1f}")
+        if method != "rfe" and not has_full:
+            cells.append(NOT_COMPUTED)
+        elif pd.isna(tau):
+            cells.append(NONE)
+        else:
+            kind = "" if method == "acc" else f" {row[f'{method}_kind']}"
+            # The first row, to which others are compared, has no shift; and never "-0.0".
+            by = "" if not choice or pd.isna(shift) else f", {round(shift, 1) + 0.0:+.1f}"
+            cells.append(f"{tau:.3g} ({row[f'{method}_beta']:.2f}){kind}{by}")
     return cells
