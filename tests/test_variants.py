@@ -16,7 +16,7 @@ from thermo_utils import ThermoError, cli, renormalized, resolve_layers
 from thermo_utils.data import Examples
 from thermo_utils.experiment import Experiment
 from thermo_utils.models import ARCHITECTURES
-from thermo_utils.results import Record
+from thermo_utils.results import Record, read_record
 from thermo_utils.variants import (
     CHOSEN,
     OUTPUTS,
@@ -291,6 +291,25 @@ class TestFiles:
         (tmp_path / FACTS).write_text("{")
         with pytest.raises(ThermoError, match=r"variants.json is damaged.* run thermo variants"):
             read_variants(tmp_path)
+
+
+COMMITTED = Path(__file__).parent.parent / "results"
+
+
+def test_committed_tables_agree_with_the_records_beside_them():
+    tables = chapters_with_variants(COMMITTED, "small")
+    assert {"mlp-cifar10", "cnn-cifar10"} <= set(tables)
+    for name, (rows, facts) in tables.items():
+        model = name.split("-")[0]
+        text = ARCHITECTURES[model].kind == "text"
+        words = [a.words for a in alternatives(model, ARCHITECTURES[model].layers, text=text)]
+        assert rows["alternative"].tolist()[: len(words)] == words
+        record = read_record(COMMITTED / "small" / name)
+        if record is None or record.result["stages"]["renormalized"]["key"] != facts["key"]:
+            continue  # which the page says
+        found = record.result["thresholds"]["renormalized"]
+        assert (rows["rfe_tau"][0], rows["rfe_kind"][0]) == (found["tau"], found["kind"])
+        assert rows["total"][0] == record.curve("renormalized").attrs["total"]
 
 
 class TestCommand:
