@@ -127,7 +127,7 @@ def find_safe_threshold(
     first = critical_threshold(curve)
     probe = int(np.searchsorted(tau, first.tau)) if first else _middle(beta, low, high)
     while len(passes) < max_passes and high - low > 1:
-        with ActivationPruner(model, chosen, float(tau[probe])):
+        with ActivationPruner(model, chosen, float(tau[probe]), totals=False):
             accuracy = evaluate(model, batches)
         drop = baseline - accuracy
         safe = drop <= max_drop + 1e-9
