@@ -20,7 +20,6 @@ import pandas as pd
 from thermo_utils.claims_measures import TIMED, measure
 from thermo_utils.claims_rules import VERDICTS, Value, agrees, verdict
 from thermo_utils.claims_source import KINDS, Claim, claims
-from thermo_utils.data import DATASETS
 from thermo_utils.results import Record
 
 __all__ = ["claims", "counts", "ledger", "of_chapter"]
@@ -275,14 +274,7 @@ def _differences(records: Sequence[Record], timed: bool) -> list[str]:
 
 
 def _notes(result: Mapping[str, Any], timed: bool) -> list[str]:
-    notes = list(result["settings"]["differs"])
-    train, validation, test = DATASETS[result["dataset"]].sizes
-    used = result["data"]
-    fitted = used["train"] + used["validation"]
-    if fitted < train + validation:
-        notes.append(f"{fitted:,} of {train + validation:,} training and validation examples")
-    if used["test"] < test:
-        notes.append(f"{used['test']:,} of {test:,} test examples")
+    notes = list(result["differs"])
     devices = {result["stages"][stage]["device"] for stage in ("full", "renormalized")}
     if timed and any(device.startswith("CPU") for device in devices):
         notes.append("timed on a CPU, not a GPU")

@@ -43,8 +43,8 @@ METHODS = ("full", "renormalized")
 #: What ``result.json`` must hold.
 REQUIRED = (
     "format", "model", "dataset", "figure", "profile", "seed", "synthetic", "settings", "stages",
-    "data", "history", "metrics", "features", "thresholds", "match", "timings", "provenance",
-    "curves_sha256",
+    "data", "differs", "history", "metrics", "features", "thresholds", "match", "timings",
+    "provenance", "curves_sha256",
 )  # fmt: skip
 PACKAGES = (
     "thermo-utils", "torch", "torchvision", "transformers", "datasets", "lightning", "numpy",
