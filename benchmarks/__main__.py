@@ -21,7 +21,7 @@ from thermo_utils import critical_threshold, evaluate, full_evaluation, renormal
 from thermo_utils.chapters import CHAPTERS, PROFILES
 from thermo_utils.data import DATASETS, EVALUATION_FACTOR, Examples, batches
 from thermo_utils.errors import ThermoError, unknown
-from thermo_utils.experiment import Experiment
+from thermo_utils.experiment import FINER, Experiment
 from thermo_utils.results import provenance, to_json, write_atomically
 from thermo_utils.sampling import sampled_renormalized
 from thermo_utils.speed import FOLDER, FORMAT, GROWTH
@@ -118,13 +118,14 @@ class Case:
             "stored": lambda: stored_renormalized(*arguments, taus),
         }
 
-    def sampled(self, taus: np.ndarray) -> Any:
-        """The sampled curve of the whole test set."""
+    def sampled(self) -> Any:
+        """The sampled curve of the whole test set, sought to within a step of the sweep's grid."""
         return sampled_renormalized(
             self.network,
             self.test,
             self.layers,
-            taus,
+            self.fine["tau"].to_numpy(),
+            tolerance=FINER,
             batch_size=self.batch_size,
             seed=self.experiment.settings.seed,
             progress=False,
@@ -137,12 +138,10 @@ class Case:
             task()  # compiled and warm
         tasks = self.tasks(n, o.thresholds, SWEPT)
         sampled: list[Any] = []
-        coarse = self.experiment.grid
-        tasks["sampled"] = lambda: sampled.append(self.sampled(coarse))
+        tasks["sampled"] = lambda: sampled.append(self.sampled())
         seconds = interleaved(tasks, o.repetitions)
         memory = {name: peak_bytes(task, self.device) for name, task in tasks.items()}
-        exact = self.fine[np.isin(self.fine["tau"], coarse)].reset_index(drop=True)
-        found, truth = sampled[0].attrs["tau"], critical_threshold(exact)
+        found, truth = sampled[0].attrs["tau"], critical_threshold(self.fine)
         return {
             "examples": n,
             "test_examples": len(self.test),
@@ -154,7 +153,7 @@ class Case:
             "sample": {
                 "tau": found.tau if found else None,
                 "exact_tau": truth.tau if truth else None,
-                "step": float(coarse[0]),
+                "step": float(self.experiment.grid[0]),
                 "examples": sampled[0].attrs["examples"],
                 "confidence": sampled[0].attrs["confidence"],
                 "converged": sampled[0].attrs["converged"],

@@ -98,7 +98,7 @@ TARGETS = (
         "a short test set leaves little to save, and the statistics have a cost of their own",
     ),
     Target(
-        "the sample finds tau* within one grid step of the whole test set's",
+        "the sample finds tau* of the whole test set to within a step of the sweep's grid",
         lambda r: bool(r["sample_agrees"]),
         lambda r: f"{r['sample_tau']} against {r['exact_tau']}",
         "a tenth of the test set does not settle which feature comes first",
