@@ -404,6 +404,7 @@ def test_results_folder_that_cannot_be_written_to(tmp_path):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_titles(dataset):
+def test_titles(dataset, tmp_path):
     if DATASETS[dataset].kind == "image":
-        assert Experiment("mlp", dataset).title == f"MLP on {DATASETS[dataset].title}"
+        run = Experiment("mlp", dataset, results=tmp_path)
+        assert run.title == f"MLP on {DATASETS[dataset].title}"
