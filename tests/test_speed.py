@@ -109,6 +109,9 @@ def test_the_page_stands_beside_the_paper(tmp_path):
     (row,) = (line for line in page.splitlines() if line.startswith("| [MLP") and "92.82" in line)
     assert "1.25" in row
     assert "an abacus" in page
+    (absent,) = (line for line in page.splitlines() if line.startswith("Not measured: "))
+    assert absent.count("](chapters/") == len(CHAPTERS) - 1
+    assert "mlp-cifar10" not in absent
     assert "abcdef1234" in page
 
 

@@ -101,7 +101,8 @@ TARGETS = (
         "the sample finds tau* of the whole test set to within a step of the sweep's grid",
         lambda r: bool(r["sample_agrees"]),
         lambda r: f"{r['sample_tau']} against {r['exact_tau']}",
-        "a tenth of the test set does not settle which feature comes first",
+        "a tenth of the test set does not settle where a flat peak is highest, or which of two "
+        "features comes first",
     ),
     Target(
         f"exact RFE needs less than {MEMORY_BOUND:g} MB beyond the unpruned pass",
@@ -227,7 +228,10 @@ def speed_page(folder: Path) -> str:
     if not rows:
         return f"Nothing has been measured at this profile. `{COMMAND}` does.\n"
     count = next(iter(rows.values()))["thresholds"]
-    parts = ["## Targets\n", _targets(rows, count), "\n## Times\n", _times(rows)]
+    absent = ", ".join(_name(c) for c in CHAPTERS if c not in rows)
+    parts = ["## Targets\n", _targets(rows, count)]
+    parts += [f"Not measured: {absent}.\n"] if absent else []
+    parts += ["\n## Times\n", _times(rows)]
     parts += ["\n## Memory and sample\n", _samples(rows), "\n## Machine\n", _machine(files)]
     return "\n".join(parts)
 
