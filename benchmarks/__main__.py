@@ -19,7 +19,7 @@ from benchmarks.clock import interleaved, peak_bytes
 from benchmarks.methods import stored_renormalized
 from thermo_utils import critical_threshold, evaluate, full_evaluation, renormalized
 from thermo_utils.chapters import CHAPTERS, PROFILES
-from thermo_utils.data import DATASETS, EVALUATION_FACTOR, Examples, batches
+from thermo_utils.data import Examples, batches
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.experiment import FINER, Experiment
 from thermo_utils.results import provenance, to_json, write_atomically
@@ -73,7 +73,7 @@ class Case:
         self.experiment, self.options = experiment, options
         self.network, self.layers = experiment.network, experiment.layers
         self.test = experiment.data.test
-        self.batch_size = EVALUATION_FACTOR * experiment.settings.batch_size
+        self.batch_size = experiment.evaluation_batch_size
         self.device = next(self.network.parameters()).device
         self.fine = experiment.renormalized()
         self.examples = self._fitting()
@@ -145,7 +145,6 @@ class Case:
         return {
             "examples": n,
             "test_examples": len(self.test),
-            "official_test_examples": DATASETS[self.experiment.settings.dataset].sizes[2],
             "activations_per_example": self.activations_per_example,
             "swept": SWEPT,
             "seconds": seconds,

@@ -9,20 +9,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from thermo_utils import figures
-from thermo_utils.chapters import CHAPTERS, PROFILES, TITLES, Chapter
+from thermo_utils.chapters import CHAPTERS, PROFILES, Chapter
 from thermo_utils.claims_page import pieces
 from thermo_utils.conclusion import conclusion, dots
-from thermo_utils.data import DATASETS
 from thermo_utils.errata import errata_page
 from thermo_utils.errors import ThermoError
 from thermo_utils.notebooks import EXECUTED, notebook_path
 from thermo_utils.paper_tables import paper_table
 from thermo_utils.results import Record, read_chapter, write_atomically
 from thermo_utils.speed import FOLDER, GROWTH, growth_figure, read_speed, speed_page
-from thermo_utils.tables import results_table, status_table
+from thermo_utils.tables import chapter_title, results_table, status_table
 from thermo_utils.variants_page import chapters_with_variants, variants_page
 
 __all__ = ["assemble", "build"]
@@ -92,10 +92,9 @@ def assemble(profile: str, results: Path) -> None:
     for folder in (pages, generated):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-    records: dict[Chapter, Record | None] = {}
-    for chapter in CHAPTERS:
-        record = next(iter(read_chapter(results, profile, chapter.name)), None)
-        records[chapter] = record
+    seeds = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
+    records: dict[Chapter, Record | None] = {c: next(iter(seeds[c.name]), None) for c in CHAPTERS}
+    for chapter, record in records.items():
         if record is not None and (record.folder / EXECUTED).exists():
             shutil.copyfile(record.folder / EXECUTED, pages / f"{chapter.name}.ipynb")
         else:
@@ -111,7 +110,6 @@ def assemble(profile: str, results: Path) -> None:
     write_atomically(generated / "status.md", status_table(records))
     for number in (1, 2, 3, 4):
         write_atomically(generated / f"table{number}.md", paper_table(number, records))
-    seeds = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
     for name, text in pieces(seeds).items():
         write_atomically(generated / f"{name}.md", text)
     write_atomically(generated / "speed.md", speed_page(results / profile / FOLDER))
@@ -121,28 +119,27 @@ def assemble(profile: str, results: Path) -> None:
         growth_figure(growth).savefig(generated / "growth.svg")
         drawn = "```{image} generated/growth.svg\n:alt: seconds over thresholds and examples\n```\n"
     write_atomically(generated / "growth.md", drawn)
-    _judgement(generated, results, profile)
+    _judgement(generated, seeds)
+    first = {chapter.name: record for chapter, record in records.items()}
+    write_atomically(generated / "errata.md", errata_page(first))
+    alternatives = chapters_with_variants(results, profile)
+    write_atomically(generated / "variants.md", variants_page(alternatives, first))
     figures.weight_and_activation_pruning().savefig(generated / "figure1.svg")
 
 
-def _judgement(generated: Path, results: Path, profile: str) -> None:
-    """What the records say about the theory, and about the paper."""
-    chapters = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
-    first = {name: next(iter(records), None) for name, records in chapters.items()}
+def _judgement(generated: Path, chapters: Mapping[str, Sequence[Record]]) -> None:
+    """What the records say about the theory."""
     text = conclusion(chapters)
     write_atomically(generated / "conclusion.md", text)
     for value in ("ratio", "drop"):
         picture = generated / f"conclusion_{value}.svg"
         if picture.name in text:  # not where there is too little to conclude from
             dots(chapters, value).savefig(picture)
-    write_atomically(generated / "errata.md", errata_page(first))
-    alternatives = chapters_with_variants(results, profile)
-    write_atomically(generated / "variants.md", variants_page(alternatives, first))
 
 
 def _no_page(chapter: Chapter, profile: str, *, recorded: bool) -> str:
     """What stands for a chapter without an executed notebook, and how to get one."""
-    title = f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
+    title = chapter_title(chapter.name)
     command = f"thermo run {chapter.model} {chapter.dataset} --profile {profile}"
     if recorded:
         state = f"This chapter has a record at the profile `{profile}`, but no page. To make it:"

@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from thermo_utils.chapters import CHAPTERS, TITLES, Chapter
+from thermo_utils.chapters import CHAPTERS
 from thermo_utils.claims import counts, ledger, of_chapter
 from thermo_utils.claims_rules import RULES, VERDICTS, Stated
 from thermo_utils.claims_source import KINDS, LEFT_OUT
-from thermo_utils.data import DATASETS
 from thermo_utils.results import Record
-from thermo_utils.tables import markdown
+from thermo_utils.tables import chapter_title, markdown
 
 __all__ = ["ChapterClaims", "chapter_claims", "pieces"]
 
@@ -170,14 +169,8 @@ def _verdict(name: str) -> str:
     return f'<span class="claims-{name.replace(" ", "-")}">{SIGNS[name]} {name}</span>'
 
 
-def _title(chapter: Chapter) -> str:
-    return f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
-
-
 def _chapters(names: Sequence[str]) -> str:
-    links = [
-        f'<a href="chapters/{name}.html">{escape(_title(_BY_NAME[name]))}</a>' for name in names
-    ]
+    links = [f'<a href="chapters/{name}.html">{escape(chapter_title(name))}</a>' for name in names]
     if len(links) == 1:
         return links[0]
     return _details(f"{len(links)} chapters", ", ".join(links))

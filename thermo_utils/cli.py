@@ -75,13 +75,9 @@ def _parser() -> _Parser:
     run = verbs.add_parser(
         "run", help="run one chapter", description="Run one chapter: record, figures, notebook."
     )
-    run.add_argument("model", help="mlp, cnn, resnet18, mobilenet_v2, vit, lstm, bert, ...")
-    run.add_argument("dataset", help="cifar10, flowers102, ag_news or yelp")
-    run.add_argument("--profile", default="demo", help="demo (default), small or paper")
-    run.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    _add_run(run)
     run.add_argument("--force", action="store_true", help="compute again what is there already")
     run.add_argument("--frozen", action="store_true", help="only use a record, compute nothing")
-    run.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
@@ -94,11 +90,7 @@ def _parser() -> _Parser:
         help="how far the paper's open choices move a chapter's threshold",
         description="Take the paper's open choices differently, one at a time, on one network.",
     )
-    variants.add_argument("model", help="as for run")
-    variants.add_argument("dataset", help="as for run")
-    variants.add_argument("--profile", default="demo", help="demo (default), small or paper")
-    variants.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
-    variants.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    _add_run(variants)
     variants.add_argument(
         "--full-examples", type=int, default=1000, metavar="N",
         help="test examples for the full evaluation (default 1000; 0 leaves it out)",
@@ -134,6 +126,15 @@ def _parser() -> _Parser:
     analyze.add_argument("-o", "--output", type=Path, default=Path("analysis"), help="folder")
     analyze.set_defaults(function=_analyze)
     return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which run is meant."""
+    parser.add_argument("model", help="mlp, cnn, resnet18, mobilenet_v2, vit, lstm, bert, ...")
+    parser.add_argument("dataset", help="cifar10, flowers102, ag_news or yelp")
+    parser.add_argument("--profile", default="demo", help="demo (default), small or paper")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
 
 
 def _chapters(options: argparse.Namespace) -> None:

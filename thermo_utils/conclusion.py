@@ -15,12 +15,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from thermo_utils.chapters import CHAPTERS, TITLES, Chapter
+from thermo_utils.chapters import CHAPTERS, Chapter
 from thermo_utils.data import DATASETS
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 from thermo_utils.predictors import BASELINES, PREDICTORS, THEORY, compare, judge, per_chapter
 from thermo_utils.results import Record
-from thermo_utils.tables import markdown
+from thermo_utils.tables import chapter_title, markdown
 
 __all__ = ["MIN_CHAPTERS", "conclusion", "dots", "verdict"]
 
@@ -228,22 +228,6 @@ def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
             figure.suptitle("demo: synthetic data, not a reproduction", color="#b00020", y=0)
         plt.close(figure)
     return figure
-
-
-def chapter_title(name: str) -> str:
-    """Such as ``MLP on CIFAR-10``.
-
-    Parameters
-    ----------
-    name : str
-        ``model-dataset``.
-
-    Returns
-    -------
-    str
-    """
-    chapter = _chapter(name)
-    return f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
 
 
 def _chapter(name: str) -> Chapter:

@@ -25,9 +25,9 @@ from typing import Any, Final
 import pandas as pd
 
 from thermo_utils.chapters import CHAPTERS
-from thermo_utils.conclusion import chapter_title
 from thermo_utils.errors import ThermoError
 from thermo_utils.results import Record
+from thermo_utils.tables import chapter_title
 
 __all__ = ["KINDS", "errata", "errata_page"]
 

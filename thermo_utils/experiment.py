@@ -52,6 +52,7 @@ from thermo_utils.results import (
     write_atomically,
     write_record,
 )
+from thermo_utils.tables import chapter_title
 from thermo_utils.transitions import (
     Threshold,
     accuracy_threshold,
@@ -131,7 +132,7 @@ class Experiment:
     @property
     def title(self) -> str:
         """Such as ``MLP on CIFAR-10``."""
-        return f"{self.architecture.title} on {DATASETS[self.settings.dataset].title}"
+        return chapter_title(self.chapter.name)
 
     @cached_property
     def data(self) -> Splits:
@@ -165,9 +166,14 @@ class Experiment:
         return self.architecture.layers
 
     @property
+    def evaluation_batch_size(self) -> int:
+        """Examples in a batch where no gradients are kept."""
+        return EVALUATION_FACTOR * self.settings.batch_size
+
+    @property
     def test_batches(self) -> Any:
         """Test examples in batches for evaluation."""
-        return batches(self.data.test, EVALUATION_FACTOR * self.settings.batch_size)
+        return batches(self.data.test, self.evaluation_batch_size)
 
     def train(self) -> pd.DataFrame:
         """Train the network (Section 4.3), or recall how it was trained.

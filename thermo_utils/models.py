@@ -50,8 +50,8 @@ class Architecture:
 
     Attributes
     ----------
-    name, title : str
-        Short name used everywhere, and the name to print.
+    name : str
+        Short name used everywhere.
     kind : {"image", "text"}
         What it reads.
     maker : str
@@ -63,11 +63,15 @@ class Architecture:
     """
 
     name: str
-    title: str
     kind: Literal["image", "text"]
     maker: str
     layers: tuple[str | type[nn.Module], ...]
     where: str
+
+    @property
+    def title(self) -> str:
+        """The name to print."""
+        return TITLES[self.name]
 
     @property
     def make(self) -> Callable[..., nn.Module]:
@@ -87,7 +91,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     for a in (
         Architecture(
             name="mlp",
-            title=TITLES["mlp"],
             kind="image",
             maker="thermo_utils.vision:MLP",
             layers=("hidden.relu*",),
@@ -95,7 +98,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="cnn",
-            title=TITLES["cnn"],
             kind="image",
             maker="thermo_utils.vision:CNN",
             layers=("features.conv*", "hidden.linear*"),
@@ -103,7 +105,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="resnet18",
-            title=TITLES["resnet18"],
             kind="image",
             maker="thermo_utils.vision:resnet18",
             layers=("layer?.*.relu",),
@@ -111,7 +112,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="mobilenet_v2",
-            title=TITLES["mobilenet_v2"],
             kind="image",
             maker="thermo_utils.vision:mobilenet_v2",
             layers=(nn.ReLU6,),
@@ -119,7 +119,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="vit",
-            title=TITLES["vit"],
             kind="image",
             maker="thermo_utils.transformer_models:vit",
             layers=VIT_LAYERS,
@@ -127,7 +126,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="lstm",
-            title=TITLES["lstm"],
             kind="text",
             maker="thermo_utils.transformer_models:lstm",
             layers=LSTM_LAYERS,
@@ -135,7 +133,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="bert",
-            title=TITLES["bert"],
             kind="text",
             maker="thermo_utils.transformer_models:bert",
             layers=BERT_LAYERS,
@@ -143,7 +140,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="electra",
-            title=TITLES["electra"],
             kind="text",
             maker="thermo_utils.transformer_models:electra",
             layers=ELECTRA_LAYERS,
@@ -151,7 +147,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="t5",
-            title=TITLES["t5"],
             kind="text",
             maker="thermo_utils.transformer_models:t5",
             layers=T5_LAYERS,
@@ -159,7 +154,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         ),
         Architecture(
             name="gpt2",
-            title=TITLES["gpt2"],
             kind="text",
             maker="thermo_utils.transformer_models:gpt2",
             layers=GPT2_LAYERS,

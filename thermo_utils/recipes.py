@@ -233,6 +233,15 @@ _TINY_ENCODER = {
     "dropout": 0.1,
     "initializer_range": 0.1,
 }
+_DEMO_ENCODER = {
+    # Far enough to reach the class scores, which are pruned too.
+    "tau_step": 0.1,
+    "tau_max": 4.0,
+    "epochs": 6,
+    "learning_rate": 0.003,
+    "tokenizer": "wordpiece",
+    "options": _TINY_ENCODER,
+}
 _SMALL_ENCODER = {
     "hidden_size": 128,
     "num_hidden_layers": 2,
@@ -256,15 +265,7 @@ _register(
 _register(
     "bert",
     _TEXTS,
-    demo={
-        # Far enough to reach the class scores, which are pruned too.
-        "tau_step": 0.1,
-        "tau_max": 4.0,
-        "epochs": 6,
-        "learning_rate": 0.003,
-        "tokenizer": "wordpiece",
-        "options": _TINY_ENCODER,
-    },
+    demo=_DEMO_ENCODER,
     small={
         "epochs": 1,
         "learning_rate": FINE_TUNING_RATE,
@@ -284,12 +285,7 @@ _register(
     "electra",
     _TEXTS,
     demo={
-        # Far enough to reach the class scores, which are pruned too.
-        "tau_step": 0.1,
-        "tau_max": 4.0,
-        "epochs": 6,
-        "learning_rate": 0.003,
-        "tokenizer": "wordpiece",
+        **_DEMO_ENCODER,
         "options": {**_TINY_ENCODER, "embedding_size": 32},
     },
     small={

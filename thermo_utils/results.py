@@ -119,7 +119,7 @@ def write_record(
         [curve.assign(method=method) for method, curve in curves.items()], ignore_index=True
     )
     text = table[["method", *[c for c in table if c != "method"]]].to_csv(index=False)
-    result = {"format": FORMAT, **result, "curves_sha256": _sha256(text.encode())}
+    result = {"format": FORMAT, **result, "curves_sha256": sha256(text)}
     _validate(result, folder)
     facts = to_json(result) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def read_record(folder: str | Path) -> Record | None:
             f"{folder / RESULT} is damaged: {error}; delete it and run again"
         ) from error
     _validate(result, folder)
-    if result["curves_sha256"] != _sha256(content):
+    if result["curves_sha256"] != sha256(content):
         return None  # a run was killed between the two files
     curves = pd.read_csv(BytesIO(content))
     return Record(folder, result, curves)
@@ -343,5 +343,6 @@ def _validate(result: Any, folder: Path) -> None:
         )
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def sha256(content: bytes | str) -> str:
+    """The SHA-256 of a file's content in hexadecimal; text is taken as UTF-8."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()

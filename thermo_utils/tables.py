@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from thermo_utils.chapters import Chapter
+from thermo_utils.chapters import CHAPTERS, TITLES, Chapter
 from thermo_utils.data import DATASETS
 from thermo_utils.published import as_range, lookup
 from thermo_utils.results import Record
 
-__all__ = ["markdown", "results_table", "status_table"]
+__all__ = ["chapter_title", "markdown", "results_table", "status_table"]
 
 #: What stands where there is no record.
 NOT_RUN = "not run"
@@ -41,6 +41,27 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def chapter_title(name: str) -> str:
+    """Such as ``MLP on CIFAR-10``.
+
+    Parameters
+    ----------
+    name : str
+        ``model-dataset``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> chapter_title("mlp-cifar10")
+    'MLP on CIFAR-10'
+    """
+    chapter = next(c for c in CHAPTERS if c.name == name)
+    return f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
 
 
 def results_table(records: Mapping[Chapter, Record | None]) -> str:

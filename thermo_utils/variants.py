@@ -8,7 +8,6 @@ network. The renormalized curves of all alternatives come from a single pass.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +25,8 @@ from thermo_utils.evaluation import call, full_evaluation
 from thermo_utils.experiment import FINER, Experiment
 from thermo_utils.grids import uniform_grid
 from thermo_utils.hooks import ActivationHooks, resolve_layers
-from thermo_utils.results import provenance, to_json, write_atomically
+from thermo_utils.results import provenance, sha256, to_json, write_atomically
 from thermo_utils.spectrum import ActivationSpectrum
-from thermo_utils.training import EVALUATION_FACTOR
 from thermo_utils.transitions import Threshold, accuracy_threshold, critical_threshold
 from thermo_utils.variants_page import FACTS, TABLE
 
@@ -322,7 +320,7 @@ def _full(
     if examples == 0:
         return [None] * len(choices)
     s = experiment.settings
-    data = batches(subset(experiment.data.test, examples, s.seed), EVALUATION_FACTOR * s.batch_size)
+    data = batches(subset(experiment.data.test, examples, s.seed), experiment.evaluation_batch_size)
     return [
         full_evaluation(
             experiment.network,
@@ -394,7 +392,7 @@ def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES
         "full_examples": min(full_examples, len(experiment.data.test)),
         "seconds": time.time() - started,
         "provenance": provenance(),
-        "variants_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "variants_sha256": sha256(text),
     }
     experiment.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(experiment.folder / TABLE, text)

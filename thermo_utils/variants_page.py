@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from io import StringIO
@@ -15,10 +14,9 @@ from typing import Any
 import pandas as pd
 
 from thermo_utils.chapters import CHAPTERS
-from thermo_utils.conclusion import chapter_title
 from thermo_utils.errors import ThermoError
-from thermo_utils.results import Record
-from thermo_utils.tables import markdown
+from thermo_utils.results import Record, sha256
+from thermo_utils.tables import chapter_title, markdown
 
 __all__ = ["chapters_with_variants", "read_variants", "variants_page"]
 
@@ -57,7 +55,7 @@ def read_variants(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]] | N
         raise ThermoError(
             f"{folder / FACTS} is damaged: {error}; delete it and run thermo variants again"
         ) from error
-    if facts.get("variants_sha256") != hashlib.sha256(text.encode()).hexdigest():
+    if facts.get("variants_sha256") != sha256(text):
         return None  # a run was killed between the two files
     return pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""]), facts
 
