@@ -98,6 +98,10 @@ def test_mirror_is_loaded_split_and_normalised(mirror):
     assert splits.facts() == {
         "source": splits.source, "fingerprint": splits.fingerprint, "train": 90,
         "validation": 10, "test": 30, "classes": 10,
+        "departures": [
+            "100 examples to train and validate on, officially 50,000",
+            "30 examples to test on, officially 10,000",
+        ],
     }  # fmt: skip
 
 
@@ -140,11 +144,13 @@ def test_fingerprint_changes_with_one_pixel(tmp_path, monkeypatch):
 def test_plain_parquet_without_the_hubs_metadata(tmp_path, monkeypatch):
     with_metadata = make_mirror(tmp_path / "a")
     monkeypatch.setenv("THERMO_DATA", str(with_metadata))
-    parts, _ = load_splits("cifar10", synthetic=False)
+    parts, *_ = load_splits("cifar10", synthetic=False)
+    pictures = image_splits("cifar10", synthetic=False)
     monkeypatch.setenv("THERMO_DATA", str(make_mirror(tmp_path / "b", features=False)))
-    plain, _ = load_splits("cifar10", synthetic=False)
+    plain, *_ = load_splits("cifar10", synthetic=False)
     assert plain["train"].features["label"] == parts["train"].features["label"]
     assert plain["train"]["label"] == parts["train"]["label"]
+    assert image_splits("cifar10", synthetic=False).fingerprint == pictures.fingerprint
 
 
 def test_official_validation_and_other_sizes_are_used(tmp_path, monkeypatch):
@@ -242,8 +248,9 @@ def test_unknown_dataset_and_wrong_kind():
 def test_generated_data_have_the_schema_of_the_hub(name):
     spec = DATASETS[name]
     sizes = (3 * len(spec.class_names), len(spec.class_names), len(spec.class_names))
-    parts, source = load_splits(name, synthetic=True, sizes=sizes)
+    parts, source, remarks = load_splits(name, synthetic=True, sizes=sizes)
     assert "synthetic" in source
+    assert remarks == ()
     assert {part: len(parts[part]) for part in parts} == dict(
         zip(("train", "validation", "test"), sizes, strict=True)
     )
@@ -332,7 +339,7 @@ def test_real_images(name):
     assert splits.train.inputs.shape[1:] == (3, spec.image_size, spec.image_size)
     assert set(splits.train.targets.tolist()) <= set(range(len(spec.class_names)))
     assert splits.train.inputs.isfinite().all()
-    parts, _ = load_splits(name, synthetic=False)
+    parts, *_ = load_splits(name, synthetic=False)
     held_out = 0 if spec.sizes[1] else spec.sizes[0] // 10
     assert {part: len(parts[part]) for part in parts} == {
         "train": spec.sizes[0] - held_out,

@@ -12,7 +12,6 @@ import pytest
 
 from thermo_utils import experiment as module
 from thermo_utils import training
-from thermo_utils.chapters import settings
 from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import renormalized
@@ -74,20 +73,6 @@ class TestRecord:
 
     def test_names_what_differs_from_the_paper(self, made):
         assert read_record(made.folder).result["differs"] == list(made.settings.differs)
-
-    @pytest.mark.parametrize(
-        ("dataset", "sizes", "notes"),
-        [
-            ("ag_news", (108_000, 12_000, 7_600), []),
-            ("ag_news", (100, 0, 7_600), ["100 of the official 120,000 examples to train"]),
-            ("yelp", (585_000, 65_000, 9), ["9 of the official 50,000 examples to test on"]),
-        ],
-    )
-    def test_data_that_fall_short_are_a_difference(self, dataset, sizes, notes):
-        facts = dict(zip(("train", "validation", "test"), sizes, strict=True))
-        found = module.differences(settings("lstm", dataset, "small"), facts)
-        assert len(found) == len(notes)
-        assert all(note in text for note, text in zip(notes, found, strict=True))
 
     def test_is_json_for_every_reader(self, made):
         def refuse(constant):

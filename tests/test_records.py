@@ -63,6 +63,7 @@ def test_a_record_says_where_it_comes_from(record):
     result = record.result
     assert not result["synthetic"]
     assert re.fullmatch("[0-9a-f]{64}", result["data"]["fingerprint"])
+    assert result["differs"] == [*result["settings"]["differs"], *result["data"]["departures"]]
     assert re.fullmatch("[0-9a-f]{40}", result["provenance"]["git_commit"])
     assert result["provenance"]["device"]
     assert result["provenance"]["packages"]["torch"]

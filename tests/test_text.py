@@ -35,7 +35,7 @@ def given(monkeypatch):
         parts = datasets.DatasetDict(
             train=part(train), validation=part(train[:1]), test=part(train[:1])
         )
-        monkeypatch.setattr(text, "load_splits", lambda *args, **kwargs: (parts, "ours"))
+        monkeypatch.setattr(text, "load_splits", lambda *args, **kwargs: (parts, "ours", ()))
 
     return use
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.official import departures
 
 if TYPE_CHECKING:
     import datasets
@@ -64,6 +65,10 @@ class DatasetSpec:
     sizes : tuple of int
         Official numbers of training, validation and test examples; 0 validation examples mean that
         a tenth of the training set is held out.
+    balanced : tuple of str
+        Parts in which all classes are officially of one size.
+    stored_side : int
+        Official shorter side of the images in pixels; 0 for texts.
     image_size : int
         Side in pixels after resizing; 0 for texts.
     mean, std : tuple of float
@@ -78,6 +83,8 @@ class DatasetSpec:
     kind: Literal["image", "text"]
     class_names: tuple[str, ...]
     sizes: tuple[int, int, int]
+    balanced: tuple[str, ...]
+    stored_side: int = 0
     image_size: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -98,6 +105,8 @@ DATASETS: Mapping[str, DatasetSpec] = {
                 "dog", "frog", "horse", "ship", "truck",
             ),
             sizes=(50_000, 0, 10_000),
+            balanced=("train", "test"),
+            stored_side=32,
             image_size=32,
             mean=(0.5, 0.5, 0.5),
             std=(0.5, 0.5, 0.5),
@@ -111,6 +120,8 @@ DATASETS: Mapping[str, DatasetSpec] = {
             kind="image",
             class_names=tuple(str(label) for label in range(102)),
             sizes=(1_020, 1_020, 6_149),
+            balanced=("train", "validation"),
+            stored_side=500,
             image_size=64,
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
@@ -124,6 +135,7 @@ DATASETS: Mapping[str, DatasetSpec] = {
             kind="text",
             class_names=("World", "Sports", "Business", "Sci/Tech"),
             sizes=(120_000, 0, 7_600),
+            balanced=("train", "test"),
         ),
         DatasetSpec(
             name="yelp",
@@ -134,6 +146,7 @@ DATASETS: Mapping[str, DatasetSpec] = {
             kind="text",
             class_names=("1 star", "2 star", "3 stars", "4 stars", "5 stars"),
             sizes=(650_000, 0, 50_000),
+            balanced=("train", "test"),
         ),
     )
 }  # fmt: skip
@@ -177,6 +190,8 @@ class Splits:
         Where the data came from, in words.
     fingerprint : str
         SHA-256 of inputs and targets of all parts, as hexadecimal digits.
+    departures : tuple of str
+        How the data differ from the official set, see :func:`thermo_utils.official.departures`.
     vocabulary, padding, max_length : int, optional
         Of texts: number of token ids, the id of padding, tokens per text. None for images.
     """
@@ -187,6 +202,7 @@ class Splits:
     class_names: tuple[str, ...]
     source: str
     fingerprint: str
+    departures: tuple[str, ...] = ()
     vocabulary: int | None = None
     padding: int | None = None
     max_length: int | None = None
@@ -200,6 +216,7 @@ class Splits:
             "validation": len(self.validation),
             "test": len(self.test),
             "classes": len(self.class_names),
+            "departures": list(self.departures),
         }
 
 
@@ -245,7 +262,7 @@ def load_splits(
     synthetic: bool,
     sizes: tuple[int | None, int | None, int | None] = (None, None, None),
     seed: int = 0,
-) -> tuple[datasets.DatasetDict, str]:
+) -> tuple[datasets.DatasetDict, str, tuple[str, ...]]:
     """Raw examples of a dataset, split for training, validation and test.
 
     Parameters
@@ -266,6 +283,9 @@ def load_splits(
         Parts ``train``, ``validation``, ``test`` with the columns of the hub.
     str
         The source, in words.
+    tuple of str
+        How the data differ from the official set before they are cut to `sizes`, see
+        :func:`thermo_utils.official.departures`; empty for synthetic data.
 
     Raises
     ------
@@ -279,13 +299,15 @@ def load_splits(
         from thermo_utils.synthetic import generate
 
         parts, source = generate(spec, sizes, seed), "synthetic data, generated in code"
+        remarks: tuple[str, ...] = ()
     else:
         parts, source = _load(spec)
+        remarks = departures(spec, parts)
         parts = _with_validation(parts, seed)
     for name, size in zip(("train", "validation", "test"), sizes, strict=True):
         if size is not None and size < len(parts[name]):
             parts[name] = parts[name].shuffle(seed=seed).select(range(size))
-    return parts, source
+    return parts, source, remarks
 
 
 def image_splits(
@@ -313,7 +335,7 @@ def image_splits(
     ThermoError
         As :func:`load_splits`; if the dataset holds no images.
     """
-    parts, source = load_splits(dataset, synthetic=synthetic, sizes=sizes, seed=seed)
+    parts, source, remarks = load_splits(dataset, synthetic=synthetic, sizes=sizes, seed=seed)
     spec = DATASETS[dataset]
     if spec.kind != "image":
         raise ThermoError(f"{spec.title} holds {spec.kind}s, not images")
@@ -326,6 +348,7 @@ def image_splits(
         class_names=spec.class_names,
         source=source,
         fingerprint=digest.hexdigest(),
+        departures=remarks,
     )
 
 
@@ -446,9 +469,12 @@ def _load(spec: DatasetSpec) -> tuple[datasets.DatasetDict, str]:
             f"{path} is not {spec.title} as on the hub: its labels must be 0 to {classes[-1]}, it "
             f"has {sorted(found - set(classes), key=str)[0]!r}"
         )
-    if not isinstance(parts["train"].features["label"], datasets.ClassLabel):
-        # A copy made without the hub's metadata.
+    # A copy may have been made without the hub's metadata.
+    features = parts["train"].features
+    if not isinstance(features["label"], datasets.ClassLabel):
         parts = parts.cast_column("label", datasets.ClassLabel(names=list(spec.class_names)))
+    if spec.kind == "image" and not isinstance(features[spec.column], datasets.Image):
+        parts = parts.cast_column(spec.column, datasets.Image())
     return parts, f"{spec.hub_id} ({'hub' if path == spec.hub_id else 'local mirror'})"
 
 

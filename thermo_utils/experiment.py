@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -443,7 +443,7 @@ class Experiment:
             },
             "data": trained["data"],
             "history": trained["history"],
-            "differs": differences(s, trained["data"]),
+            "differs": [*s.differs, *trained["data"]["departures"]],
             "metrics": {
                 "test_accuracy": full.attrs["baseline_accuracy"],
                 "validation_accuracy": max(r["validation_accuracy"] for r in trained["history"]),
@@ -643,42 +643,6 @@ class Experiment:
         )
         self._curves["full"] = curve
         return {"attrs": curve.attrs}
-
-
-def differences(settings: Settings, data: Mapping[str, Any]) -> list[str]:
-    """What differs from the paper's set-up: the recipe's own remarks, and data that fall short.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of the run.
-    data : mapping
-        Facts of the data as in :meth:`thermo_utils.data.Splits.facts`.
-
-    Returns
-    -------
-    list of str
-        Empty for the paper's set-up.
-
-    Examples
-    --------
-    >>> facts = {"train": 18_000, "validation": 2_000, "test": 7_600}
-    >>> differences(settings("lstm", "ag_news", "small"), facts)
-    ['20,000 of the official 120,000 examples to train and validate on']
-    """
-    notes = list(settings.differs)
-    if settings.synthetic:
-        return notes  # which say so
-    train, validation, test = DATASETS[settings.dataset].sizes
-    parts = (
-        (settings.train_size, data["train"] + data["validation"], train + (validation or 0),
-         "to train and validate on"),
-        (settings.test_size, data["test"], test, "to test on"),
-    )  # fmt: skip
-    for bound, used, official, purpose in parts:
-        if bound is None and used < official:
-            notes.append(f"{used:,} of the official {official:,} examples {purpose}")
-    return notes
 
 
 def _stated(row: Any) -> str:

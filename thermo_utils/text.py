@@ -120,7 +120,7 @@ def text_splits(
     if not 0 < percentile <= 100:
         raise ThermoError(f"percentile must be above 0 and at most 100, got {percentile}")
     prepare = _prepare(tokenizer, vocabulary_size)
-    parts, source = load_splits(dataset, synthetic=synthetic, sizes=sizes, seed=seed)
+    parts, source, remarks = load_splits(dataset, synthetic=synthetic, sizes=sizes, seed=seed)
     spec = DATASETS[dataset]
     train: Sequence[str] = parts["train"][spec.column][:]
     if not any(text.strip() for text in train):
@@ -149,6 +149,7 @@ def text_splits(
         class_names=spec.class_names,
         source=source,
         fingerprint=_fingerprint(parts, spec),
+        departures=remarks,
         vocabulary=encoder.vocabulary,
         padding=encoder.padding,
         max_length=max_length,
