@@ -149,7 +149,7 @@ class TestTables:
         results, status = results_table(NOTHING), status_table(NOTHING)
         for chapter in CHAPTERS:
             cells = row(results, chapter.name)
-            assert [cells[3], *cells[5:8], cells[-1]] == [NOT_RUN] * 5
+            assert [cells[3], *cells[5:9], cells[-1]] == [NOT_RUN] * 6
             assert row(status, chapter.name)[1:] == [NOT_RUN, *[""] * 6]
         for number in (1, 2, 3, 4):
             table = paper_table(number, NOTHING)
@@ -162,12 +162,13 @@ class TestTables:
         result = all_records[CHAPTERS[0]].result
         cells = row(results_table(all_records), "mlp-cifar10")
         assert cells[3] == f"{100 * result['metrics']['test_accuracy']:.1f} %"
-        for method, cell in zip(("accuracy", "full", "renormalized"), cells[5:8], strict=True):
+        for method, cell in zip(("accuracy", "full", "renormalized"), cells[6:9], strict=True):
             threshold = result["thresholds"][method]
             if threshold is None:
                 assert cell == "none found"
             else:
                 assert f"{threshold['tau']:.3g}" in cell
+        assert cells[5] == f"{100 * result['data']['most_frequent']:.1f} %"
         assert cells[-1] == ("yes" if result["match"] else "no")
         status = row(status_table(all_records), "mlp-cifar10")
         assert status[1] == "0"
@@ -178,7 +179,7 @@ class TestTables:
         record = records(results)[CHAPTERS[0]]
         record.result["thresholds"] = dict.fromkeys(record.result["thresholds"])
         table = results_table({**NOTHING, CHAPTERS[0]: record})
-        assert row(table, "mlp-cifar10")[5:8] == ["none found"] * 3
+        assert row(table, "mlp-cifar10")[6:9] == ["none found"] * 3
 
     def test_every_row_has_all_columns(self, results):
         for table in (results_table(records(results)), status_table(records(results))):

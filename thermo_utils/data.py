@@ -216,6 +216,8 @@ class Splits:
             "validation": len(self.validation),
             "test": len(self.test),
             "classes": len(self.class_names),
+            # What a network must beat to have learned anything.
+            "most_frequent": int(self.test.targets.bincount().max()) / len(self.test),
             "departures": list(self.departures),
         }
 

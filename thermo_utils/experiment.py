@@ -148,6 +148,15 @@ class Experiment:
         assert tokenizer is not None, "every text recipe names one or the other"
         return text_splits(s.dataset, tokenizer=tokenizer, max_length=s.max_length, **shared)
 
+    @property
+    def differs(self) -> list[str]:
+        """What differs from the paper's set-up, by the recipe and by the data; may be empty."""
+        if self._record is not None and self._recorded("train"):
+            facts = self._record.result["data"]
+        else:
+            facts = self._recall("train")["data"] if self._kept("train") else self.data.facts()
+        return [*self.settings.differs, *facts["departures"]]
+
     @cached_property
     def network(self) -> nn.Module:
         """The trained network, in eval mode, on the GPU if there is one."""
@@ -378,7 +387,7 @@ class Experiment:
             rows["options"] = ", ".join(f"{k}={v}" for k, v in s.options.items())
         if s.checkpoint:
             rows["checkpoint"] = s.checkpoint
-        rows["differs from the paper"] = "; ".join(s.differs) or "nothing"
+        rows["differs from the paper"] = "; ".join(self.differs) or "nothing"
         return pd.DataFrame({"value": rows})
 
     def provenance(self) -> pd.DataFrame:
@@ -399,6 +408,7 @@ class Experiment:
             f"{data['test']:,} test",
             # A mirror or a bound may hold less than the official set.
             "official sizes": f"{train:,} training, {validation or 'no'} validation, {test:,} test",
+            "accuracy of always naming the most frequent class": f"{data['most_frequent']:.1%}",
             "data fingerprint": data["fingerprint"][:16],
             "parameters of the network": f"{result['metrics']['parameters']:,}",
             "device": made["device"],
@@ -443,7 +453,7 @@ class Experiment:
             },
             "data": trained["data"],
             "history": trained["history"],
-            "differs": [*s.differs, *trained["data"]["departures"]],
+            "differs": self.differs,
             "metrics": {
                 "test_accuracy": full.attrs["baseline_accuracy"],
                 "validation_accuracy": max(r["validation_accuracy"] for r in trained["history"]),

@@ -87,6 +87,7 @@ def results_table(records: Mapping[Chapter, Record | None]) -> str:
                 DATASETS[chapter.dataset].title,
                 _accuracy(result),
                 _published(chapter, "accuracy", None),
+                NOT_RUN if result is None else f"{100 * result['data']['most_frequent']:.1f} %",
                 *(_threshold(result, method) for method in ("accuracy", "full", "renormalized")),
                 _published(chapter, "tau_star", "accuracy"),
                 _published(chapter, "tau_star", "full"),
@@ -94,7 +95,7 @@ def results_table(records: Mapping[Chapter, Record | None]) -> str:
             ]
         )
     header = [
-        "Fig.", "network", "data", "accuracy", "paper",
+        "Fig.", "network", "data", "accuracy", "paper", "most frequent class",
         "accuracy-based", "FE", "RFE", "paper, accuracy", "paper, FE", "FE and RFE match",
     ]  # fmt: skip
     return markdown(header, rows) + "\n"
