@@ -197,13 +197,13 @@ _register(
     },
     small={
         **_OWN_SCALE,
-        "epochs": {"cifar10": 6, "flowers102": MOST_EPOCHS},
+        "epochs": {"cifar10": 12, "flowers102": MOST_EPOCHS},
         "options": {
             "cifar10": {**_SMALL_VIT, "patch_size": 4},
             "flowers102": {**_SMALL_VIT, "patch_size": 8},
         },
         "differs": {
-            "cifar10": (FROM_SCRATCH, "six blocks of width 128", "at most 6 epochs", _GRID_NOTE),
+            "cifar10": (FROM_SCRATCH, "six blocks of width 128", "at most 12 epochs", _GRID_NOTE),
             "flowers102": (FROM_SCRATCH, "six blocks of width 128", _GRID_NOTE),
         },
     },
