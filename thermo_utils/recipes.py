@@ -137,10 +137,10 @@ _register(
     _IMAGES,
     demo={"epochs": 6, "options": {"blocks": (1, 1, 1, 1), "divisor": 8}},
     small={
-        "epochs": {"cifar10": 4, "flowers102": 20},
+        "epochs": {"cifar10": 12, "flowers102": 20},
         "test_size": _FEWER_FLOWERS["test_size"],
         "differs": {
-            "cifar10": (FROM_SCRATCH, "at most 4 epochs"),
+            "cifar10": (FROM_SCRATCH, "at most 12 epochs"),
             "flowers102": (FROM_SCRATCH, "at most 20 epochs", "2,000 of the test images"),
         },
     },
@@ -157,11 +157,11 @@ _register(
         },
     },
     small={
-        "epochs": {"cifar10": 3, "flowers102": 20},
+        "epochs": {"cifar10": 10, "flowers102": 20},
         "test_size": _FEWER_FLOWERS["test_size"],
         "options": {"cifar10": {"first_stride": 1}, "flowers102": {}},
         "differs": {
-            "cifar10": (FROM_SCRATCH, "first convolution at stride 1", "at most 3 epochs"),
+            "cifar10": (FROM_SCRATCH, "first convolution at stride 1", "at most 10 epochs"),
             "flowers102": (FROM_SCRATCH, "at most 20 epochs", "2,000 of the test images"),
         },
     },
