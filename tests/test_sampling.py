@@ -13,14 +13,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from thermo_utils import ThermoError, Threshold, critical_threshold, renormalized
+from thermo_utils.confidence import judge
 from thermo_utils.data import Examples
-from thermo_utils.sampling import (
-    class_labels,
-    judge,
-    round_ends,
-    sampled_renormalized,
-    stratified_order,
-)
+from thermo_utils.sampling import sampled_renormalized
+from thermo_utils.strata import class_labels, round_ends, stratified_order
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 GRID = np.arange(1, 31) / 25
