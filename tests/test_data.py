@@ -13,16 +13,9 @@ import torch
 from PIL import Image
 
 from thermo_utils import ThermoError
-from thermo_utils.data import (
-    DATASETS,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    Examples,
-    batches,
-    check_available,
-    image_splits,
-    load_splits,
-)
+from thermo_utils.data import Examples, batches, image_splits, load_splits
+from thermo_utils.sources import check_available
+from thermo_utils.specs import DATASETS, IMAGENET_MEAN, IMAGENET_STD
 
 datasets = pytest.importorskip("datasets")
 

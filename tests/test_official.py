@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thermo_utils.data import DATASETS
 from thermo_utils.official import departures
+from thermo_utils.specs import DATASETS
 
 TEXTS = {"ag_news": (120_000, 7_600), "yelp": (650_000, 50_000)}
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from thermo_utils import text
-from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
+from thermo_utils.specs import DATASETS
 from thermo_utils.synthetic_text import texts
 from thermo_utils.text import TOKENIZERS, text_splits
 

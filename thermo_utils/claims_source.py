@@ -39,9 +39,9 @@ import pandas as pd
 from thermo_utils.chapters import CHAPTERS, TITLES, Chapter
 from thermo_utils.claims_measures import MEASURES
 from thermo_utils.claims_rules import Stated, rule_text
-from thermo_utils.data import DATASETS
 from thermo_utils.errors import unknown
 from thermo_utils.published import lookup, published
+from thermo_utils.specs import DATASETS
 
 __all__ = ["KINDS", "LEFT_OUT", "OVER", "Claim", "claims", "reason_left_out"]
 

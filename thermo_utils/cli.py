@@ -139,8 +139,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _chapters(options: argparse.Namespace) -> None:
     from thermo_utils.chapters import CHAPTERS, PROFILES
-    from thermo_utils.data import DATASETS
     from thermo_utils.results import read_chapter
+    from thermo_utils.specs import DATASETS
 
     width = 12
     heads = "".join(f"{profile:>{width}}" for profile in PROFILES)

@@ -16,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from thermo_utils.chapters import CHAPTERS, Chapter
-from thermo_utils.data import DATASETS
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 from thermo_utils.predictors import BASELINES, PREDICTORS, THEORY, compare, judge, per_chapter
 from thermo_utils.results import Record
+from thermo_utils.specs import DATASETS
 from thermo_utils.tables import chapter_title, markdown
 
 __all__ = ["MIN_CHAPTERS", "conclusion", "dots", "verdict"]

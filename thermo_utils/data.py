@@ -1,20 +1,15 @@
 """The four datasets of the paper (Section 4.1), real or generated, as tensors.
 
-Real data come through Hugging Face ``datasets`` by hub id. With ``THERMO_DATA=<folder>`` they are
-read from a local mirror laid out by hub id (``<folder>/uoft-cs/cifar10``, ...) and nothing is
-downloaded. Generated data (:mod:`thermo_utils.synthetic`) have the same columns, shapes, classes
-and label names, so everything downstream is one code path.
+Real data are reached by :mod:`thermo_utils.sources`. Generated data (:mod:`thermo_utils.synthetic`)
+have the same columns, shapes, classes and label names, so everything downstream is one code path.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,13 +18,13 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.official import departures
+from thermo_utils.sources import load
+from thermo_utils.specs import DATASETS, DatasetSpec
 
 if TYPE_CHECKING:
     import datasets
 
 __all__ = [
-    "DATASETS",
-    "DatasetSpec",
     "Examples",
     "Splits",
     "batches",
@@ -37,119 +32,10 @@ __all__ = [
     "load_splits",
 ]
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 #: Share of the training set held out for early stopping where there is no official validation set.
 VALIDATION_SHARE = 0.1
 #: More examples per step in evaluation, where nothing is kept for gradients.
 EVALUATION_FACTOR = 4
-#: Seconds to wait for the hub to answer.
-HUB_TIMEOUT = 10.0
-
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """What the paper and the hub say about a dataset.
-
-    Attributes
-    ----------
-    name, title : str
-        Short name used everywhere, and the name to print.
-    hub_id, configuration : str
-        Where it is on the Hugging Face hub.
-    column : str
-        Input column; labels are in ``label``.
-    kind : {"image", "text"}
-        What the inputs are.
-    class_names : tuple of str
-        Labels in order.
-    sizes : tuple of int
-        Official numbers of training, validation and test examples; 0 validation examples mean that
-        a tenth of the training set is held out.
-    balanced : tuple of str
-        Parts in which all classes are officially of one size.
-    stored_side : int
-        Official shorter side of the images in pixels; 0 for texts.
-    image_size : int
-        Side in pixels after resizing; 0 for texts.
-    mean, std : tuple of float
-        Channel-wise normalisation; empty for texts.
-    """
-
-    name: str
-    title: str
-    hub_id: str
-    configuration: str
-    column: str
-    kind: Literal["image", "text"]
-    class_names: tuple[str, ...]
-    sizes: tuple[int, int, int]
-    balanced: tuple[str, ...]
-    stored_side: int = 0
-    image_size: int = 0
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-
-DATASETS: Mapping[str, DatasetSpec] = {
-    spec.name: spec
-    for spec in (
-        DatasetSpec(
-            name="cifar10",
-            title="CIFAR-10",
-            hub_id="uoft-cs/cifar10",
-            configuration="plain_text",
-            column="img",
-            kind="image",
-            class_names=(
-                "airplane", "automobile", "bird", "cat", "deer",
-                "dog", "frog", "horse", "ship", "truck",
-            ),
-            sizes=(50_000, 0, 10_000),
-            balanced=("train", "test"),
-            stored_side=32,
-            image_size=32,
-            mean=(0.5, 0.5, 0.5),
-            std=(0.5, 0.5, 0.5),
-        ),
-        DatasetSpec(
-            name="flowers102",
-            title="Flowers-102",
-            hub_id="dpdl-benchmark/oxford_flowers102",
-            configuration="default",
-            column="image",
-            kind="image",
-            class_names=tuple(str(label) for label in range(102)),
-            sizes=(1_020, 1_020, 6_149),
-            balanced=("train", "validation"),
-            stored_side=500,
-            image_size=64,
-            mean=IMAGENET_MEAN,
-            std=IMAGENET_STD,
-        ),
-        DatasetSpec(
-            name="ag_news",
-            title="AG News",
-            hub_id="fancyzhx/ag_news",
-            configuration="default",
-            column="text",
-            kind="text",
-            class_names=("World", "Sports", "Business", "Sci/Tech"),
-            sizes=(120_000, 0, 7_600),
-            balanced=("train", "test"),
-        ),
-        DatasetSpec(
-            name="yelp",
-            title="Yelp Review Full",
-            hub_id="Yelp/yelp_review_full",
-            configuration="yelp_review_full",
-            column="text",
-            kind="text",
-            class_names=("1 star", "2 star", "3 stars", "4 stars", "5 stars"),
-            sizes=(650_000, 0, 50_000),
-            balanced=("train", "test"),
-        ),
-    )
-}  # fmt: skip
 
 
 class Examples(Dataset[Any]):
@@ -303,7 +189,7 @@ def load_splits(
         parts, source = generate(spec, sizes, seed), "synthetic data, generated in code"
         remarks: tuple[str, ...] = ()
     else:
-        parts, source = _load(spec)
+        parts, source = load(spec)
         remarks = departures(spec, parts)
         parts = _with_validation(parts, seed)
     for name, size in zip(("train", "validation", "test"), sizes, strict=True):
@@ -352,132 +238,6 @@ def image_splits(
         fingerprint=digest.hexdigest(),
         departures=remarks,
     )
-
-
-def mirror() -> Path | None:
-    """The local data folder named by ``THERMO_DATA``, if any.
-
-    Returns
-    -------
-    Path or None
-        None when the variable is not set.
-
-    Raises
-    ------
-    ThermoError
-        If it points to something that is no folder.
-    """
-    value = os.environ.get("THERMO_DATA")
-    if not value:
-        return None
-    folder = Path(value).expanduser()
-    if not folder.is_dir():
-        raise ThermoError(
-            f"THERMO_DATA points to {value}, which is no folder: set it to a folder laid out by "
-            "hub id (such as <folder>/uoft-cs/cifar10), or unset it to download from the hub"
-        )
-    return folder
-
-
-def check_available(dataset: str) -> None:
-    """Refuse quickly if a real dataset cannot be had.
-
-    Parameters
-    ----------
-    dataset : str
-        One of `DATASETS`.
-
-    Raises
-    ------
-    ThermoError
-        If ``THERMO_DATA`` points nowhere or does not hold the dataset; without it, if the hub is
-        out of reach and the dataset is not in the local cache.
-    """
-    import datasets
-
-    spec = DATASETS[dataset]
-    path = _where(spec)
-    try:
-        with _hub(path == spec.hub_id):
-            datasets.load_dataset_builder(path)
-    except Exception as error:
-        raise _not_loaded(spec, path, error) from error
-
-
-def _where(spec: DatasetSpec) -> str:
-    """Folder or hub id to load from."""
-    folder = mirror()
-    if folder is None:
-        return spec.hub_id
-    if not (folder / spec.hub_id).is_dir():
-        raise ThermoError(
-            f"THERMO_DATA has no folder {spec.hub_id} for {spec.title}: put the dataset there, "
-            "or unset THERMO_DATA to download it from the hub"
-        )
-    return str(folder / spec.hub_id)
-
-
-def _not_loaded(spec: DatasetSpec, path: str, error: Exception) -> ThermoError:
-    where = "the Hugging Face hub" if path == spec.hub_id else path
-    return ThermoError(
-        f"could not load {spec.title} from {where} ({type(error).__name__}): check the network, "
-        "set THERMO_DATA to a local copy laid out by hub id, or use profile demo, which needs no "
-        "data"
-    )
-
-
-@contextmanager
-def _hub(needed: bool) -> Iterator[None]:
-    """Talk to the hub if it answers; otherwise make do with the cache, without half a minute of
-    retries and their account on the screen.
-    """
-    import datasets
-    from huggingface_hub import HfApi, constants
-
-    offline = constants.HF_HUB_OFFLINE
-    if needed and not offline:
-        try:
-            HfApi().dataset_info("uoft-cs/cifar10", timeout=HUB_TIMEOUT)
-        except Exception:
-            offline = True
-    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = offline
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
-
-
-def _load(spec: DatasetSpec) -> tuple[datasets.DatasetDict, str]:
-    import datasets
-
-    path = _where(spec)
-    try:
-        with _hub(path == spec.hub_id):
-            parts = datasets.load_dataset(path)
-    except Exception as error:  # the hub client raises a dozen kinds; one message serves them all
-        raise _not_loaded(spec, path, error) from error
-    missing = {"train", "test"} - set(parts)
-    if missing or not {spec.column, "label"} <= set(parts["train"].column_names):
-        raise ThermoError(
-            f"{path} is not {spec.title} as on the hub: it needs train and test splits with "
-            f"columns {spec.column!r} and 'label', it has {sorted(parts)} with "
-            f"{next(iter(parts.values())).column_names}"
-        )
-    classes = range(len(spec.class_names))
-    found = {label for part in parts.values() for label in part.unique("label")}
-    if not found <= set(classes):
-        raise ThermoError(
-            f"{path} is not {spec.title} as on the hub: its labels must be 0 to {classes[-1]}, it "
-            f"has {sorted(found - set(classes), key=str)[0]!r}"
-        )
-    # A copy may have been made without the hub's metadata.
-    features = parts["train"].features
-    if not isinstance(features["label"], datasets.ClassLabel):
-        parts = parts.cast_column("label", datasets.ClassLabel(names=list(spec.class_names)))
-    if spec.kind == "image" and not isinstance(features[spec.column], datasets.Image):
-        parts = parts.cast_column(spec.column, datasets.Image())
-    return parts, f"{spec.hub_id} ({'hub' if path == spec.hub_id else 'local mirror'})"
 
 
 def _with_validation(parts: datasets.DatasetDict, seed: int) -> datasets.DatasetDict:

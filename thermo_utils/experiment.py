@@ -29,14 +29,7 @@ from thermo_utils import published
 from thermo_utils.chapters import Settings, chapter, settings
 from thermo_utils.checkpoints import locate
 from thermo_utils.claims_page import ChapterClaims, chapter_claims
-from thermo_utils.data import (
-    DATASETS,
-    EVALUATION_FACTOR,
-    Splits,
-    batches,
-    check_available,
-    image_splits,
-)
+from thermo_utils.data import EVALUATION_FACTOR, Splits, batches, image_splits
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.grids import automatic_step, uniform_grid
@@ -52,6 +45,8 @@ from thermo_utils.results import (
     write_atomically,
     write_record,
 )
+from thermo_utils.sources import check_available
+from thermo_utils.specs import DATASETS
 from thermo_utils.tables import chapter_title
 from thermo_utils.transitions import (
     Threshold,

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import datasets
 
-    from thermo_utils.data import DatasetSpec
+    from thermo_utils.specs import DatasetSpec
 
 __all__ = ["departures"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from thermo_utils import published
 from thermo_utils.chapters import TITLES, Chapter
-from thermo_utils.data import DATASETS
 from thermo_utils.results import Record
+from thermo_utils.specs import DATASETS
 from thermo_utils.tables import NOT_RUN
 
 __all__ = ["paper_table"]

@@ -17,10 +17,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from thermo_utils.chapters import CHAPTERS, TITLES, Chapter
-from thermo_utils.data import DATASETS
 from thermo_utils.errors import ThermoError
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 from thermo_utils.published import as_range, lookup
+from thermo_utils.specs import DATASETS
 from thermo_utils.tables import markdown
 
 __all__ = ["Target", "growth_figure", "ratios", "read_speed", "speed_page"]

@@ -17,7 +17,7 @@ from thermo_utils.synthetic_text import texts as _texts
 if TYPE_CHECKING:
     import datasets
 
-    from thermo_utils.data import DatasetSpec
+    from thermo_utils.specs import DatasetSpec
 
 __all__ = ["generate"]
 

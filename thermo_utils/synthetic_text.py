@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from thermo_utils.data import DatasetSpec
+    from thermo_utils.specs import DatasetSpec
 
 __all__ = ["texts"]
 
@@ -88,7 +88,7 @@ def texts(spec: DatasetSpec, labels: NDArray[np.int64], rng: np.random.Generator
 
     Examples
     --------
-    >>> from thermo_utils.data import DATASETS
+    >>> from thermo_utils.specs import DATASETS
     >>> len(texts(DATASETS["ag_news"], np.arange(4), np.random.default_rng(0)))
     4
     """

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from thermo_utils.chapters import CHAPTERS, TITLES, Chapter
-from thermo_utils.data import DATASETS
 from thermo_utils.published import as_range, lookup
 from thermo_utils.results import Record
+from thermo_utils.specs import DATASETS
 
 __all__ = ["chapter_title", "markdown", "results_table", "status_table"]
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from thermo_utils import checkpoints
-from thermo_utils.data import DATASETS, DatasetSpec, Examples, Splits, load_splits
+from thermo_utils.data import Examples, Splits, load_splits
 from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.specs import DATASETS, DatasetSpec
 
 if TYPE_CHECKING:
     import datasets
