@@ -14,10 +14,11 @@ from thermo_utils import experiment as module
 from thermo_utils import training
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import renormalized
-from thermo_utils.experiment import DONE, STAGES, Experiment, check_results
+from thermo_utils.experiment import Experiment, check_results
 from thermo_utils.grids import uniform_grid
 from thermo_utils.results import REQUIRED, read_record
 from thermo_utils.specs import DATASETS
+from thermo_utils.stages import DONE, STAGES
 from thermo_utils.transitions import accuracy_threshold, critical_threshold
 
 TINY = {

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from thermo_utils.chapters import CHAPTERS
-from thermo_utils.experiment import STAGES, Experiment
+from thermo_utils.experiment import Experiment
 from thermo_utils.results import provenance, read_chapter, to_json
+from thermo_utils.stages import STAGES
 
 RESULTS = Path(__file__).parent.parent / "results"
 RECORDS = [record for c in CHAPTERS for record in read_chapter(RESULTS, "small", c.name)]

@@ -1,19 +1,15 @@
 """One chapter as a sequence of stages, each computed once.
 
 The notebooks are written on top of this: ``train``, ``renormalized`` and ``full_evaluation`` are
-one plain call each. A stage is looked up in the chapter's record, then among the stages kept in
-``<results>/.work``, and computed only if neither has it under the key of the present settings.
+one plain call each. :mod:`thermo_utils.stages` looks them up in the chapter's record and in
+``<results>/.work`` before it computes any.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import nn
 
@@ -36,17 +31,16 @@ from thermo_utils.grids import automatic_step, uniform_grid
 from thermo_utils.models import ARCHITECTURES, build
 from thermo_utils.results import (
     Record,
-    device_name,
     provenance,
     read_chapter,
     read_record,
     record_folder,
     same_but_seed,
-    write_atomically,
     write_record,
 )
 from thermo_utils.sources import check_available
 from thermo_utils.specs import DATASETS
+from thermo_utils.stages import STAGES, Computed, Stages
 from thermo_utils.tables import chapter_title
 from thermo_utils.transitions import (
     Threshold,
@@ -61,8 +55,6 @@ __all__ = ["Experiment"]
 #: The renormalized curve's grid is this many times finer than the full evaluation's.
 FINER = 10
 WORK = ".work"
-DONE = "stage.json"
-STAGES = ("train", "renormalized", "full")
 #: How the ways to find a threshold are printed.
 METHOD_TITLES = {"accuracy": "accuracy", "full": "FE", "renormalized": "RFE"}
 #: What stands where the paper gives no number.
@@ -119,10 +111,8 @@ class Experiment:
         self.folder = record_folder(self.results, profile, self.chapter.name, seed)
         self.architecture = ARCHITECTURES[model]
         self._progress = progress
-        self._force = force
-        self._stages: dict[str, dict[str, Any]] = {}
-        self._curves: dict[str, pd.DataFrame] = {}
         self._record: Record | None = None if force else read_record(self.folder)
+        self._stages = Stages(self.settings, self._record, self.results / WORK, force=force)
 
     @property
     def title(self) -> str:
@@ -146,20 +136,21 @@ class Experiment:
     @property
     def differs(self) -> list[str]:
         """What differs from the paper's set-up, by the recipe and by the data; may be empty."""
-        if self._record is not None and self._recorded("train"):
+        if self._record is not None and self._stages.recorded("train"):
             facts = self._record.result["data"]
         else:
-            facts = self._recall("train")["data"] if self._kept("train") else self.data.facts()
+            trained = self._stages.known("train")
+            facts = trained.facts["data"] if trained else self.data.facts()
         return [*self.settings.differs, *facts["departures"]]
 
     @cached_property
     def network(self) -> nn.Module:
         """The trained network, in eval mode, on the GPU if there is one."""
-        self._stage("train", self._train)
-        weights = self._work("train") / "weights.pt"
-        with self._alone("train"):
+        self._stages.get("train", self._train)
+        weights = self._stages.folder("train") / "weights.pt"
+        with self._stages.alone("train"):
             if not weights.exists():  # the record came without them
-                self._compute("train", self._train)
+                self._stages.compute("train", self._train)
         network = self._new_network()
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -187,7 +178,7 @@ class Experiment:
         DataFrame
             One row per epoch, see :func:`thermo_utils.training.train`.
         """
-        return pd.DataFrame(self._stage("train", self._train)["history"])
+        return pd.DataFrame(self._stages.get("train", self._train).facts["history"])
 
     def renormalized(self) -> pd.DataFrame:
         """Renormalized free energy of the test data: one unpruned pass (Section 3.7).
@@ -197,15 +188,13 @@ class Experiment:
         DataFrame
             A curve, on a grid ten times finer than that of :meth:`full_evaluation`.
         """
-        self._stage("renormalized", self._renormalized)
-        return self._curves["renormalized"]
+        return self._curve("renormalized", self._renormalized)
 
     @property
     def grid(self) -> NDArray[np.float64]:
         """Thresholds of :meth:`full_evaluation`, shape (K,)."""
-        self.renormalized()  # which settles them
-        stage = self._stages["renormalized"]
-        return uniform_grid(stage["tau_step"], stage["tau_max"])
+        stage = self._stages.get("renormalized", self._renormalized)  # which settles them
+        return uniform_grid(stage.facts["tau_step"], stage.facts["tau_max"])
 
     def full_evaluation(self) -> pd.DataFrame:
         """Free energy and accuracy with pruning in the network: one pass per threshold.
@@ -216,8 +205,7 @@ class Experiment:
             A curve with accuracies.
         """
         self.renormalized()  # which settles the grid
-        self._stage("full", self._full)
-        return self._curves["full"]
+        return self._curve("full", self._full)
 
     @property
     def siblings(self) -> list[Record]:
@@ -347,7 +335,7 @@ class Experiment:
         full = self.full_evaluation().attrs["seconds"]
         fast = self.renormalized().attrs["seconds"]
         rows = {
-            "training": (self._stages["train"]["seconds"], NOT_STATED),
+            "training": (self._stages.get("train", self._train).facts["seconds"], NOT_STATED),
             f"full evaluation, {len(self.full_evaluation())} thresholds": (
                 full,
                 self._published("time_s", "full"),
@@ -423,12 +411,13 @@ class Experiment:
         """
         full, fast = self.full_evaluation(), self.renormalized()
         self.train()
+        stages = {name: stage.facts for name, stage in self._stages.used().items()}
         if self._record is not None and all(
-            self._record.result["stages"][name]["key"] == stage["key"]
-            for name, stage in self._stages.items()
+            self._record.result["stages"][name]["key"] == facts["key"]
+            for name, facts in stages.items()
         ):
             return self.folder
-        trained, s = self._stages["train"], self.settings
+        trained, s = stages["train"], self.settings
         thresholds = {
             method: threshold._asdict() if threshold else None
             for method, threshold in self.thresholds().items()
@@ -443,8 +432,8 @@ class Experiment:
             "settings": s.__dict__,
             "layers": self.architecture.layer_names,
             "stages": {
-                name: {k: v for k, v in stage.items() if k != "history"}
-                for name, stage in self._stages.items()
+                name: {k: v for k, v in facts.items() if k != "history"}
+                for name, facts in stages.items()
             },
             "data": trained["data"],
             "history": trained["history"],
@@ -494,7 +483,7 @@ class Experiment:
         if self._record is None:
             raise ThermoError(f"no record in {self.folder}: run the chapter without --frozen")
         for stage in STAGES:
-            if not self._recorded(stage):
+            if not self._stages.recorded(stage):
                 raise ThermoError(
                     f"the record in {self.folder} is of other settings (stage {stage}): run the "
                     "chapter without --frozen"
@@ -508,7 +497,8 @@ class Experiment:
         ThermoError
             If ``THERMO_DATA`` points nowhere, or the data or the checkpoint cannot be had.
         """
-        if self.settings.synthetic or all(self._recorded(s) or self._kept(s) for s in STAGES):
+        stages = self._stages
+        if self.settings.synthetic or all(stages.recorded(s) or stages.kept(s) for s in STAGES):
             return
         check_available(self.settings.dataset)
         if self.settings.checkpoint is not None:
@@ -516,76 +506,10 @@ class Experiment:
 
     # -- stages ----------------------------------------------------------------------------------
 
-    def _work(self, stage: str) -> Path:
-        return self.results / WORK / f"{stage}-{self.settings.key(stage)}"
-
-    def _recorded(self, stage: str) -> bool:
-        """Whether the record holds a stage under the present settings."""
-        recorded = self._record.result["stages"].get(stage, {}) if self._record else {}
-        return recorded.get("key") == self.settings.key(stage)
-
-    def _kept(self, stage: str) -> bool:
-        """Whether an earlier run, finished or not, has kept a stage."""
-        return not self._force and (self._work(stage) / DONE).exists()
-
-    def _stage(self, name: str, compute: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """The facts of a stage; its curve, if it has one, is then in ``_curves``."""
-        if name in self._stages:
-            return self._stages[name]
-        if self._record is not None and self._recorded(name):
-            stage = dict(self._record.result["stages"][name])
-            if name == "train":
-                stage["history"] = self._record.result["history"]
-            else:
-                self._curves[name] = self._record.curve(name)
-        elif self._kept(name):
-            stage = self._recall(name)
-        else:
-            with self._alone(name):  # another run may have finished it while this one waited
-                kept = self._kept(name)
-                stage = self._recall(name) if kept else self._compute(name, compute)
-        self._stages[name] = stage
-        return stage
-
-    @contextmanager
-    def _alone(self, stage: str) -> Iterator[None]:
-        """Wait for other processes that compute the same stage."""
-        folder = self._work(stage)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
-            yield
-
-    def _recall(self, name: str) -> dict[str, Any]:
-        folder = self._work(name)
-        stage: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        if name != "train":
-            curve = pd.read_csv(folder / "curve.csv")
-            curve.attrs = dict(stage["attrs"])
-            self._curves[name] = curve
-        return stage
-
-    def _compute(self, name: str, compute: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        folder = self._work(name)
-        if self._force:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        started = time.time()
-        stage = compute(folder)
-        stage = {
-            "key": self.settings.key(name),
-            "seconds": time.time() - started,
-            "device": device_name(),
-            **stage,
-        }
-        if name in self._curves:
-            text = self._curves[name].to_csv(index=False)
-            write_atomically(folder / "curve.csv", text)
-        # Last: only a stage with this file is finished.
-        write_atomically(folder / DONE, json.dumps(stage, indent=1, allow_nan=False))
-        for state in folder.glob("*.ckpt"):  # no longer needed to go on from
-            state.unlink(missing_ok=True)
-        self._stages[name] = stage
-        return stage
+    def _curve(self, name: str, compute: Callable[[Path], Computed]) -> pd.DataFrame:
+        curve = self._stages.get(name, compute).curve
+        assert curve is not None, "all stages but training have one"
+        return curve
 
     def _new_network(self) -> nn.Module:
         s = self.settings
@@ -595,7 +519,7 @@ class Experiment:
             options["checkpoint"] = s.checkpoint
         return build(s.model, self.data, **options)
 
-    def _train(self, folder: Path) -> dict[str, Any]:
+    def _train(self, folder: Path) -> Computed:
         from thermo_utils.training import train  # Lightning takes seconds to load
 
         s, network = self.settings, self._new_network()
@@ -614,13 +538,15 @@ class Experiment:
         part = folder / "weights.pt.part"
         torch.save(network.state_dict(), part)
         os.replace(part, folder / "weights.pt")
-        return {
-            "history": history.to_dict("records"),
-            "data": self.data.facts(),
-            "parameters": sum(p.numel() for p in network.parameters()),
-        }
+        return Computed(
+            {
+                "history": history.to_dict("records"),
+                "data": self.data.facts(),
+                "parameters": sum(p.numel() for p in network.parameters()),
+            }
+        )
 
-    def _renormalized(self, folder: Path) -> dict[str, Any]:
+    def _renormalized(self, folder: Path) -> Computed:
         s = self.settings
         step, last = s.tau_step, s.tau_max
         if step is None or last is None:
@@ -634,10 +560,9 @@ class Experiment:
             uniform_grid(step / FINER, last),
             progress=self._progress,
         )
-        self._curves["renormalized"] = curve
-        return {"attrs": curve.attrs, "tau_step": step, "tau_max": last}
+        return Computed({"attrs": curve.attrs, "tau_step": step, "tau_max": last}, curve)
 
-    def _full(self, folder: Path) -> dict[str, Any]:
+    def _full(self, folder: Path) -> Computed:
         curve = full_evaluation(
             self.network,
             self.test_batches,
@@ -646,8 +571,7 @@ class Experiment:
             checkpoint=folder / "sweep.jsonl",
             progress=self._progress,
         )
-        self._curves["full"] = curve
-        return {"attrs": curve.attrs}
+        return Computed({"attrs": curve.attrs}, curve)
 
 
 def _stated(row: Any) -> str:
