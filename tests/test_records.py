@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from thermo_utils.chapters import CHAPTERS
+from thermo_utils.conclusion import conclusion
 from thermo_utils.experiment import Experiment
 from thermo_utils.results import provenance, read_chapter, to_json
 from thermo_utils.stages import STAGES
@@ -37,6 +38,18 @@ def of(record, results=RESULTS, **options):
 
 def test_there_are_records():
     assert RECORDS
+
+
+def test_the_readme_tells_what_the_records_do():
+    text = conclusion({c.name: read_chapter(RESULTS, "small", c.name) for c in CHAPTERS})
+    readme = " ".join((RESULTS.parent / "README.md").read_text(encoding="utf-8").split())
+    for here, there in (
+        ("the prediction does not find the point", "does not predict where accuracy gives way"),
+        ("it is mostly early, which is safe", "it is mostly early**, which is safe"),
+        ("simple rules on the same activations come nearer", "the renormalized F loses"),
+    ):
+        assert here in readme
+        assert there in text
 
 
 @each
