@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thermo_utils import ThermoError
 from thermo_utils.chapters import CHAPTERS
 from thermo_utils.paper_tables import paper_table
 from thermo_utils.published import table
 from thermo_utils.results import Record, read_record
-from thermo_utils.tables import NOT_RUN
+from thermo_utils.tables import NOT_RUN, sparsity
 
 RESULTS = Path(__file__).parent.parent / "results" / "small"
 NOTHING = dict.fromkeys(CHAPTERS)
@@ -41,3 +43,9 @@ def test_a_record_fills_its_own_cells_and_no_other(number):
 def test_there_are_four_tables():
     with pytest.raises(ThermoError, match="5"):
         paper_table(5, NOTHING)
+
+
+@given(st.floats(0, 1 - 1e-8))
+def test_a_sparsity_below_one_is_printed_below_one(beta):
+    assert float(sparsity(beta)) < 1
+    assert abs(float(sparsity(beta)) - beta) <= 0.005 * (1 + 1e-9)

@@ -27,7 +27,7 @@ import pandas as pd
 from thermo_utils.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
 from thermo_utils.results import Record
-from thermo_utils.tables import chapter_title
+from thermo_utils.tables import chapter_title, point
 
 __all__ = ["KINDS", "errata", "errata_page"]
 
@@ -130,7 +130,7 @@ def _measured(record: Record, what: str) -> str:
     texts = []
     for method, words in (("accuracy", "accuracy"), ("full", "FE"), ("renormalized", "RFE")):
         found = record.result["thresholds"][method]
-        value = "none found" if found is None else f"{found['tau']:.3g} ({found['beta']:.2f})"
+        value = "none found" if found is None else point(found["tau"], found["beta"])
         kind = "" if found is None or method == "accuracy" else f" {found['kind']}"
         texts.append(f"{words} {value}{kind}")
     return ", ".join(texts)

@@ -12,7 +12,7 @@ from thermo_utils import published
 from thermo_utils.chapters import TITLES, Chapter
 from thermo_utils.results import Record
 from thermo_utils.specs import DATASETS
-from thermo_utils.tables import NOT_RUN
+from thermo_utils.tables import NOT_RUN, sparsity
 
 __all__ = ["paper_table"]
 
@@ -82,7 +82,7 @@ def _ours(result: Mapping[str, Any], quantity: str, method: str) -> str:
     if quantity == "tau_star":
         return f"{threshold['tau']:.3g}"
     if quantity == "beta_star":
-        return f"{threshold['beta']:.2f}"
+        return sparsity(threshold["beta"])
     if method == "accuracy":  # an accuracy threshold is no feature of F
         return NOT_STATED
     is_extremum = threshold["kind"] in ("peak", "valley")

@@ -12,7 +12,7 @@ from thermo_utils.published import as_range, lookup
 from thermo_utils.results import Record
 from thermo_utils.specs import DATASETS
 
-__all__ = ["chapter_title", "markdown", "results_table", "status_table"]
+__all__ = ["chapter_title", "markdown", "point", "results_table", "sparsity", "status_table"]
 
 #: What stands where there is no record.
 NOT_RUN = "not run"
@@ -62,6 +62,49 @@ def chapter_title(name: str) -> str:
     """
     chapter = next(c for c in CHAPTERS if c.name == name)
     return f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
+
+
+def sparsity(beta: float) -> str:
+    """A sparsity to two digits, or as many as tell it from one: some networks live on the rest.
+
+    Parameters
+    ----------
+    beta : float
+        At most 1.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> sparsity(0.3496), sparsity(0.99974), sparsity(1.0)
+    ('0.35', '0.9997', '1.00')
+    """
+    digits = 2
+    while round(beta, digits) == 1 and beta < 1 and digits < 9:
+        digits += 1
+    return f"{beta:.{digits}f}"
+
+
+def point(tau: float, beta: float) -> str:
+    """A threshold with its sparsity, as the tables give them.
+
+    Parameters
+    ----------
+    tau, beta : float
+        The threshold and the sparsity it causes.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> point(0.76, 0.6491)
+    '0.76 (0.65)'
+    """
+    return f"{tau:.3g} ({sparsity(beta)})"
 
 
 def results_table(records: Mapping[Chapter, Record | None]) -> str:
@@ -149,7 +192,7 @@ def _threshold(result: Mapping[str, Any] | None, method: str) -> str:
     if found is None:
         return "none found"
     kind = "" if method == "accuracy" else f" {found['kind']}"
-    return f"{found['tau']:.3g} ({found['beta']:.2f}){kind}"
+    return f"{point(found['tau'], found['beta'])}{kind}"
 
 
 def _published(chapter: Chapter, quantity: str, method: str | None) -> str:

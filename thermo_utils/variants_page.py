@@ -16,7 +16,7 @@ import pandas as pd
 from thermo_utils.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
 from thermo_utils.results import Record, sha256
-from thermo_utils.tables import chapter_title, markdown
+from thermo_utils.tables import chapter_title, markdown, point
 
 __all__ = ["chapters_with_variants", "read_variants", "variants_page"]
 
@@ -208,5 +208,5 @@ def _cells(row: Mapping[Any, Any], counted: str, facts: Mapping[str, Any]) -> li
             kind = "" if method == "acc" else f" {row[f'{method}_kind']}"
             # The first row, to which others are compared, has no shift; and never "-0.0".
             by = "" if not choice or pd.isna(shift) else f", {round(shift, 1) + 0.0:+.1f}"
-            cells.append(f"{tau:.3g} ({row[f'{method}_beta']:.2f}){kind}{by}")
+            cells.append(f"{point(tau, row[f'{method}_beta'])}{kind}{by}")
     return cells
