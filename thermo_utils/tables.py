@@ -139,7 +139,7 @@ def results_table(records: Mapping[Chapter, Record | None]) -> str:
         )
     header = [
         "Fig.", "network", "data", "accuracy", "paper", "most frequent class",
-        "accuracy-based", "FE", "RFE", "paper, accuracy", "paper, FE", "FE and RFE match",
+        "accuracy-based", "FE", "RFE", "paper, accuracy", "paper, FE", "match",
     ]  # fmt: skip
     return markdown(header, rows) + "\n"
 
