@@ -176,6 +176,22 @@ def test_limit_at_zero_is_the_density_of_small_activations():
 counts = st.lists(st.integers(1, 10**9), min_size=2, max_size=20)
 
 
+@pytest.mark.parametrize("place", [0.01, 0.1, 0.5])
+def test_a_shared_value_makes_the_free_energy_jump(place):
+    rest, atom = np.abs(quantiles(stats.halfnorm())), np.full(SAMPLES // 1000, place)
+    taus = place * np.array([1 - 1e-6, 1 + 1e-6])
+    spectrum = ActivationSpectrum(taus)
+    spectrum.update(torch.from_numpy(np.concatenate([rest, atom])))
+    curve = spectrum.compute()
+    rho, mass = curve["rho"][0], atom.size / (rest.size + atom.size)
+    jump = np.diff(curve["entropy"] * curve["temperature"])[0]
+    assert jump == pytest.approx(math.log(rho / (rho - mass)) / place, rel=0.01)
+    # The energy falls by the atom's share of the sum, which is smaller by two powers of the value.
+    fall = -np.diff(curve["internal_energy"])[0]
+    assert fall == pytest.approx(atom.sum() / curve["abs_sum"][0], rel=0.02)
+    assert fall < 2 * place**2 * jump
+
+
 @settings(deadline=None)
 @given(counts, st.floats(1e-6, 1e6))
 def test_curve_agrees_with_plain_python(active, step):
