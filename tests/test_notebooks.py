@@ -20,6 +20,7 @@ from thermo_utils.notebooks import execute, notebook_path, parameters
 from thermo_utils.results import read_record
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
+BOOK = FOLDER.with_name("book")
 CHAPTER_NOTEBOOKS = sorted(p for p in FOLDER.glob("*.md") if p.name != "your_model.md")
 PARAMETERS = {"dataset", "profile", "seed", "results", "force", "overrides"}
 TINY = {
@@ -91,6 +92,14 @@ class TestChapterNotebook:
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
         assert len(re.findall(r"^# ", prose, flags=re.MULTILINE)) == 1
+
+    def test_links_lead_to_pages_and_labels_of_the_book(self, path):
+        pages = {f"../{page.name}": page.read_text(encoding="utf-8") for page in BOOK.glob("*.md")}
+        labels = set(re.findall(r"^\(([\w-]+)\)=$", "\n".join(pages.values()), flags=re.MULTILINE))
+        text = "\n".join(c.source for c in jupytext.read(path).cells if c.cell_type == "markdown")
+        links = re.findall(r"\]\(([^)]+)\)", text)
+        assert links
+        assert [link for link in links if link not in {*pages, *labels}] == []
 
     def test_carries_no_outputs(self, path):
         assert all(not cell.outputs for cell in code(path))
