@@ -217,7 +217,9 @@ def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
         if value == "ratio":
             axis.axvline(1, color=ACCURACY, lw=1.2)
             axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            axis.xaxis.set_major_formatter(
+                FuncFormatter(lambda x, _: f"{x:g}" if x >= 1 else f"1/{1 / x:g}")
+            )
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xlabel("predicted threshold / threshold of the accuracy")
         else:
