@@ -217,9 +217,7 @@ def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
         if value == "ratio":
             axis.axvline(1, color=ACCURACY, lw=1.2)
             axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter(
-                FuncFormatter(lambda x, _: f"{x:g}" if x >= 1 else f"1/{1 / x:g}")
-            )
+            axis.xaxis.set_major_formatter(FuncFormatter(_ratio))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xlabel("predicted threshold / threshold of the accuracy")
         else:
@@ -398,6 +396,11 @@ def _cell(row: pd.Series) -> str:
     else:
         side = "÷" if row["signed"] < 0 else "×"
     return f"{side} {_factor(row['octaves'])}"
+
+
+def _ratio(value: float, _: int) -> str:
+    """A power of two; below one as a fraction."""
+    return f"{value:g}" if value >= 1 else f"1/{1 / value:g}"
 
 
 def _by_chapter(errors: pd.DataFrame) -> str:
