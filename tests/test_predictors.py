@@ -324,7 +324,7 @@ class TestConclusion:
 
     def test_misses_are_named(self):
         text = conclusion(five(full=None))
-        assert "On MLP on CIFAR-10 F has no feature on at least one seed" in text
+        assert "F has no feature on at least one seed of MLP on CIFAR-10" in text
         assert "| miss |" in text
 
 

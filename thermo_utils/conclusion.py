@@ -264,7 +264,7 @@ def _how_near(errors: pd.DataFrame, method: str) -> str:
     )
     if missed:
         text += (
-            f"On {_titles(missed)} F has no feature on at least one seed, which counts as a miss. "
+            f"F has no feature on at least one seed of {_titles(missed)}, which counts as a miss. "
         )
     else:
         side = "early" if worst["signed"] < 0 else "late"
