@@ -165,6 +165,16 @@ class TestMemory:
         assert record.result["settings"]["tau_step"] == 0.15
         assert len(record.curve("full")) == 10
 
+    def test_another_grid_keeps_what_the_record_says_of_the_data(self, finished):
+        path = finished / "demo" / "mlp-cifar10" / "result.json"
+        result = json.loads(path.read_text())
+        result["data"]["departures"] = ["a remark"]
+        path.write_text(json.dumps(result))
+        tiny(finished, tau_step=0.15).save()
+        again = json.loads(path.read_text())
+        assert again["data"] == result["data"]
+        assert again["differs"] == [*result["differs"], "a remark"]
+
     def test_another_grid_after_the_weights_are_gone(self, made, finished):
         shutil.rmtree(finished / ".work")
         again = tiny(finished, tau_max=0.5)

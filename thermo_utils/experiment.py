@@ -136,11 +136,8 @@ class Experiment:
     @property
     def differs(self) -> list[str]:
         """What differs from the paper's set-up, by the recipe and by the data; may be empty."""
-        if self._record is not None and self._stages.recorded("train"):
-            facts = self._record.result["data"]
-        else:
-            trained = self._stages.known("train")
-            facts = trained.facts["data"] if trained else self.data.facts()
+        trained = self._stages.known("train")
+        facts = trained.facts["data"] if trained else self.data.facts()
         return [*self.settings.differs, *facts["departures"]]
 
     @cached_property

@@ -89,10 +89,11 @@ class Stages:
             return self._used[name]
         if self.recorded(name):
             assert self._record is not None
-            facts = dict(self._record.result["stages"][name])
+            result = self._record.result
             if name != "train":
-                return Computed(facts, self._record.curve(name))
-            return Computed({**facts, "history": self._record.result["history"]})
+                return Computed(dict(result["stages"][name]), self._record.curve(name))
+            shown = {key: result[key] for key in ("history", "data")}  # a record's own sections
+            return Computed({**result["stages"][name], **shown})
         return self._recall(name) if self.kept(name) else None
 
     def get(self, name: str, compute: Callable[[Path], Computed]) -> Computed:
