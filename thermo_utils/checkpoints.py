@@ -7,7 +7,6 @@ an existing path is used as it is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from thermo_utils.errors import ThermoError
+from thermo_utils.sources import mirror
 
 __all__ = ["load", "locate", "state_dict"]
 
@@ -60,21 +60,15 @@ def locate(checkpoint: str) -> str:
     here = Path(checkpoint).expanduser()
     if here.exists():
         return str(here)
-    value = os.environ.get("THERMO_MODELS")
-    if not value:
+    folder = mirror("THERMO_MODELS", "google-bert/bert-base-uncased")
+    if folder is None:
         return checkpoint
-    mirror = Path(value).expanduser()
-    if not mirror.is_dir():
-        raise ThermoError(
-            f"THERMO_MODELS points to {value}, which is no folder: set it to a folder laid out by "
-            "hub id (such as <folder>/google-bert/bert-base-uncased), or unset it to download"
-        )
-    if not (mirror / checkpoint).exists():
+    if not (folder / checkpoint).exists():
         raise ThermoError(
             f"THERMO_MODELS has no folder {checkpoint}: put the checkpoint there, or unset "
             "THERMO_MODELS to download it"
         )
-    return str(mirror / checkpoint)
+    return str(folder / checkpoint)
 
 
 def load(function: Callable[..., T], checkpoint: str, **kwargs: Any) -> T:

@@ -24,8 +24,15 @@ __all__ = ["check_available", "load", "mirror"]
 HUB_TIMEOUT = 10.0
 
 
-def mirror() -> Path | None:
-    """The local data folder named by ``THERMO_DATA``, if any.
+def mirror(variable: str, example: str) -> Path | None:
+    """The local folder named by an environment variable, laid out like the hub, if any.
+
+    Parameters
+    ----------
+    variable : str
+        ``THERMO_DATA`` for data, ``THERMO_MODELS`` for checkpoints.
+    example : str
+        A hub id that may be in it, for the message.
 
     Returns
     -------
@@ -37,14 +44,14 @@ def mirror() -> Path | None:
     ThermoError
         If it points to something that is no folder.
     """
-    value = os.environ.get("THERMO_DATA")
+    value = os.environ.get(variable)
     if not value:
         return None
     folder = Path(value).expanduser()
     if not folder.is_dir():
         raise ThermoError(
-            f"THERMO_DATA points to {value}, which is no folder: set it to a folder laid out by "
-            "hub id (such as <folder>/uoft-cs/cifar10), or unset it to download from the hub"
+            f"{variable} points to {value}, which is no folder: set it to a folder laid out by "
+            f"hub id (such as <folder>/{example}), or unset it to download"
         )
     return folder
 
@@ -76,7 +83,7 @@ def check_available(dataset: str) -> None:
 
 def _where(spec: DatasetSpec) -> str:
     """Folder or hub id to load from."""
-    folder = mirror()
+    folder = mirror("THERMO_DATA", "uoft-cs/cifar10")
     if folder is None:
         return spec.hub_id
     if not (folder / spec.hub_id).is_dir():
