@@ -42,6 +42,7 @@ from thermo_utils.claims_rules import Stated, rule_text
 from thermo_utils.errors import unknown
 from thermo_utils.published import lookup, published
 from thermo_utils.specs import DATASETS
+from thermo_utils.tables import METHOD_TITLES
 
 __all__ = ["KINDS", "LEFT_OUT", "OVER", "Claim", "claims", "reason_left_out"]
 
@@ -296,7 +297,7 @@ def _version(row: Any) -> Stated:
 def _place(source: str, quote: str, row: Any = None) -> str:
     """Where a quote stands: section and paragraph, or table and row."""
     if row is not None and source.startswith("Table"):
-        head = {"accuracy": "accuracy", "full": "FE", "renormalized": "RFE"}.get(row.method, "")
+        head = METHOD_TITLES.get(row.method, "")
         label = {
             "tau_star": f"τ*, {head}", "beta_star": f"β*, {head}", "extremum": "FE extremum",
             "derivative_zero": "derivative", "time_s": f"time of {head}", "speedup": "speed-up",

@@ -27,7 +27,7 @@ import pandas as pd
 from thermo_utils.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
 from thermo_utils.results import Record
-from thermo_utils.tables import chapter_title, point
+from thermo_utils.tables import METHOD_TITLES, chapter_title, located
 
 __all__ = ["KINDS", "errata", "errata_page"]
 
@@ -127,13 +127,9 @@ def _measured(record: Record, what: str) -> str:
     """Such as ``accuracy 0.76 (0.65), FE 0.12 (0.13) peak, RFE none found``; or a ratio."""
     if what == "times":
         return f"FE takes {record.result['timings']['speedup']:.3g} times as long as RFE"
-    texts = []
-    for method, words in (("accuracy", "accuracy"), ("full", "FE"), ("renormalized", "RFE")):
-        found = record.result["thresholds"][method]
-        value = "none found" if found is None else point(found["tau"], found["beta"])
-        kind = "" if found is None or method == "accuracy" else f" {found['kind']}"
-        texts.append(f"{words} {value}{kind}")
-    return ", ".join(texts)
+    return ", ".join(
+        f"{title} {located(record.result, method)}" for method, title in METHOD_TITLES.items()
+    )
 
 
 @cache

@@ -41,7 +41,7 @@ from thermo_utils.results import (
 from thermo_utils.sources import check_available
 from thermo_utils.specs import DATASETS
 from thermo_utils.stages import STAGES, Computed, Stages
-from thermo_utils.tables import chapter_title
+from thermo_utils.tables import METHOD_TITLES, chapter_title
 from thermo_utils.transitions import (
     Threshold,
     accuracy_threshold,
@@ -55,8 +55,6 @@ __all__ = ["Experiment"]
 #: The renormalized curve's grid is this many times finer than the full evaluation's.
 FINER = 10
 WORK = ".work"
-#: How the ways to find a threshold are printed.
-METHOD_TITLES = {"accuracy": "accuracy", "full": "FE", "renormalized": "RFE"}
 #: What stands where the paper gives no number.
 NOT_STATED = "not stated"
 

@@ -12,15 +12,16 @@ from thermo_utils import published
 from thermo_utils.chapters import TITLES, Chapter
 from thermo_utils.results import Record
 from thermo_utils.specs import DATASETS
-from thermo_utils.tables import NOT_RUN, sparsity
+from thermo_utils.tables import METHOD_TITLES, NOT_RUN, sparsity
 
 __all__ = ["paper_table"]
 
 #: Our column and row heads for the keys of :func:`thermo_utils.published.table`.
 HEADS = {
     **TITLES,
-    "accuracy": "accuracy", "full": "FE", "renormalized": "RFE", "tau_star": "&tau;*",
-    "beta_star": "&beta;*", "derivative_zero": "derivative = 0", "extremum": "extremum of F",
+    **METHOD_TITLES,
+    "tau_star": "&tau;*", "beta_star": "&beta;*", "derivative_zero": "derivative = 0",
+    "extremum": "extremum of F",
     "time_s": "time, s", "speedup": "FE / RFE",
     **{name: spec.title for name, spec in DATASETS.items()},
 }  # fmt: skip

@@ -12,10 +12,21 @@ from thermo_utils.published import as_range, lookup
 from thermo_utils.results import Record
 from thermo_utils.specs import DATASETS
 
-__all__ = ["chapter_title", "markdown", "point", "results_table", "sparsity", "status_table"]
+__all__ = [
+    "METHOD_TITLES",
+    "chapter_title",
+    "located",
+    "markdown",
+    "point",
+    "results_table",
+    "sparsity",
+    "status_table",
+]
 
 #: What stands where there is no record.
 NOT_RUN = "not run"
+#: How the ways to find a threshold are printed.
+METHOD_TITLES = {"accuracy": "accuracy", "full": "FE", "renormalized": "RFE"}
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -107,6 +118,33 @@ def point(tau: float, beta: float) -> str:
     return f"{tau:.3g} ({sparsity(beta)})"
 
 
+def located(result: Mapping[str, Any], method: str) -> str:
+    """A threshold of a record with its sparsity and, if it is one of F, its kind.
+
+    Parameters
+    ----------
+    result : mapping
+        The record's result.
+    method : {"accuracy", "full", "renormalized"}
+        The way it was found.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> peak = {"tau": 0.12, "beta": 0.133, "kind": "peak"}
+    >>> located({"thresholds": {"full": peak, "renormalized": None}}, "full")
+    '0.12 (0.13) peak'
+    """
+    found = result["thresholds"][method]
+    if found is None:
+        return "none found"
+    kind = "" if method == "accuracy" else f" {found['kind']}"
+    return f"{point(found['tau'], found['beta'])}{kind}"
+
+
 def results_table(records: Mapping[Chapter, Record | None]) -> str:
     """Thresholds and sparsities of all chapters, ours beside the paper's.
 
@@ -131,7 +169,10 @@ def results_table(records: Mapping[Chapter, Record | None]) -> str:
                 _accuracy(result),
                 _published(chapter, "accuracy", None),
                 NOT_RUN if result is None else f"{100 * result['data']['most_frequent']:.1f} %",
-                *(_threshold(result, method) for method in ("accuracy", "full", "renormalized")),
+                *(
+                    NOT_RUN if result is None else located(result, method)
+                    for method in METHOD_TITLES
+                ),
                 _published(chapter, "tau_star", "accuracy"),
                 _published(chapter, "tau_star", "full"),
                 NOT_RUN if result is None else ("yes" if result["match"] else "no"),
@@ -183,16 +224,6 @@ def status_table(records: Mapping[Chapter, Record | None]) -> str:
 
 def _accuracy(result: Mapping[str, Any] | None) -> str:
     return NOT_RUN if result is None else f"{100 * result['metrics']['test_accuracy']:.1f} %"
-
-
-def _threshold(result: Mapping[str, Any] | None, method: str) -> str:
-    if result is None:
-        return NOT_RUN
-    found = result["thresholds"][method]
-    if found is None:
-        return "none found"
-    kind = "" if method == "accuracy" else f" {found['kind']}"
-    return f"{point(found['tau'], found['beta'])}{kind}"
 
 
 def _published(chapter: Chapter, quantity: str, method: str | None) -> str:
