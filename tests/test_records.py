@@ -17,7 +17,8 @@ from thermo_utils.results import read_chapter, to_json
 from thermo_utils.stages import STAGES
 
 RESULTS = Path(__file__).parent.parent / "results"
-RECORDS = [record for c in CHAPTERS for record in read_chapter(RESULTS, "small", c.name)]
+BY_CHAPTER = {c.name: read_chapter(RESULTS, "small", c.name) for c in CHAPTERS}
+RECORDS = [record for records in BY_CHAPTER.values() for record in records]
 NAMES = [f"{r.result['model']}-{r.result['dataset']}-{r.result['seed']}" for r in RECORDS]
 #: A rerun with other versions or on another processor may differ by this much: rounding sends
 #: training along another path, as another seed does.
@@ -40,7 +41,7 @@ def test_there_are_records():
 
 
 def test_the_readme_tells_what_the_records_do():
-    text = conclusion({c.name: read_chapter(RESULTS, "small", c.name) for c in CHAPTERS})
+    text = conclusion(BY_CHAPTER)
     readme = " ".join((RESULTS.parent / "README.md").read_text(encoding="utf-8").split())
     for here, there in (
         ("the prediction does not find the point", "does not predict where accuracy gives way"),
