@@ -6,7 +6,7 @@
 #   snakemake -j20 --executor slurm                every chapter a job (pip install -e .[slurm])
 from pathlib import Path
 
-from thermo_utils.chapters import CHAPTERS
+from companion.runs.chapters import CHAPTERS
 
 PROFILE = config.get("profile", "demo")
 RESULTS = config.get("results", "results")

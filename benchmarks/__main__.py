@@ -17,14 +17,15 @@ from tqdm import tqdm
 
 from benchmarks.clock import interleaved, peak_bytes
 from benchmarks.methods import stored_renormalized
+from companion.data.tensors import Examples, batches
+from companion.pages.speed import FOLDER, FORMAT, GROWTH
+from companion.runs.chapters import CHAPTERS, PROFILES
+from companion.runs.experiment import FINER, Experiment
+from companion.runs.records import provenance, to_json
 from thermo_utils import critical_threshold, evaluate, full_evaluation, renormalized
-from thermo_utils.chapters import CHAPTERS, PROFILES
-from thermo_utils.data import Examples, batches
 from thermo_utils.errors import ThermoError, unknown
-from thermo_utils.experiment import FINER, Experiment
-from thermo_utils.results import provenance, to_json, write_atomically
+from thermo_utils.files import write_atomically
 from thermo_utils.sampling import sampled_renormalized
-from thermo_utils.speed import FOLDER, FORMAT, GROWTH
 
 #: Bytes of activations that the stored method may keep; the number of examples follows.
 STORED_BYTES = 256 << 20
@@ -107,7 +108,7 @@ class Case:
         return batches(Examples(inputs, targets), self.batch_size)
 
     def tasks(self, count: int, thresholds: int, swept: int) -> dict[str, Any]:
-        """The methods on the first examples; see :data:`thermo_utils.speed.METHODS`."""
+        """The methods on the first examples; see :data:`companion.pages.speed.METHODS`."""
         data, taus = self.data(count), self.grid(thresholds)
         some = self.grid(max(swept, 1))
         arguments = self.network, data, self.layers
@@ -132,7 +133,7 @@ class Case:
         )
 
     def measure(self) -> dict[str, Any]:
-        """Times, memory and what the sample found; see :mod:`thermo_utils.speed`."""
+        """Times, memory and what the sample found; see :mod:`companion.pages.speed`."""
         o, n = self.options, self.examples
         for task in self.tasks(min(n, self.batch_size), 2, 1).values():
             task()  # compiled and warm

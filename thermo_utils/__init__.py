@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thermo_utils.counting.spectrum import ActivationSpectrum
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
     from thermo_utils.hooks import ActivationPruner, resolve_layers
     from thermo_utils.sampling import sampled_renormalized
     from thermo_utils.search import SafeThreshold, find_safe_threshold
-    from thermo_utils.spectrum import ActivationSpectrum
     from thermo_utils.thermodynamics import (
         density,
         entropy,
@@ -65,7 +65,7 @@ _HOMES = {
     "hooks": ("ActivationPruner", "resolve_layers"),
     "sampling": ("sampled_renormalized",),
     "search": ("SafeThreshold", "find_safe_threshold"),
-    "spectrum": ("ActivationSpectrum",),
+    "counting.spectrum": ("ActivationSpectrum",),
     "thermodynamics": (
         "density",
         "entropy",

@@ -21,11 +21,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from thermo_utils.batches import call, device_of, keep_on_device, split
+from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
-from thermo_utils.feeding import call, device_of, keep_on_device, split
 from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
-from thermo_utils.progress import SweepLog
-from thermo_utils.spectrum import ActivationSpectrum, check_taus
+from thermo_utils.sweep_log import SweepLog
 from thermo_utils.thermodynamics import thermodynamic_curve
 
 __all__ = ["call", "evaluate", "full_evaluation", "renormalized", "scores"]

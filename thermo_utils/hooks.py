@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from thermo_utils.counting.prune import PruneCounts
 from thermo_utils.errors import ThermoError, nearest
-from thermo_utils.kernels import PruneCounts
 
 __all__ = ["ActivationHooks", "ActivationPruner", "LayerSpec", "resolve_layers"]
 

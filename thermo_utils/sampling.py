@@ -20,13 +20,12 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 from tqdm import tqdm
 
+from thermo_utils.batches import call, split
 from thermo_utils.confidence import Verdict, deviations, judge
-from thermo_utils.data import Examples
+from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import _evaluating
-from thermo_utils.feeding import call, split
 from thermo_utils.hooks import ActivationHooks, LayerSpec
-from thermo_utils.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.strata import class_labels, round_ends, stratified_order, whole_numbers
 
 __all__ = ["sampled_renormalized"]
@@ -49,7 +48,7 @@ def sampled_renormalized(
     batch_size: int = 128,
     seed: int = 0,
     labels: ArrayLike | None = None,
-    collate: Callable[[list[Any]], Any] = default_collate,
+    collate: Callable[[Any], Any] | None = None,
     inclusive: bool = True,
     count_zeros: bool = False,
     progress: bool = True,
@@ -87,7 +86,8 @@ def sampled_renormalized(
         everything.
     collate : callable, optional
         Makes a batch of a list of items, as for :class:`torch.utils.data.DataLoader`; to pad texts
-        of different length, for example. Data sets of this package make batches themselves.
+        of different length, for example. By default the ``collate`` of the data set, if it has
+        one. It gets what ``dataset.__getitems__`` returns, where there is such a method.
     inclusive, count_zeros : bool
         As for :func:`thermo_utils.renormalized`.
     progress : bool, default True
@@ -137,6 +137,7 @@ def sampled_renormalized(
     (True, True)
     """
     grid = check_taus(taus)
+    joined: Callable[[Any], Any] = collate or getattr(dataset, "collate", default_collate)
     size = _size(dataset)
     most = _check(size, confidence, tolerance, max_share, batch_size, seed)
     classes = class_labels(dataset) if labels is None else whole_numbers(labels, size)
@@ -157,7 +158,7 @@ def sampled_renormalized(
             parts = min(GROUPS // 2 if rounds else GROUPS, upto - read)
             for index in np.array_split(order[read:upto], parts):
                 for at in range(0, index.size, batch_size):
-                    batch = _batch(dataset, index[at : at + batch_size].tolist(), collate)
+                    batch = _batch(dataset, index[at : at + batch_size].tolist(), joined)
                     call(model, split(batch)[0])
                 # Counts are exact; of sums, rounding may leave less than nothing.
                 seen = np.maximum(_sums(spectrum) - groups.sum(axis=0), 0)
@@ -216,9 +217,7 @@ def _facts(verdict: Verdict) -> dict[str, float | None]:
     }
 
 
-def _batch(dataset: Any, index: list[int], collate: Callable[[list[Any]], Any]) -> Any:
-    if isinstance(dataset, Examples):
-        return dataset[index]
+def _batch(dataset: Any, index: list[int], collate: Callable[[Any], Any]) -> Any:
     if hasattr(dataset, "__getitems__"):  # many at once, as DataLoader asks for them
         return collate(dataset.__getitems__(index))
     return collate([dataset[i] for i in index])

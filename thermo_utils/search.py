@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch import nn
 
+from thermo_utils.counting.spectrum import ActivationSpectrum
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import evaluate
 from thermo_utils.grids import OCTAVES
 from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
-from thermo_utils.spectrum import ActivationSpectrum
 from thermo_utils.transitions import critical_threshold
 
 __all__ = ["SafeThreshold", "default_layers", "find_safe_threshold"]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
+from thermo_utils.batches import split
 from thermo_utils.errors import ThermoError
-from thermo_utils.feeding import split
 
 Ints = NDArray[np.int64]
 

@@ -32,7 +32,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thermo_utils.errors import ThermoError
-from thermo_utils.features import (
+from thermo_utils.extrema import (
     MIN_POINTS,
     Feature,
     Noise,

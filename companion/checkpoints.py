@@ -1,0 +1,221 @@
+"""Pretrained checkpoints (Section 4.2), by hub id or from a local folder.
+
+With ``THERMO_MODELS=<folder>`` they are read from a local mirror laid out by hub id
+(``<folder>/google-bert/bert-base-uncased``, ...) and nothing is downloaded. A checkpoint given as
+an existing path is used as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from companion.data.sources import mirror
+from thermo_utils.errors import ThermoError
+
+__all__ = ["load", "locate", "state_dict"]
+
+T = TypeVar("T")
+
+#: Where torchvision keeps its weights.
+TORCHVISION_URL = "https://download.pytorch.org/models/"
+#: Parts of a network that fine-tuning starts from scratch, so a checkpoint may lack them.
+HEADS = ("classifier.", "score.")
+FIX = (
+    "check the network, set THERMO_MODELS to a folder with local copies laid out by hub id, or use "
+    "profile demo, which needs no checkpoint"
+)
+
+
+def locate(checkpoint: str) -> str:
+    """Where a checkpoint is: a local folder, or the hub.
+
+    Parameters
+    ----------
+    checkpoint : str
+        Hub id, or path of an existing file or folder.
+
+    Returns
+    -------
+    str
+        A local path, or the hub id itself when ``THERMO_MODELS`` is not set.
+
+    Raises
+    ------
+    ThermoError
+        If ``THERMO_MODELS`` is no folder or does not hold the checkpoint.
+
+    Examples
+    --------
+    >>> locate(".")
+    '.'
+    """
+    if not checkpoint:
+        raise ThermoError("the checkpoint has no name: give a hub id or an existing path")
+    here = Path(checkpoint).expanduser()
+    if here.exists():
+        return str(here)
+    folder = mirror("THERMO_MODELS", "google-bert/bert-base-uncased")
+    if folder is None:
+        return checkpoint
+    if not (folder / checkpoint).exists():
+        raise ThermoError(
+            f"THERMO_MODELS has no folder {checkpoint}: put the checkpoint there, or unset "
+            "THERMO_MODELS to download it"
+        )
+    return str(folder / checkpoint)
+
+
+def load(function: Callable[..., T], checkpoint: str, **kwargs: Any) -> T:
+    """Call a ``from_pretrained`` function; every failure becomes one error.
+
+    Parameters
+    ----------
+    function : callable
+        Such as ``BertForSequenceClassification.from_pretrained``.
+    checkpoint : str
+        See :func:`locate`.
+    **kwargs
+        For `function`.
+
+    Returns
+    -------
+    object
+        What `function` returns. A model has all weights from the checkpoint except those of its
+        classification head and pooler, which may be new.
+
+    Raises
+    ------
+    ThermoError
+        If the checkpoint is missing, gated, damaged, out of reach, or of another architecture.
+
+    Notes
+    -----
+    Given the wrong checkpoint, ``from_pretrained`` only warns and returns random weights. Results
+    obtained with them would be worthless, so here that is an error.
+    """
+    place = locate(checkpoint)
+    owner = getattr(function, "__self__", None)
+    is_model = isinstance(owner, type) and issubclass(owner, torch.nn.Module)
+    try:
+        with _quiet_transformers():
+            if not is_model:
+                return function(place, **kwargs)
+            _check_family(owner, place)
+            # A head for other classes is replaced; any other mismatch is refused below.
+            loaded: Any = function(
+                place, ignore_mismatched_sizes=True, output_loading_info=True, **kwargs
+            )
+    except ThermoError as error:
+        raise ThermoError(f"checkpoint {checkpoint}: {error}") from error
+    except Exception as error:  # the hub client raises a dozen kinds; one message serves them all
+        raise _failure(checkpoint, error) from error
+    model, report = loaded
+    _check_weights(checkpoint, report)
+    return model
+
+
+def state_dict(checkpoint: str, filename: str) -> dict[str, Tensor]:
+    """Weights of a torchvision model.
+
+    Parameters
+    ----------
+    checkpoint : str
+        A folder holding a single ``*.pth`` or ``*.safetensors`` file, or such a file; otherwise
+        a name under which ``THERMO_MODELS`` may hold that folder.
+    filename : str
+        What to download when ``THERMO_MODELS`` is not set: a complete URL, or the name of
+        a file on PyTorch's server.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The weights, on the CPU.
+
+    Raises
+    ------
+    ThermoError
+        If the weights are missing, ambiguous, damaged or out of reach.
+    """
+    place = Path(locate(checkpoint))
+    local = place.exists()
+    file = _single_file(place) if local else place
+    try:
+        if not local:
+            url = filename if "://" in filename else TORCHVISION_URL + filename
+            found = torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True)
+        elif file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # network, file format and pickle errors alike
+        raise _failure(checkpoint, error) from error
+    if not isinstance(found, Mapping) or not all(isinstance(w, Tensor) for w in found.values()):
+        raise ThermoError(f"checkpoint {checkpoint}: {file} holds no mapping of names to tensors")
+    return dict(found)
+
+
+def _single_file(place: Path) -> Path:
+    if place.is_file():
+        return place
+    files = sorted([*place.glob("*.pth"), *place.glob("*.safetensors")])
+    if len(files) != 1:
+        found = ", ".join(file.name for file in files) or "none"
+        raise ThermoError(
+            f"{place} must hold exactly one *.pth or *.safetensors file, it holds {found}"
+        )
+    return files[0]
+
+
+def _failure(checkpoint: str, error: Exception) -> ThermoError:
+    cause = " ".join(str(error).split())
+    return ThermoError(
+        f"could not load checkpoint {checkpoint}: {type(error).__name__}: {cause[:400]}. "
+        f"To fix it, {FIX}"
+    )
+
+
+def _check_family(model: Any, place: str) -> None:
+    from transformers import AutoConfig
+
+    family = AutoConfig.from_pretrained(place).model_type
+    wanted = model.config_class.model_type
+    if family != wanted:
+        raise ThermoError(f"it holds a {family} network, not {wanted}: choose one of that family")
+
+
+def _check_weights(checkpoint: str, report: Mapping[str, Any]) -> None:
+    mismatched = [item if isinstance(item, str) else item[0] for item in report["mismatched_keys"]]
+    strange = [
+        name
+        for name in sorted({*report["missing_keys"], *mismatched})
+        if not name.startswith(HEADS) and ".pooler." not in name
+    ]
+    if strange:
+        raise ThermoError(
+            f"checkpoint {checkpoint} lacks {len(strange)} weights, such as {strange[0]}, or has "
+            "them in another shape: it was made for a different network"
+        )
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the report on new classification heads and the bar over weights."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

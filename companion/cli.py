@@ -1,0 +1,267 @@
+"""The ``thermo`` command."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from thermo_utils.errors import ThermoError, unknown
+
+__all__ = ["main"]
+
+#: Where records go unless told otherwise.
+RESULTS = Path("results")
+REFUSED = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line on standard error."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(REFUSED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``thermo``; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 2 for a request that cannot be met, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    # Kernels inherit it: libraries look for widgets to draw bars with, and do without.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
+    try:
+        options.function(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        return _refuse(f"{error.name} is not installed: pip install -e '.[book]' in the clone")
+    except (ThermoError, OSError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        print("thermo: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"thermo: {' '.join(message.split())}", file=sys.stderr)
+    return REFUSED
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="thermo", description="Free energies of neural activations, chapter by chapter."
+    )
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    listing = verbs.add_parser("chapters", help="list the twenty chapters and their results")
+    listing.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    listing.set_defaults(function=_chapters)
+
+    run = verbs.add_parser(
+        "run", help="run one chapter", description="Run one chapter: record, figures, notebook."
+    )
+    _add_run(run)
+    run.add_argument("--force", action="store_true", help="compute again what is there already")
+    run.add_argument("--frozen", action="store_true", help="only use a record, compute nothing")
+    run.add_argument("--quiet", action="store_true", help="no progress bars")
+    run.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="change a setting, such as -p epochs 3 (repeatable)",
+    )  # fmt: skip
+    run.set_defaults(function=_run)
+
+    variants = verbs.add_parser(
+        "variants",
+        help="how far the paper's open choices move a chapter's threshold",
+        description="Take the paper's open choices differently, one at a time, on one network.",
+    )
+    _add_run(variants)
+    variants.add_argument(
+        "--full-examples", type=int, default=1000, metavar="N",
+        help="test examples for the full evaluation (default 1000; 0 leaves it out)",
+    )  # fmt: skip
+    variants.set_defaults(function=_variants)
+
+    book = verbs.add_parser("book", help="build the site from the records of a profile")
+    book.add_argument("--profile", default="demo", help="demo (default), small or paper")
+    book.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    book.set_defaults(function=_book)
+
+    notebook = verbs.add_parser("notebook", help="execute a text notebook, such as your_model.md")
+    notebook.add_argument("notebook", type=Path, help="text notebook (MyST Markdown)")
+    notebook.add_argument("-o", "--output", type=Path, help="executed notebook (default: beside)")
+    notebook.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="set a parameter of the notebook (repeatable)",
+    )  # fmt: skip
+    notebook.add_argument("--quiet", action="store_true", help="no progress bars")
+    notebook.set_defaults(function=_notebook)
+
+    analyze = verbs.add_parser(
+        "analyze",
+        help="free energies of your own model and data",
+        description="Free energies and critical thresholds of your own model and data.",
+    )
+    analyze.add_argument("model", help="FILE.py:NAME or MODULE:NAME of a module or its maker")
+    analyze.add_argument("data", help="the same for an iterable of batches")
+    analyze.add_argument("--layers", nargs="+", metavar="NAME", help="names or patterns to prune")
+    analyze.add_argument("--tau-step", type=float, help="step of the grid (default: automatic)")
+    analyze.add_argument("--tau-max", type=float, help="end of the grid (default: automatic)")
+    analyze.add_argument("--rfe-only", action="store_true", help="skip the full evaluation")
+    analyze.add_argument("-o", "--output", type=Path, default=Path("analysis"), help="folder")
+    analyze.set_defaults(function=_analyze)
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which run is meant."""
+    parser.add_argument("model", help="mlp, cnn, resnet18, mobilenet_v2, vit, lstm, bert, ...")
+    parser.add_argument("dataset", help="cifar10, flowers102, ag_news or yelp")
+    parser.add_argument("--profile", default="demo", help="demo (default), small or paper")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+
+
+def _chapters(options: argparse.Namespace) -> None:
+    from companion.data.specs import DATASETS
+    from companion.runs.chapters import CHAPTERS, PROFILES
+    from companion.runs.records import read_chapter
+
+    width = 12
+    heads = "".join(f"{profile:>{width}}" for profile in PROFILES)
+    lines = [f"{'figure':>6}  {'chapter':24} {'dataset':18}{heads}"]
+    for chapter in CHAPTERS:
+        state = []
+        for profile in PROFILES:
+            try:
+                seeds = [
+                    str(record.result["seed"])
+                    for record in read_chapter(options.results, profile, chapter.name)
+                ]
+                mark = f"seed {','.join(seeds)}" if seeds else "-"
+            except ThermoError:
+                mark = "damaged"
+            state.append(f"{mark:>{width}}")
+        name = f"{chapter.model} {chapter.dataset}"
+        title = DATASETS[chapter.dataset].title
+        lines.append(f"{chapter.figure:>6}  {name:24} {title:18}{''.join(state)}")
+    print("\n".join(lines))
+
+
+def _run(options: argparse.Namespace) -> None:
+    from companion.runs.chapters import settings
+
+    overrides = _overrides(options.parameter)
+    for name in ("dataset", "profile", "seed", "results", "force"):
+        if name in overrides:
+            raise ThermoError(f"set {name} by its own argument, not by -p (see thermo run --help)")
+    if options.frozen and options.force:
+        raise ThermoError("--frozen computes nothing and --force everything: take one of them")
+    # Mistakes are found before anything is written, and most before the slow imports.
+    settings(options.model, options.dataset, options.profile, options.seed, **overrides)
+    from companion.runs.experiment import Experiment, check_results
+    from companion.runs.notebooks import EXECUTED, execute, notebook_path
+
+    experiment = Experiment(
+        options.model, options.dataset, options.profile, options.seed, options.results,
+        force=options.force, **overrides,
+    )  # fmt: skip
+    check_results(options.results)
+    if options.frozen:
+        experiment.check_frozen()
+    else:
+        experiment.check_sources()
+    values: dict[str, Any] = {
+        "dataset": options.dataset,
+        "profile": options.profile,
+        "seed": options.seed,
+        "results": str(options.results),
+        "force": options.force,
+        "overrides": overrides,
+    }
+    execute(
+        notebook_path(options.model),
+        experiment.folder / EXECUTED,
+        values,
+        heading=f"Fig. {experiment.chapter.figure}: {experiment.title}",
+        progress=not options.quiet,
+    )
+    print(f"{experiment.title}: {experiment.folder}")
+
+
+def _variants(options: argparse.Namespace) -> None:
+    from companion.runs.chapters import settings
+
+    settings(options.model, options.dataset, options.profile, options.seed)
+    from companion.runs.experiment import Experiment, check_results
+    from companion.runs.variants import write_variants
+
+    experiment = Experiment(
+        options.model, options.dataset, options.profile, options.seed, options.results
+    )
+    check_results(options.results)
+    experiment.check_sources()
+    print(write_variants(experiment, full_examples=options.full_examples))
+
+
+def _notebook(options: argparse.Namespace) -> None:
+    from companion.runs.notebooks import execute
+
+    target = options.output or options.notebook.with_suffix(".ipynb")
+    values = _overrides(options.parameter)
+    execute(options.notebook, target, values, progress=not options.quiet)
+    print(target)
+
+
+def _overrides(pairs: list[list[str]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        try:
+            values[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            values[name] = text  # a string, which may be what is wanted
+    return values
+
+
+def _book(options: argparse.Namespace) -> None:
+    from companion.pages.site import build
+    from companion.runs.chapters import PROFILES
+
+    if options.profile not in PROFILES:
+        raise unknown("profile", options.profile, PROFILES)
+    print(build(options.profile, options.results))
+
+
+def _analyze(options: argparse.Namespace) -> None:
+    from thermo_utils.analyze import analyze
+
+    print(
+        analyze(
+            options.model,
+            options.data,
+            options.output,
+            layers=options.layers,
+            tau_step=options.tau_step,
+            tau_max=options.tau_max,
+            full=not options.rfe_only,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The stages of a run, each computed once and kept.
+
+A stage is known by a key: a hash of all settings it depends on. Under that key it is looked up in
+the record of the run, then among the stages kept by earlier runs, finished or not, and computed
+only if neither has it. So a run that was killed goes on where it was, and a changed setting
+repeats just what depends on it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from filelock import FileLock
+
+from companion.runs.chapters import Settings
+from companion.runs.records import Record, device_name
+from thermo_utils.files import write_atomically
+
+__all__ = ["STAGES", "Computed", "Stages"]
+
+STAGES = ("train", "renormalized", "full")
+#: The file that makes a stage a finished one.
+DONE = "stage.json"
+CURVE = "curve.csv"
+
+
+class Computed(NamedTuple):
+    """What a stage comes to.
+
+    Attributes
+    ----------
+    facts : dict
+        What JSON can hold: key, seconds, device, and what the stage itself says.
+    curve : DataFrame or None
+        A curve, whose ``attrs`` are among the facts; training has none.
+    """
+
+    facts: dict[str, Any]
+    curve: pd.DataFrame | None = None
+
+
+class Stages:
+    """Stages under the keys of one run's settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings of the run.
+    record : Record or None
+        Its record, of these or other settings.
+    kept : Path
+        Folder of the stages that runs keep; created when the first is computed.
+    force : bool
+        Look nothing up. What was kept of a stage stays until its turn.
+    """
+
+    def __init__(
+        self, settings: Settings, record: Record | None, kept: Path, *, force: bool
+    ) -> None:
+        self._settings, self._record, self._parent, self._force = settings, record, kept, force
+        self._used: dict[str, Computed] = {}
+
+    def folder(self, name: str) -> Path:
+        """Where a stage is kept, whether or not it is there."""
+        return self._parent / f"{name}-{self._settings.key(name)}"
+
+    def recorded(self, name: str) -> bool:
+        """Whether the record holds a stage under the present settings."""
+        recorded = self._record.result["stages"].get(name, {}) if self._record else {}
+        return recorded.get("key") == self._settings.key(name)
+
+    def kept(self, name: str) -> bool:
+        """Whether an earlier run, finished or not, has kept a stage."""
+        return not self._force and (self.folder(name) / DONE).exists()
+
+    def used(self) -> dict[str, Computed]:
+        """Stages that were looked up or computed so far, by name."""
+        return dict(self._used)
+
+    def known(self, name: str) -> Computed | None:
+        """A stage, if it need not be computed."""
+        if name in self._used:
+            return self._used[name]
+        if self.recorded(name):
+            assert self._record is not None
+            result = self._record.result
+            if name != "train":
+                return Computed(dict(result["stages"][name]), self._record.curve(name))
+            shown = {key: result[key] for key in ("history", "data")}  # a record's own sections
+            return Computed({**result["stages"][name], **shown})
+        return self._recall(name) if self.kept(name) else None
+
+    def get(self, name: str, compute: Callable[[Path], Computed]) -> Computed:
+        """A stage, looked up if possible.
+
+        Parameters
+        ----------
+        name : {"train", "renormalized", "full"}
+            The stage.
+        compute : callable
+            Gets the folder in which the stage may keep its state while it goes on, and returns its
+            own facts and its curve.
+
+        Returns
+        -------
+        Computed
+        """
+        stage = self.known(name)
+        if stage is None:
+            with self.alone(name):  # another run may have finished it while this one waited
+                stage = self.known(name) or self.compute(name, compute)
+        self._used[name] = stage
+        return stage
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Wait for other processes that compute the same stage."""
+        folder = self.folder(name)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            yield
+
+    def compute(self, name: str, compute: Callable[[Path], Computed]) -> Computed:
+        """Compute a stage, whatever is known of it, and keep it. Call it within :meth:`alone`."""
+        folder = self.folder(name)
+        if self._force:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.time()
+        own, curve = compute(folder)
+        facts = {
+            "key": self._settings.key(name),
+            "seconds": time.time() - started,
+            "device": device_name(),
+            **own,
+        }
+        if curve is not None:
+            write_atomically(folder / CURVE, curve.to_csv(index=False))
+        # Last: only a stage with this file is finished.
+        write_atomically(folder / DONE, json.dumps(facts, indent=1, allow_nan=False))
+        for state in folder.glob("*.ckpt"):  # no longer needed to go on from
+            state.unlink(missing_ok=True)
+        self._used[name] = Computed(facts, curve)
+        return self._used[name]
+
+    def _recall(self, name: str) -> Computed:
+        folder = self.folder(name)
+        facts: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        if not (folder / CURVE).exists():
+            return Computed(facts)
+        curve = pd.read_csv(folder / CURVE)
+        curve.attrs = dict(facts["attrs"])
+        return Computed(facts, curve)

@@ -1,0 +1,154 @@
+"""The benchmarks: what is timed is what it says, and nothing is measured twice or lost."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from benchmarks import __main__ as command
+from benchmarks.clock import interleaved, peak_bytes
+from benchmarks.methods import stored_renormalized
+from companion.pages.speed import FOLDER, GROWTH, METHODS, ratios, read_speed
+from companion.runs.experiment import Experiment
+from thermo_utils import renormalized
+
+
+@given(st.integers(1, 5), st.integers(1, 6))
+def test_every_round_runs_every_task_once(tasks, repetitions):
+    order = []
+    names = [f"task {i}" for i in range(tasks)]
+    seconds = interleaved(
+        {name: lambda name=name: order.append(name) for name in names}, repetitions, progress=False
+    )
+    assert {name: len(values) for name, values in seconds.items()} == dict.fromkeys(
+        names, repetitions
+    )
+    rounds = [order[i : i + tasks] for i in range(0, len(order), tasks)]
+    assert all(sorted(r) == names for r in rounds)
+    assert len({r[0] for r in rounds}) == min(tasks, repetitions)  # each has its turn to be first
+
+
+def test_seconds_are_those_of_the_task():
+    now = [0.0]
+    tasks = {
+        "a": lambda: now.__setitem__(0, now[0] + 3),
+        "b": lambda: now.__setitem__(0, now[0] + 5),
+    }
+    seconds = interleaved(tasks, 2, progress=False, clock=lambda: now[0])
+    assert seconds == {"a": [3.0, 3.0], "b": [5.0, 5.0]}
+
+
+@pytest.mark.parametrize("megabytes", [0, 40, 160])
+def test_the_peak_is_what_the_task_holds(megabytes):
+    def task():
+        held = np.ones(megabytes << 17)  # eight bytes each
+        return held.sum()
+
+    peak = peak_bytes(task, torch.device("cpu"))
+    if peak is None:
+        pytest.skip("this system does not tell")
+    assert abs(peak / (1 << 20) - megabytes) < 8
+
+
+def test_a_task_that_fails_has_no_peak():
+    def task():
+        raise RuntimeError("on purpose")
+
+    assert peak_bytes(task, torch.device("cpu")) is None
+
+
+def test_storing_finds_what_one_pass_finds():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 3))
+    data = [(torch.randn(20, 6), torch.randint(3, (20,))) for _ in range(3)]
+    taus = np.linspace(0.02, 1.5, 30)
+    ours = renormalized(net, data, nn.ReLU, taus, progress=False)
+    theirs = stored_renormalized(net, data, nn.ReLU, taus)
+    assert theirs["active"].tolist() == ours["active"].tolist()
+    np.testing.assert_allclose(theirs["free_energy"], ours["free_energy"], rtol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A results folder with a tiny trained chapter that the command takes for the demo's."""
+    folder = tmp_path_factory.mktemp("results")
+    return folder, Experiment(
+        "mlp", "cifar10", results=folder, progress=False, train_size=200, validation_size=50,
+        test_size=120, epochs=1, tau_step=0.1, tau_max=1.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small(trained, monkeypatch):
+    folder, experiment = trained
+    monkeypatch.setattr(command, "Experiment", lambda *a, **k: experiment)
+    monkeypatch.setattr(command, "COUNTS", (2, 4))
+    return folder
+
+
+def run(folder, *words):
+    return command.main(
+        ["mlp-cifar10", "--results", str(folder), "--repetitions", "2", "--seconds", "0.01",
+         "--thresholds", "5", *words]
+    )  # fmt: skip
+
+
+def test_one_command_measures_and_keeps(small, monkeypatch):
+    assert run(small) == 0
+    files = read_speed(small / "demo" / FOLDER)
+    assert set(files) == {"mlp-cifar10", GROWTH}
+    measured = files["mlp-cifar10"]
+    assert set(measured["seconds"]) == set(METHODS)
+    assert all(len(values) == 2 and min(values) > 0 for values in measured["seconds"].values())
+    found = ratios(measured)
+    assert found["thresholds"] == 5
+    assert found["fe_over_rfe"] > 0
+    assert [row["thresholds"] for row in files[GROWTH]["by_thresholds"]] == [2, 4]
+    before = {p.name: p.read_bytes() for p in (small / "demo" / FOLDER).iterdir()}
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(command, "interleaved", refuse)
+    assert run(small) == 0
+    assert {p.name: p.read_bytes() for p in (small / "demo" / FOLDER).iterdir()} == before
+
+
+def test_other_options_are_measured_again(small):
+    assert run(small) == 0
+    assert run(small, "--thresholds", "6") == 0
+    path = small / "demo" / FOLDER / "mlp-cifar10.json"
+    assert json.loads(path.read_text())["options"]["thresholds"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mlp-cifar"], "unknown chapter 'mlp-cifar'"),
+        (["--profile", "big"], "unknown profile 'big'"),
+        (["--thresholds", "1"], "--thresholds must be 2 or more, got 1"),
+        (["--repetitions", "0"], "--repetitions must be 1 or more, got 0"),
+        (["--seconds", "0"], "--seconds must be 0.001 or more, got 0.0"),
+    ],
+)
+def test_mistakes_are_one_line(words, message, capsys, tmp_path):
+    assert command.main([*words, "--results", str(tmp_path / "new")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupt_says_how_to_go_on(small, capsys, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "interleaved", interrupt)
+    assert run(small, "--force") == 130
+    assert "goes on from here" in capsys.readouterr().err

@@ -1,0 +1,167 @@
+"""Checkpoints by path, from a mirror, or not at all."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import AutoTokenizer, BertForSequenceClassification, T5Model
+
+from companion import checkpoints
+from companion.networks.transformer_models import bert, electra, gpt2, t5, vit
+from thermo_utils.errors import ThermoError
+
+TEXT = {"vocabulary": 60, "padding": 0, "max_length": 16}
+SMALL = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+}  # fmt: skip
+FAMILIES = {
+    "bert": lambda **o: bert(4, **TEXT, **o),
+    "electra": lambda **o: electra(4, **TEXT, **o),
+    "t5": lambda **o: t5(4, **TEXT, **o),
+    "gpt2": lambda **o: gpt2(4, **TEXT, **o),
+    "vit": lambda **o: vit(4, 16, **o),
+}
+OPTIONS = {
+    "bert": SMALL,
+    "electra": {**SMALL, "embedding_size": 8},
+    "t5": {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2},
+    "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2},
+    "vit": {**SMALL, "patch_size": 8},
+}
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.delenv("THERMO_MODELS", raising=False)
+
+
+def saved(family, folder):
+    network = FAMILIES[family](**OPTIONS[family])
+    (network.t5 if family == "t5" else network).save_pretrained(folder)
+    return network
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("mirrored", [False, True], ids=["path", "mirror"])
+def test_round_trip(family, mirrored, tmp_path, monkeypatch, capfd):
+    network = saved(family, tmp_path / "maker" / "tiny")
+    if mirrored:
+        monkeypatch.setenv("THERMO_MODELS", str(tmp_path))
+    again = FAMILIES[family](checkpoint="maker/tiny" if mirrored else str(tmp_path / "maker/tiny"))
+    assert type(again) is type(network)
+    loaded = again.state_dict()
+    for name, weight in network.state_dict().items():
+        if family != "t5" or not name.startswith("classifier"):
+            assert torch.equal(weight, loaded[name]), name
+    assert "newly initialized" not in capfd.readouterr().err
+
+
+def test_a_head_for_other_classes_is_replaced_quietly(tmp_path, capfd):
+    saved("bert", tmp_path)
+    network = bert(7, **TEXT, checkpoint=str(tmp_path))
+    assert network.classifier.out_features == 7
+    assert "classifier" not in capfd.readouterr().err
+
+
+def test_another_architecture_is_an_error(tmp_path):
+    saved("bert", tmp_path)
+    with pytest.raises(ThermoError, match="holds a bert network, not t5"):
+        checkpoints.load(T5Model.from_pretrained, str(tmp_path))
+
+
+def test_missing_weights_are_an_error(tmp_path):
+    network = bert(4, **TEXT, **SMALL)
+    weights = network.state_dict()
+    weights.pop("bert.encoder.layer.0.output.dense.weight")
+    network.save_pretrained(tmp_path, state_dict=weights)
+    with pytest.raises(ThermoError, match=r"lacks 1 weights, such as bert.encoder.layer.0.output"):
+        bert(4, **TEXT, checkpoint=str(tmp_path))
+
+
+def test_damaged_weights_are_an_error(tmp_path):
+    saved("bert", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(ThermoError, match=r"could not load checkpoint .* THERMO_MODELS"):
+        bert(4, **TEXT, checkpoint=str(tmp_path))
+
+
+@pytest.mark.parametrize("function", [BertForSequenceClassification, AutoTokenizer])
+def test_out_of_reach(function):
+    started = time.perf_counter()
+    with pytest.raises(ThermoError, match=r"some-maker/some-net.*THERMO_MODELS.*demo"):
+        checkpoints.load(function.from_pretrained, "some-maker/some-net")
+    assert time.perf_counter() - started < 5
+
+
+def test_mirror_without_the_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setenv("THERMO_MODELS", str(tmp_path))
+    with pytest.raises(ThermoError, match="THERMO_MODELS has no folder google/electra"):
+        checkpoints.locate("google/electra")
+
+
+def test_mirror_that_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("THERMO_MODELS", str(tmp_path / "nowhere"))
+    with pytest.raises(ThermoError, match=r"THERMO_MODELS points to .*nowhere, which is no folder"):
+        checkpoints.load(AutoTokenizer.from_pretrained, "google/electra")
+
+
+def test_existing_path_wins_over_the_mirror(tmp_path, monkeypatch):
+    monkeypatch.setenv("THERMO_MODELS", str(tmp_path / "nowhere"))
+    assert checkpoints.locate(str(tmp_path)) == str(tmp_path)
+
+
+def test_no_name():
+    with pytest.raises(ThermoError, match="no name"):
+        checkpoints.locate("")
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+def test_state_dict(kind, tmp_path, monkeypatch):
+    weights = {"fc.weight": torch.randn(3, 2)}
+    folder = tmp_path / "torchvision" / "resnet18"
+    folder.mkdir(parents=True)
+    save = torch.save if kind == "pth" else save_file
+    save(weights, folder / f"net.{kind}")
+    monkeypatch.setenv("THERMO_MODELS", str(tmp_path))
+    for checkpoint in ("torchvision/resnet18", str(folder), str(folder / f"net.{kind}")):
+        found = checkpoints.state_dict(checkpoint, "resnet18.pth")
+        assert torch.equal(found["fc.weight"], weights["fc.weight"])
+
+
+def test_state_dict_must_be_the_only_one(tmp_path):
+    with pytest.raises(ThermoError, match=r"exactly one .* it holds none"):
+        checkpoints.state_dict(str(tmp_path), "a.pth")
+    for name in ("a.pth", "b.pth"):
+        torch.save({}, tmp_path / name)
+    with pytest.raises(ThermoError, match=r"it holds a.pth, b.pth"):
+        checkpoints.state_dict(str(tmp_path), "a.pth")
+
+
+def test_state_dict_of_something_else(tmp_path):
+    torch.save([1, 2], tmp_path / "a.pth")
+    with pytest.raises(ThermoError, match="no mapping of names to tensors"):
+        checkpoints.state_dict(str(tmp_path), "a.pth")
+    (tmp_path / "a.pth").write_bytes(b"nothing")
+    with pytest.raises(ThermoError, match="could not load checkpoint"):
+        checkpoints.state_dict(str(tmp_path), "a.pth")
+
+
+def test_state_dict_downloads_from_pytorch(monkeypatch):
+    asked = []
+
+    def download(url, **options):
+        asked.append(url)
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    for filename in ("net-1234.pth", "https://example.org/net.pth"):
+        with pytest.raises(ThermoError, match=r"torchvision/net: OSError: no.*THERMO_MODELS"):
+            checkpoints.state_dict("torchvision/net", filename)
+    assert asked == [
+        "https://download.pytorch.org/models/net-1234.pth",
+        "https://example.org/net.pth",
+    ]

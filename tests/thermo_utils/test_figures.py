@@ -1,0 +1,213 @@
+"""Figures: what is on them, and that no curve makes them stumble."""
+
+from __future__ import annotations
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+
+from companion.pages import figures as page_figures
+from thermo_utils import figures, thermodynamic_curve
+from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED
+from thermo_utils.transitions import Threshold
+
+NOTE = "synthetic data, not a reproduction"
+PEAK = Threshold(tau=0.4, beta=0.3, kind="peak", prominence=0.1, rule="first")
+THRESHOLDS = {
+    "accuracy": PEAK._replace(tau=0.8, beta=0.5, kind="accuracy"),
+    "full": PEAK,
+    "renormalized": PEAK._replace(tau=0.5, beta=0.35),
+}
+
+
+def curve(points: int = 20, last: float = 4.0, *, accuracy: bool = True) -> pd.DataFrame:
+    """Activations distributed exponentially, and an accuracy that falls with them."""
+    tau = np.linspace(last / points, last, points)
+    active = np.round(1000 * np.exp(-tau))
+    table = thermodynamic_curve(tau, active, active * (1 + tau), 1000, 1000.0)
+    if accuracy:
+        table["accuracy"] = 0.9 - 0.2 * tau
+        table.attrs["baseline_accuracy"] = 0.9
+    return table
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """A warning is an error, and no figure may stay open to be shown a second time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+    assert plt.get_fignums() == []
+
+
+def six(full=None, fast=None, thresholds=THRESHOLDS, **options):
+    full = curve() if full is None else full
+    fast = curve(200, accuracy=False) if fast is None else fast
+    figure = figures.six_panels(full, fast, thresholds, title="Ours on ours", **options)
+    figure.canvas.draw()
+    return figure
+
+
+def colors(axis, style: str) -> list[tuple[float, ...]]:
+    return [to_rgba(line.get_color()) for line in axis.lines if line.get_linestyle() == style]
+
+
+def test_six_panels_in_the_order_of_the_paper():
+    axes = six().axes
+    assert [axis.get_title() for axis in axes] == [f"({letter})" for letter in "abcdef"]
+    assert all(r"\tau" in axis.get_xlabel() for axis in axes[:3])
+    assert all(r"\beta" in axis.get_xlabel() for axis in axes[3:])
+    labels = [axis.get_ylabel() for axis in axes]
+    assert labels[:3] == ["test accuracy", "free energy $F$", r"$dF/d\tau$"]
+    assert labels[3:] == ["test accuracy", "free energy $F$", r"$dF/d\beta$"]
+
+
+def test_colours_of_the_methods():
+    for number, axis in enumerate(six().axes):
+        expected = [ACCURACY] if number % 3 == 0 else [RENORMALIZED, FULL]
+        assert colors(axis, "-") == [to_rgba(color) for color in expected]
+
+
+def test_thresholds_are_drawn_in_every_panel():
+    for number, axis in enumerate(six().axes):
+        marks = [line for line in axis.lines if line.get_linestyle() == "--"]
+        found = [to_rgba(mark.get_color()) for mark in marks]
+        assert found == [to_rgba(color) for color in (ACCURACY, FULL, RENORMALIZED)]
+        places = [t.tau if number < 3 else t.beta for t in THRESHOLDS.values()]
+        assert [mark.get_xdata()[0] for mark in marks] == places
+
+
+def test_missing_thresholds_are_left_out():
+    nowhere = dict.fromkeys(THRESHOLDS)
+    undefined = {"full": PEAK._replace(beta=np.nan)}
+    for thresholds, tau, beta in ((nowhere, 0, 0), ({}, 0, 0), (undefined, 1, 0)):
+        axes = six(thresholds=thresholds).axes
+        assert len(colors(axes[1], "--")) == tau
+        assert len(colors(axes[4], "--")) == beta
+
+
+def test_legend_names_both_methods():
+    (legend,) = six().legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert {"renormalized (RFE)", "full evaluation (FE)"} <= set(texts)
+
+
+def band(axis) -> list[np.ndarray]:
+    return [collection.get_paths()[0].vertices for collection in axis.collections]
+
+
+def test_seeds_shade_their_range():
+    low, high = curve(), curve()
+    low["accuracy"] -= 0.1
+    high["accuracy"] += 0.1
+    axis = six(bands={"full": [curve(), low, high], "renormalized": [curve()]}).axes[0]
+    (outline,) = band(axis)
+    middle = 0.9 - 0.2 * 2.0
+    at = outline[np.isclose(outline[:, 0], 2.0, atol=0.01)][:, 1]
+    assert at.min() == pytest.approx(middle - 0.1, abs=0.005)
+    assert at.max() == pytest.approx(middle + 0.1, abs=0.005)
+
+
+def test_a_single_seed_has_no_band():
+    figure = six(bands={"full": [curve()], "renormalized": [curve(200, accuracy=False)]})
+    assert all(band(axis) == [] for axis in figure.axes)
+    assert "seeds" not in str([t.get_text() for t in figure.legends[0].texts])
+
+
+def test_the_band_covers_what_all_seeds_reach():
+    short = curve(last=2.0)
+    axis = six(bands={"full": [curve(), short]}).axes[0]
+    (outline,) = band(axis)
+    assert outline[:, 0].max() == pytest.approx(2.0)
+    assert outline[:, 0].min() == pytest.approx(4.0 / 20)
+
+
+def test_the_legend_counts_the_seeds():
+    figure = six(bands={"full": [curve(), curve(), curve()], "renormalized": []})
+    assert "range over 3 seeds" in [t.get_text() for t in figure.legends[0].texts]
+
+
+def test_the_accuracy_axis_begins_at_zero():
+    axes = six().axes
+    assert axes[0].get_ylim()[0] == axes[3].get_ylim()[0] == 0
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_synthetic_figures_say_so(synthetic):
+    history = pd.DataFrame(HISTORY)
+    for figure in (
+        six(synthetic=synthetic),
+        page_figures.training(history, title="Ours on ours", synthetic=synthetic),
+    ):
+        title = figure.get_suptitle()
+        assert title.startswith("Ours on ours")
+        assert (NOTE in title) == synthetic
+
+
+def empty_free_energy(table: pd.DataFrame) -> pd.DataFrame:
+    undefined = ["free_energy", "dF_dtau", "dF_dbeta", "entropy", "internal_energy"]
+    return table.assign(**dict.fromkeys(undefined, np.nan))
+
+
+@pytest.mark.parametrize(
+    "full",
+    [
+        empty_free_energy(curve()),  # nothing survives anywhere
+        curve(last=12.0),  # nothing survives at the end
+        curve(points=1),
+        curve(points=2),
+        curve(last=1e-6),  # nothing is pruned
+        curve().assign(dF_dtau=1.0, dF_dbeta=1.0),  # a straight line
+        curve().assign(beta=1.0),  # everything is pruned at once
+    ],
+    ids=["undefined", "ends", "point", "pair", "full", "straight", "dead"],
+)
+def test_no_curve_is_too_odd(full):
+    figure = six(full, full.drop(columns="accuracy"))
+    for axis in figure.axes:
+        assert np.isfinite([*axis.get_xlim(), *axis.get_ylim()]).all()
+
+
+def test_without_a_baseline():
+    full = curve()
+    full.attrs = {}
+    assert colors(six(full).axes[0], ":") == []
+
+
+HISTORY = {
+    "epoch": [1, 2, 3],
+    "train_loss": [2.0, 1.0, 0.5],
+    "validation_loss": [2.1, 1.2, 1.3],
+    "validation_accuracy": [0.3, 0.6, 0.5],
+    "best": [False, True, False],
+}
+
+
+def test_training_circles_the_epoch_that_was_kept():
+    figure = page_figures.training(pd.DataFrame(HISTORY), title="Ours")
+    left, right = figure.axes
+    assert left.get_xlabel() == right.get_xlabel() == "epoch"
+    assert left.get_ylabel() == "cross-entropy (nats)"
+    circle = right.lines[-1]
+    assert (list(circle.get_xdata()), list(circle.get_ydata())) == ([2], [0.6])
+
+
+def test_training_of_one_epoch():
+    history = pd.DataFrame(HISTORY).query("best")
+    page_figures.training(history, title="Ours").canvas.draw()
+
+
+def test_drawing_of_weight_and_activation_pruning():
+    figure = page_figures.weight_and_activation_pruning()
+    figure.canvas.draw()
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == [
+        "weight pruning\nany input", "activation pruning\ninput A", "activation pruning\ninput B",
+    ]  # fmt: skip
+    # Weights are pruned once for all inputs; activations differ between two inputs.
+    hollow = [axis.collections[1].get_facecolor().tolist() for axis in figure.axes]
+    assert hollow[1] != hollow[2]

@@ -1,0 +1,217 @@
+"""Where counts and sums are kept, one class per kernel. All of them hold the same integers."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from thermo_utils.counting.cpu import POOL, WAYS, histogram, survivors
+from thermo_utils.counting.layouts import CHUNK, LOW, Ints, Layout
+from thermo_utils.errors import ThermoError
+
+__all__ = ["Bins", "NumbaBins", "TorchBins", "send"]
+
+#: A second thread pays for waking it (some 50 us) from about this many elements for each.
+PER_THREAD = 1 << 17
+#: Copies of each bin that the torch kernel cycles through on a GPU, where atomics on one address
+#: would queue up.
+SETS = 32
+#: Elements per step of the torch kernel, to bound its temporaries (about 40 bytes per element).
+TORCH_CHUNK = 1 << 22
+
+
+class Bins:
+    """Counts and sums of one floating point type on one device.
+
+    Parameters
+    ----------
+    lay : Layout
+    device : torch.device
+        Where the accumulators live. Nothing here waits for it until asked for.
+    totals : bool, default True
+        Whether what does not survive pruning must be counted too.
+    sets : int, default 1
+        Copies of each bin.
+
+    Attributes
+    ----------
+    counts : Tensor of int64, shape (sets, size)
+    sums : Tensor of int64, shape (parts, sets, size)
+    seen : int
+        Activations added.
+    """
+
+    def __init__(
+        self, lay: Layout, device: torch.device, totals: bool = True, sets: int = 1
+    ) -> None:
+        self.layout = lay
+        self.totals = totals
+        # Survivors are summed up in units of the threshold, which may need the second part.
+        parts = lay.parts if totals else 2
+        with torch.inference_mode(False):  # else merging them outside of it would be refused
+            self.counts = torch.zeros((sets, lay.size), dtype=torch.int64, device=device)
+            self.sums = torch.zeros((parts, sets, lay.size), dtype=torch.int64, device=device)
+        self.seen = 0
+
+    def add(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+        """Count a dense 1-D tensor; with `out`, write the pruned activations there as well.
+
+        Parameters
+        ----------
+        flat, out : Tensor, shape (n,)
+            Of this layout's type, on this device.
+        threads : int
+            CPU threads to use, where the kernel has a choice.
+
+        Returns
+        -------
+        bool
+            False, and nothing added, if an activation is NaN or infinite. On a GPU always True, for
+            there it would be a wait; the last two bins tell.
+
+        Raises
+        ------
+        ThermoError
+            If a sum could overflow.
+        """
+        limit = 1 << (63 - min(self.layout.format.fraction, LOW))
+        if self.seen + flat.numel() > limit:  # beyond, a sum of fractions could pass 2**63
+            raise ThermoError(
+                f"more than {limit} activations of {self.layout.dtype}: start a new accumulator"
+            )
+        done = self._count(flat, out, threads)
+        self.seen += flat.numel() * done
+        return done
+
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+        raise NotImplementedError
+
+    def include(self, counts: torch.Tensor, sums: torch.Tensor, seen: int) -> None:
+        """Add counts of shape (size,) and sums of shape (parts, size) of this layout."""
+        self.counts[0] += counts.to(self.counts.device)
+        self.sums[:, 0] += sums.to(self.sums.device)
+        self.seen += seen
+
+    def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Counts and sums, shapes (size,) and (parts, size), on this device."""
+        return self.counts.sum(0), self.sums.sum(1)
+
+    def on_host(self) -> tuple[Ints, Ints]:
+        """The same on the host: waits for the device."""
+        counts, sums = self.fold()
+        return counts.cpu().numpy(), sums.cpu().numpy()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory in bytes: accumulators, scratch and lookup tables."""
+        shared = self.layout.table.nbytes + self.layout.padded.nbytes
+        return 8 * (self.counts.numel() + self.sums.numel()) + shared
+
+
+class NumbaBins(Bins):
+    """Bins on the CPU, filled by the compiled kernels in one or more threads."""
+
+    def __init__(self, lay: Layout, device: torch.device, totals: bool = True) -> None:
+        super().__init__(lay, device, totals)
+        # The same memory, as the kernels want it.
+        self._target = self.counts[0].numpy(), self.sums[:, 0].numpy()
+        self._work: list[tuple[NDArray[np.uint64], Ints, Ints]] = []
+
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+        lay, form = self.layout, self.layout.format
+        bits = flat.view(form.signed).numpy().view(form.unsigned)
+        pruned = bits if out is None else out.view(form.signed).numpy().view(form.unsigned)
+        all_of_it = histogram(lay, out is not None)
+        quick = survivors(lay) if out is not None and not self.totals else None
+
+        def kernel(part: slice, words: NDArray[np.uint64], counts: Ints, sums: Ints) -> bool:
+            if quick is not None and quick(bits[part], pruned[part], counts, sums):
+                return True
+            return not all_of_it(bits[part], pruned[part], words, counts, sums)
+
+        n = bits.size
+        workers = max(1, min(threads, n // PER_THREAD))
+        while len(self._work) < workers:
+            words = np.zeros((lay.parts, WAYS, lay.size), np.uint64)
+            own = np.zeros(lay.size, np.int64), np.zeros(self._target[1].shape, np.int64)
+            self._work.append((words, *own))
+        if n <= CHUNK and workers == 1:
+            return kernel(slice(0, n), self._work[0][0], *self._target)
+        chunk = min(CHUNK, -(-n // workers))
+        starts = list(range(0, n, chunk))
+
+        def count(work: tuple[NDArray[np.uint64], Ints, Ints]) -> bool:
+            # Chunks are taken, not dealt out: a thread that lost its core does not hold up the
+            # rest. `list.pop` is atomic with and without a GIL.
+            good = True
+            while starts and good:
+                try:
+                    at = starts.pop()
+                except IndexError:
+                    break
+                good = kernel(slice(at, at + chunk), *work)
+            return good
+
+        work = self._work[:workers]
+        self._work = []  # an interrupt in here must not leave half a call behind
+        if not all(POOL.run(count, work)):
+            return False
+        for _, counts, sums in work:
+            self._target[0][:] += counts
+            self._target[1][:] += sums
+            counts[:] = 0
+            sums[:] = 0
+        self._work = work
+        return True
+
+    @property
+    def nbytes(self) -> int:
+        own = sum(a.nbytes for work in self._work for a in work)
+        return super().nbytes + own + (self.layout.carry.nbytes if self.layout.depth == 1 else 0)
+
+
+class TorchBins(Bins):
+    """Bins anywhere, filled by plain torch operations: slower, and needs nothing else."""
+
+    def __init__(
+        self, lay: Layout, device: torch.device, totals: bool = True, sets: int | None = None
+    ) -> None:
+        super().__init__(lay, device, totals, sets or (1 if device.type == "cpu" else SETS))
+
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+        lay, form = self.layout, self.layout.format
+        magnitude, fraction = (1 << (form.bits - 1)) - 1, (1 << form.fraction) - 1
+        pattern = flat.view(form.signed)
+        edges = _edges(lay, flat.device)
+        sets = self.counts.shape[0]
+        if sets == 1 and bool(((pattern & magnitude) >= lay.infinity).any()):
+            return False
+        for at in range(0, flat.numel(), TORCH_CHUNK):
+            part = slice(at, at + TORCH_CHUNK)
+            bits = pattern[part] & magnitude
+            if out is not None:
+                out[part] = torch.where(bits >= lay.keep, flat[part], 0)
+            index = torch.bucketize(bits, edges, right=True) - 1
+            if sets > 1:
+                index += torch.arange(index.numel(), device=index.device) % sets * lay.size
+            left = (bits & fraction).to(torch.int64)
+            self.counts.view(-1).scatter_add_(0, index, torch.ones_like(index))
+            for sums in self.sums[: lay.parts]:
+                sums.view(-1).scatter_add_(0, index, left & ((1 << LOW) - 1))
+                left >>= LOW
+        return True
+
+
+@functools.lru_cache(maxsize=64)
+def _edges(lay: Layout, device: torch.device) -> torch.Tensor:
+    """First bit pattern of every bin, on a device; each is sent there once."""
+    return send(lay.edges, device, lay.format.signed)
+
+
+def send(array: Any, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    with torch.inference_mode(False):
+        return torch.from_numpy(array.astype(np.int64)).to(device, dtype)
