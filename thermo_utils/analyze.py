@@ -18,7 +18,7 @@ from thermo_utils import figures
 from thermo_utils.errors import ThermoError, nearest
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.files import write_atomically
-from thermo_utils.grids import automatic_step, uniform_grid
+from thermo_utils.grids import automatic_step, grids, uniform_grid
 from thermo_utils.hooks import resolve_layers
 from thermo_utils.search import default_layers
 from thermo_utils.transitions import Threshold, accuracy_threshold, critical_threshold
@@ -126,9 +126,7 @@ def _curves(
 ) -> dict[str, pd.DataFrame]:
     if step is None or last is None:
         step, last = automatic_step(network, batches, layers)
-    # The last coarse threshold ends both grids, so every coarse threshold is in the fine one.
-    coarse = uniform_grid(step, last)
-    fine = uniform_grid(step / 10, float(coarse[-1]))
+    coarse, fine = grids(step, last)
     curves = {"renormalized": renormalized(network, batches, layers, fine)}
     if full:
         curves["full"] = full_evaluation(network, batches, layers, coarse)

@@ -11,13 +11,13 @@ from torch.nn.utils.rnn import PackedSequence
 
 from thermo_utils.errors import ThermoError
 
-__all__ = ["Resident", "call", "device_of", "keep_on_device", "split"]
+__all__ = ["Resident", "device_of", "forward", "keep_on_device", "unpack"]
 
 #: Share of a device's free memory that batches may take up.
 SHARE = 0.25
 
 
-def split(batch: Any) -> tuple[Any, Tensor | None]:
+def unpack(batch: Any) -> tuple[Any, Tensor | None]:
     """Inputs and targets of a batch.
 
     Parameters
@@ -51,7 +51,7 @@ def split(batch: Any) -> tuple[Any, Tensor | None]:
     return batch, None
 
 
-def call(model: nn.Module, inputs: Any) -> Any:
+def forward(model: nn.Module, inputs: Any) -> Any:
     """Run a model on the inputs of a batch, moved to its device.
 
     Parameters

@@ -21,14 +21,14 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from thermo_utils.batches import call, device_of, keep_on_device, split
+from thermo_utils.batches import device_of, forward, keep_on_device, unpack
 from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
 from thermo_utils.sweep_log import SweepLog
 from thermo_utils.thermodynamics import thermodynamic_curve
 
-__all__ = ["call", "evaluate", "full_evaluation", "renormalized", "scores"]
+__all__ = ["IGNORE_INDEX", "evaluate", "evaluating", "full_evaluation", "renormalized", "scores"]
 
 #: Targets of this value do not count, as in PyTorch's cross-entropy.
 IGNORE_INDEX = -100
@@ -122,7 +122,7 @@ def full_evaluation(
             "seconds": time.perf_counter() - started,
         }
 
-    with _evaluating(model):
+    with evaluating(model):
         unpruned = measure(0.0)
         log = SweepLog(
             checkpoint,
@@ -199,12 +199,12 @@ def renormalized(
     spectrum = ActivationSpectrum(taus, inclusive=inclusive, count_zeros=count_zeros)
     started = time.perf_counter()
     with (
-        _evaluating(model),
+        evaluating(model),
         ActivationHooks(model, layers, lambda _, tensor: spectrum.update(tensor)),
     ):
         empty = True
         for batch in tqdm(data, desc="renormalized", unit="batch", disable=not progress):
-            call(model, split(batch)[0])
+            forward(model, unpack(batch)[0])
             empty = False
     if empty:
         raise _no_data()
@@ -240,12 +240,12 @@ def evaluate(model: nn.Module, data: Iterable[Any]) -> float:
     >>> evaluate(nn.Identity(), [(torch.eye(3), torch.tensor([0, 1, 0]))])
     0.6666666666666666
     """
-    with _evaluating(model):
+    with evaluating(model):
         return _accuracy(model, data)[0]
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode and no gradients; afterwards every submodule is in the mode it came in."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -262,12 +262,12 @@ def _accuracy(model: nn.Module, data: Iterable[Any]) -> tuple[float, int]:
     correct: Tensor | None = None
     counted: Tensor | None = None
     for batch in data:
-        inputs, targets = split(batch)
+        inputs, targets = unpack(batch)
         if targets is None:
             raise ThermoError(
                 "a batch has no targets: yield (inputs, targets) pairs, or mappings with 'labels'"
             )
-        logits = scores(call(model, inputs))
+        logits = scores(forward(model, inputs))
         predicted = logits.argmax(dim=-1)
         truth = targets.to(predicted.device)
         if truth.shape != predicted.shape:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import nn
 
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import renormalized
-from thermo_utils.hooks import LayerSpec
+from thermo_utils.transitions import MAX_BETA
 
-__all__ = ["OCTAVES", "automatic_step", "uniform_grid"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from thermo_utils.hooks import LayerSpec
+
+__all__ = ["FINER", "OCTAVES", "automatic_step", "grid_step", "grids", "uniform_grid"]
 
 #: Thresholds for activations of unknown scale: 32 to the octave, 2^-24 to 2^16.
 OCTAVES: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 32, 16 * 32 + 1) / 32)
+#: The grid of the renormalized curve is this many times finer than that of the full evaluation.
+FINER = 10
 #: Leading digits of a step that reads well on an axis.
 ROUND = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0])
 
@@ -54,13 +59,62 @@ def uniform_grid(step: float, last: float) -> NDArray[np.float64]:
     return np.array([float(f"{step * k:.12g}") for k in range(1, count + 1)])
 
 
+def grids(step: float, last: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Thresholds of a full evaluation, and those of the renormalized curve beside it.
+
+    Parameters
+    ----------
+    step, last : float
+        As for :func:`uniform_grid`.
+
+    Returns
+    -------
+    coarse, fine : ndarray of float64, shapes (K,) and (K * FINER,)
+        Both end at the last multiple of the step; every coarse threshold is among the fine ones.
+
+    Raises
+    ------
+    ThermoError
+        As :func:`uniform_grid`.
+
+    Examples
+    --------
+    >>> coarse, fine = grids(0.1, 0.35)
+    >>> coarse.tolist(), len(fine), float(fine[-1])
+    ([0.1, 0.2, 0.3], 30, 0.3)
+    """
+    coarse = uniform_grid(step, last)
+    return coarse, uniform_grid(step / FINER, float(coarse[-1]))
+
+
+def grid_step(curve: pd.DataFrame) -> float:
+    """Distance of neighbouring thresholds of a curve on a uniform grid.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        With a column ``tau`` that starts one step above zero.
+
+    Returns
+    -------
+    float
+        In units of the activations.
+
+    Examples
+    --------
+    >>> grid_step(pd.DataFrame({"tau": uniform_grid(0.1, 0.3)}))
+    0.1
+    """
+    return float(curve["tau"].iloc[0])
+
+
 def automatic_step(
     model: nn.Module,
     data: Iterable[Any],
     layers: LayerSpec,
     *,
     points: int = 40,
-    beta: float = 0.985,
+    beta: float = MAX_BETA,
 ) -> tuple[float, float]:
     """Step and bound of a grid that suits a network of unknown scale, from one unpruned pass.
 
@@ -70,7 +124,7 @@ def automatic_step(
         As for :func:`thermo_utils.renormalized`.
     points : int, default 40
         Thresholds wanted; the step is rounded to a readable number, so it may be a few more.
-    beta : float, default 0.985
+    beta : float, default `MAX_BETA`, 0.985
         Sparsity to reach.
 
     Returns
@@ -83,6 +137,8 @@ def automatic_step(
     ThermoError
         As :func:`thermo_utils.renormalized`.
     """
+    from thermo_utils.evaluation import renormalized  # the rest here needs no torch
+
     curve = renormalized(model, data, layers, OCTAVES, progress=False)
     return step_for(curve, points=points, beta=beta)
 

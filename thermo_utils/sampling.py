@@ -20,11 +20,11 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 from tqdm import tqdm
 
-from thermo_utils.batches import call, split
+from thermo_utils.batches import forward, unpack
 from thermo_utils.confidence import Verdict, deviations, judge
 from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import _evaluating
+from thermo_utils.evaluation import evaluating
 from thermo_utils.hooks import ActivationHooks, LayerSpec
 from thermo_utils.strata import class_labels, round_ends, stratified_order, whole_numbers
 
@@ -137,7 +137,9 @@ def sampled_renormalized(
     (True, True)
     """
     grid = check_taus(taus)
-    joined: Callable[[Any], Any] = collate or getattr(dataset, "collate", default_collate)
+    joined: Callable[[Any], Any] = (
+        getattr(dataset, "collate", default_collate) if collate is None else collate
+    )
     size = _size(dataset)
     most = _check(size, confidence, tolerance, max_share, batch_size, seed)
     classes = class_labels(dataset) if labels is None else whole_numbers(labels, size)
@@ -148,7 +150,7 @@ def sampled_renormalized(
     started = time.perf_counter()
     with (
         tqdm(total=most, desc="sampled", unit="example", disable=not progress) as bar,
-        _evaluating(model),
+        evaluating(model),
         ActivationHooks(model, layers, lambda _, tensor: spectrum.update(tensor)),
     ):
         read = 0
@@ -159,7 +161,7 @@ def sampled_renormalized(
             for index in np.array_split(order[read:upto], parts):
                 for at in range(0, index.size, batch_size):
                     batch = _batch(dataset, index[at : at + batch_size].tolist(), joined)
-                    call(model, split(batch)[0])
+                    forward(model, unpack(batch)[0])
                 # Counts are exact; of sums, rounding may leave less than nothing.
                 seen = np.maximum(_sums(spectrum) - groups.sum(axis=0), 0)
                 groups = np.concatenate([groups, seen[None]])

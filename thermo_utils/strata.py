@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
-from thermo_utils.batches import split
+from thermo_utils.batches import unpack
 from thermo_utils.errors import ThermoError
 
 Ints = NDArray[np.int64]
@@ -108,7 +108,7 @@ def class_labels(dataset: Any) -> Ints | None:
         return None if inner is None else inner[np.asarray(dataset.indices, dtype=np.int64)]
     found: Any = None
     if isinstance(dataset, list | tuple):
-        found = [split(item)[1] for item in dataset]
+        found = [unpack(item)[1] for item in dataset]
     elif isinstance(getattr(dataset, "tensors", None), tuple):
         found = dataset.tensors[-1] if len(dataset.tensors) > 1 else None
     else:

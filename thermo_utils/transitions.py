@@ -43,14 +43,18 @@ from thermo_utils.extrema import (
 )
 
 __all__ = [
+    "MAX_BETA",
     "Threshold",
     "accuracy_threshold",
     "critical_threshold",
+    "earliest",
     "find_transitions",
     "transitions_match",
 ]
 
 Floats = NDArray[np.float64]
+#: Sparser than this, only the far tail of the activations is left: neither searched nor compared.
+MAX_BETA = 0.985
 Kind = Literal["peak", "valley", "inflection", "bend", "accuracy"]
 
 
@@ -89,7 +93,7 @@ def find_transitions(
     counting_factor: float | None = None,
     ripple_factor: float = 3.0,
     min_range: float = 2e-3,
-    max_beta: float = 0.985,
+    max_beta: float = MAX_BETA,
 ) -> pd.DataFrame:
     """All qualitative features of a free-energy curve, earliest first (Section 3.6).
 
@@ -117,7 +121,7 @@ def find_transitions(
         prominence this many times.
     min_range : float, default 2e-3
         A curve whose free energy varies by less is flat and has no features.
-    max_beta : float, default 0.985
+    max_beta : float, default `MAX_BETA`, 0.985
         Points of higher sparsity are left out: what is left there is the far tail of the
         distribution, whose plunging F would dwarf every earlier feature, the more the farther the
         grid happens to reach.
@@ -207,7 +211,29 @@ def critical_threshold(curve: pd.DataFrame, **options: float) -> Threshold | Non
     >>> critical_threshold(curve.assign(free_energy=1 - tau)) is None
     True
     """
-    features = find_transitions(curve, **options)
+    return earliest(find_transitions(curve, **options))
+
+
+def earliest(features: pd.DataFrame) -> Threshold | None:
+    """The first of the features of a curve as its critical threshold.
+
+    Parameters
+    ----------
+    features : DataFrame
+        As returned by :func:`find_transitions`.
+
+    Returns
+    -------
+    Threshold or None
+        None when there is no feature.
+
+    Examples
+    --------
+    >>> tau = np.linspace(0.02, 1.0, 50)
+    >>> features = find_transitions(pd.DataFrame({"tau": tau, "free_energy": tau - tau**2}))
+    >>> earliest(features).rule
+    'earliest of 1 feature'
+    """
     if features.empty:
         return None
     first = features.iloc[0]

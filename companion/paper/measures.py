@@ -16,11 +16,11 @@ import pandas as pd
 
 from companion.paper.rules import Value
 from companion.runs.records import Record
+from thermo_utils.grids import grid_step
+from thermo_utils.transitions import MAX_BETA
 
 __all__ = ["MEASURES", "TIMED", "measure"]
 
-#: Sparser than this, only the far tail of the activations is left: not compared.
-MAX_BETA = 0.985
 EXTREMA = ("peak", "valley")
 #: Shares of the plateau between which accuracy is said to fall.
 FALL_FROM, FALL_TO = 0.95, 0.70
@@ -50,8 +50,7 @@ def _full(record: Record) -> pd.DataFrame:
 
 
 def _step(record: Record) -> float:
-    tau = _full(record)["tau"].to_numpy()
-    return float(tau[1] - tau[0]) if tau.size > 1 else 0.0
+    return grid_step(_full(record))
 
 
 def _baseline(record: Record) -> float:

@@ -18,6 +18,7 @@ from scipy.stats import binomtest
 
 from companion.runs.records import Record
 from thermo_utils.errors import ThermoError
+from thermo_utils.grids import grid_step
 from thermo_utils.transitions import accuracy_threshold
 
 __all__ = [
@@ -415,7 +416,7 @@ def _errors(case: _Case, tau: float | None) -> dict[str, float]:
     return {
         "tau": tau,
         "target": case.tau,
-        "steps": (tau - case.tau) / float(case.full["tau"].iloc[0]),
+        "steps": (tau - case.tau) / grid_step(case.full),
         "octaves": float(np.log2(tau / case.tau)),
         "sparsity": sparsity_at(case.full, tau) - sparsity_at(case.full, case.tau),
         "drop": baseline - float(accuracy),

@@ -25,8 +25,9 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from companion.data.tensors import EVALUATION_FACTOR, Splits, batches
+from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import IGNORE_INDEX, call, scores
+from thermo_utils.evaluation import IGNORE_INDEX, scores
 
 __all__ = ["train"]
 
@@ -225,7 +226,7 @@ class _Classifier(lightning.LightningModule):
 
     def _loss(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         inputs, targets = batch
-        logits = scores(call(self.network, inputs))
+        logits = scores(forward(self.network, inputs))
         loss = nn.functional.cross_entropy(logits, targets, ignore_index=IGNORE_INDEX)
         hits = (logits.argmax(-1) == targets).sum()
         return loss, hits, (targets != IGNORE_INDEX).sum()

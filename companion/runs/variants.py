@@ -23,9 +23,10 @@ from companion.data.tensors import Examples, batches
 from companion.pages.variants import FACTS, TABLE
 from companion.runs.experiment import FINER, Experiment
 from companion.runs.records import provenance, sha256, to_json
+from thermo_utils.batches import forward
 from thermo_utils.counting.spectrum import ActivationSpectrum
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import call, full_evaluation
+from thermo_utils.evaluation import full_evaluation
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import uniform_grid
 from thermo_utils.hooks import ActivationHooks, resolve_layers
@@ -230,7 +231,7 @@ def renormalized_of_all(
     with torch.inference_mode(), ActivationHooks(network, sorted(set().union(*wanted)), count):
         for inputs, _ in data:
             mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-            call(network, inputs)
+            forward(network, inputs)
     curves = []
     for spectrum in spectra:
         curve = spectrum.compute()

@@ -11,7 +11,7 @@ from torch import nn
 
 from companion.data.tensors import Examples, Splits, batches
 from thermo_utils import ThermoError, evaluate
-from thermo_utils.evaluation import call
+from thermo_utils.evaluation import forward
 
 training = pytest.importorskip("companion.runs.training")
 
@@ -185,7 +185,7 @@ def test_dict_inputs(tmp_path):
     plain, expected = fit(tmp_path / "plain")
     assert same(net.net, plain)
     assert history.equals(expected)
-    assert call(net, data.test.inputs)["logits"].shape == (48, 3)
+    assert forward(net, data.test.inputs)["logits"].shape == (48, 3)
 
 
 def test_interrupt_from_the_keyboard(tmp_path, monkeypatch):
