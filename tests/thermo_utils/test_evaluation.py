@@ -131,7 +131,7 @@ def test_renormalized_is_the_stored_activations():
     assert curve["abs_sum"].is_monotonic_decreasing
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(0, 1000),
     st.sampled_from(["1", "4", "0", "5"]),
@@ -159,7 +159,7 @@ def test_with_several_layers_the_first_agrees_and_later_ones_do_not():
     assert (pruned_second != second["active"]).any()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=10), st.randoms())
 def test_any_split_and_order_gives_the_same_curve(sizes, random):
     model = network().double().eval()  # rows do not depend on the batch they are in

@@ -119,7 +119,7 @@ def test_resolve_refusals(layers, message):
     assert hooks_of(model) == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(0, 3), st.integers(1, 20), st.booleans())
 def test_prunes_and_counts_like_masks(tau, n, train):
     model, x = mlp().train(train), batch(n)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -192,7 +192,6 @@ def test_a_shared_value_makes_the_free_energy_jump(place):
     assert fall < 2 * place**2 * jump
 
 
-@settings(deadline=None)
 @given(counts, st.floats(1e-6, 1e6))
 def test_curve_agrees_with_plain_python(active, step):
     active = sorted(active, reverse=True)

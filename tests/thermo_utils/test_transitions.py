@@ -159,7 +159,7 @@ def test_coarse_and_fine_grids_of_one_curve_agree():
         assert np.ptp(places) <= 1 / 40 + 1e-9, name
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from(sorted(FEATURES)),
     st.floats(-100, 100),

@@ -75,7 +75,7 @@ def test_grid_sizes(k):
 
 
 @interpreted
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.sampled_from(DTYPES),
     st.lists(st.integers(0, 2 * 1024 + 1), min_size=1, max_size=4),

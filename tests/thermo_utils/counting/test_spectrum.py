@@ -115,7 +115,7 @@ def test_equals_stored_activations(grid, dtype, inclusive):
     assert numba.abs_sum.dtype == np.float64
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_numbers_any_grid(data):
     width = data.draw(st.sampled_from([16, 32, 64]))
@@ -134,7 +134,7 @@ def test_any_numbers_any_grid(data):
     assert state(spectrum_of([x], taus, inclusive=inclusive, kernel="torch")) == state(spectrum)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_split_order_and_merge_do_not_matter(data):
     taus = GRIDS["uniform"]
@@ -528,7 +528,7 @@ def test_after_a_fork():
     assert os.waitpid(child, 0)[1] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_survivors_alone_are_the_same(data):
     dtype = data.draw(st.sampled_from(DTYPES))
@@ -595,7 +595,7 @@ def test_survivors_alone_refuse_what_is_not_finite(dtype, n, bad):
     assert (alone.active, alone.abs_sum) == (3, 3.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=12, unique=True), st.booleans())
 def test_one_addition_finds_the_bin(taus, inclusive):
     for dtype in (torch.float32, torch.float64):
