@@ -21,7 +21,8 @@ from companion.data.tensors import Examples, batches
 from companion.pages.speed import FOLDER, FORMAT, GROWTH
 from companion.runs.chapters import CHAPTERS, PROFILES
 from companion.runs.experiment import FINER, Experiment
-from companion.runs.records import provenance, to_json
+from companion.runs.provenance import provenance
+from companion.runs.records import to_json
 from thermo_utils import critical_threshold, evaluate, full_evaluation, renormalized
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically

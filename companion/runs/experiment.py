@@ -29,16 +29,17 @@ from companion.pages.ledger import ChapterClaims, chapter_claims
 from companion.pages.tables import METHOD_TITLES, chapter_title
 from companion.paper import published
 from companion.runs.chapters import Settings, chapter, settings
+from companion.runs.provenance import provenance
 from companion.runs.records import (
     Record,
-    provenance,
     read_chapter,
     read_record,
     record_folder,
     same_but_seed,
     write_record,
 )
-from companion.runs.stages import STAGES, Computed, Stages
+from companion.runs.stages import STAGES, Stages
+from companion.runs.stages import Stage as Computed
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.grids import automatic_step, uniform_grid

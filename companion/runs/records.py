@@ -7,67 +7,70 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import math
-import platform
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-import torch
-
+from companion.runs import methods
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
 
+if TYPE_CHECKING:  # who only asks what has been run reads no curve
+    import pandas as pd
+
 __all__ = [
+    "CURVES",
+    "FORMAT",
+    "REQUIRED",
+    "RESULT",
     "Record",
-    "provenance",
     "read_chapter",
     "read_record",
     "record_folder",
+    "same_but_seed",
+    "sha256",
     "to_json",
     "write_record",
 ]
 
 FORMAT = 1
 CURVES, RESULT = "curves.csv", "result.json"
-#: Values of the column ``method``: the paper's FE and RFE.
-METHODS = ("full", "renormalized")
 #: What ``result.json`` must hold.
 REQUIRED = (
     "format", "model", "dataset", "figure", "profile", "seed", "synthetic", "settings", "stages",
     "data", "differs", "history", "metrics", "features", "thresholds", "match", "timings",
     "provenance", "curves_sha256",
 )  # fmt: skip
-PACKAGES = (
-    "thermo-utils", "torch", "torchvision", "transformers", "datasets", "lightning", "numpy",
-    "pandas", "scipy", "numba",
-)  # fmt: skip
 
 
-@dataclass(frozen=True)
 class Record:
     """A chapter's results.
 
-    Attributes
+    Parameters
     ----------
     folder : Path
         Where it was read from.
     result : dict
         The content of ``result.json``.
-    curves : DataFrame
+    curves : DataFrame or bytes
         The content of ``curves.csv``: a curve's columns, ``method`` and ``accuracy``.
     """
 
-    folder: Path
-    result: dict[str, Any]
-    curves: pd.DataFrame
+    def __init__(self, folder: Path, result: dict[str, Any], curves: pd.DataFrame | bytes) -> None:
+        self.folder, self.result, self._curves = folder, result, curves
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """All curves, a row per method and threshold; read on first use."""
+        if not isinstance(self._curves, bytes):
+            return self._curves
+        import pandas as pd
+
+        return pd.read_csv(BytesIO(self._curves))
 
     def curve(self, method: str) -> pd.DataFrame:
         """One curve, with its ``attrs``.
@@ -83,7 +86,7 @@ class Record:
             If the record holds no such curve.
         """
         if method not in set(self.curves["method"]):
-            raise unknown("method", method, METHODS)
+            raise unknown("method", method, methods.CURVES)
         curve = self.curves[self.curves["method"] == method].drop(columns="method")
         if method == "renormalized":
             curve = curve.drop(columns="accuracy")
@@ -113,6 +116,8 @@ def write_record(
     TypeError
         If it holds something else. Nothing is written then.
     """
+    import pandas as pd
+
     folder = Path(folder)
     table = pd.concat(
         [curve.assign(method=method) for method, curve in curves.items()], ignore_index=True
@@ -157,8 +162,7 @@ def read_record(folder: str | Path) -> Record | None:
     _validate(result, folder)
     if result["curves_sha256"] != sha256(content):
         return None  # a run was killed between the two files
-    curves = pd.read_csv(BytesIO(content))
-    return Record(folder, result, curves)
+    return Record(folder, result, content)
 
 
 def record_folder(results: str | Path, profile: str, name: str, seed: int = 0) -> Path:
@@ -242,6 +246,7 @@ def to_json(value: Any) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> to_json([1.5, np.float64("nan"), np.int64(2), (True, None)]).split()
     ['[', '1.5,', 'null,', '2,', '[', 'true,', 'null', ']', ']']
     """
@@ -253,57 +258,11 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        value = value.item()  # a number of NumPy's
     if isinstance(value, Path):
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def provenance() -> dict[str, Any]:
-    """Versions, device and commit of this process.
-
-    Returns
-    -------
-    dict
-        ``python``, ``packages``, ``device``, ``git_commit`` (None outside a checkout; with
-        ``-dirty`` appended when files differ from the commit).
-    """
-    return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "device": device_name(),
-        "git_commit": _git_commit(),
-    }
-
-
-def device_name() -> str:
-    """The processor that does the work, in words."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU ({platform.machine()}), {torch.get_num_threads()} threads"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        # Results and rendered pages come and go; the code is what made the numbers.
-        return commit + ("-dirty" if git("status", "--porcelain", "--", str(here)) else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _validate(result: Any, folder: Path) -> None:

@@ -14,16 +14,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from filelock import FileLock
 
-from companion.runs.chapters import Settings
-from companion.runs.records import Record, device_name
+from companion.runs.provenance import device_name
+from companion.runs.records import Record
 from thermo_utils.files import write_atomically
 
-__all__ = ["STAGES", "Computed", "Stages"]
+if TYPE_CHECKING:
+    from companion.runs.chapters import Settings
+
+__all__ = ["DONE", "STAGES", "Stage", "Stages"]
 
 STAGES = ("train", "renormalized", "full")
 #: The file that makes a stage a finished one.
@@ -31,7 +34,7 @@ DONE = "stage.json"
 CURVE = "curve.csv"
 
 
-class Computed(NamedTuple):
+class Stage(NamedTuple):
     """What a stage comes to.
 
     Attributes
@@ -65,7 +68,7 @@ class Stages:
         self, settings: Settings, record: Record | None, kept: Path, *, force: bool
     ) -> None:
         self._settings, self._record, self._parent, self._force = settings, record, kept, force
-        self._used: dict[str, Computed] = {}
+        self._used: dict[str, Stage] = {}
 
     def folder(self, name: str) -> Path:
         """Where a stage is kept, whether or not it is there."""
@@ -80,11 +83,11 @@ class Stages:
         """Whether an earlier run, finished or not, has kept a stage."""
         return not self._force and (self.folder(name) / DONE).exists()
 
-    def used(self) -> dict[str, Computed]:
+    def used(self) -> dict[str, Stage]:
         """Stages that were looked up or computed so far, by name."""
         return dict(self._used)
 
-    def known(self, name: str) -> Computed | None:
+    def known(self, name: str) -> Stage | None:
         """A stage, if it need not be computed."""
         if name in self._used:
             return self._used[name]
@@ -92,12 +95,12 @@ class Stages:
             assert self._record is not None
             result = self._record.result
             if name != "train":
-                return Computed(dict(result["stages"][name]), self._record.curve(name))
+                return Stage(dict(result["stages"][name]), self._record.curve(name))
             shown = {key: result[key] for key in ("history", "data")}  # a record's own sections
-            return Computed({**result["stages"][name], **shown})
+            return Stage({**result["stages"][name], **shown})
         return self._recall(name) if self.kept(name) else None
 
-    def get(self, name: str, compute: Callable[[Path], Computed]) -> Computed:
+    def get(self, name: str, compute: Callable[[Path], Stage]) -> Stage:
         """A stage, looked up if possible.
 
         Parameters
@@ -110,7 +113,7 @@ class Stages:
 
         Returns
         -------
-        Computed
+        Stage
         """
         stage = self.known(name)
         if stage is None:
@@ -127,7 +130,7 @@ class Stages:
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             yield
 
-    def compute(self, name: str, compute: Callable[[Path], Computed]) -> Computed:
+    def compute(self, name: str, compute: Callable[[Path], Stage]) -> Stage:
         """Compute a stage, whatever is known of it, and keep it. Call it within :meth:`alone`."""
         folder = self.folder(name)
         if self._force:
@@ -147,14 +150,14 @@ class Stages:
         write_atomically(folder / DONE, json.dumps(facts, indent=1, allow_nan=False))
         for state in folder.glob("*.ckpt"):  # no longer needed to go on from
             state.unlink(missing_ok=True)
-        self._used[name] = Computed(facts, curve)
+        self._used[name] = Stage(facts, curve)
         return self._used[name]
 
-    def _recall(self, name: str) -> Computed:
+    def _recall(self, name: str) -> Stage:
         folder = self.folder(name)
         facts: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
         if not (folder / CURVE).exists():
-            return Computed(facts)
+            return Stage(facts)
         curve = pd.read_csv(folder / CURVE)
         curve.attrs = dict(facts["attrs"])
-        return Computed(facts, curve)
+        return Stage(facts, curve)

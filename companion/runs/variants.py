@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from companion.data.tensors import Examples, batches
 from companion.pages.variants import FACTS, TABLE
 from companion.runs.experiment import FINER, Experiment
-from companion.runs.records import provenance, sha256, to_json
+from companion.runs.provenance import provenance
+from companion.runs.records import sha256, to_json
 from thermo_utils.batches import forward
 from thermo_utils.counting.spectrum import ActivationSpectrum
 from thermo_utils.errors import ThermoError

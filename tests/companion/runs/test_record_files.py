@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.runs.provenance import provenance
 from companion.runs.records import (
     CURVES,
     FORMAT,
     REQUIRED,
     RESULT,
-    provenance,
     read_chapter,
     read_record,
     record_folder,
