@@ -19,7 +19,7 @@ def training(history: pd.DataFrame, *, title: str, synthetic: bool = False) -> F
     Parameters
     ----------
     history : DataFrame
-        As returned by :meth:`companion.runs.experiment.Experiment.train`.
+        A row per epoch, as :func:`companion.runs.training.train` returns them.
     title : str
         Heading.
     synthetic : bool, default False

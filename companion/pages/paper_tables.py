@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from companion.data.specs import DATASETS
-from companion.pages.tables import METHOD_TITLES, NOT_RUN, sparsity
+from companion.pages.tables import DASH, NONE_FOUND, NOT_RUN, sparsity
 from companion.paper import published
 from companion.runs.chapters import TITLES, Chapter
+from companion.runs.methods import METHODS
 from companion.runs.records import Record
 
 __all__ = ["paper_table"]
@@ -19,13 +20,12 @@ __all__ = ["paper_table"]
 #: Our column and row heads for the keys of :func:`companion.paper.published.table`.
 HEADS = {
     **TITLES,
-    **METHOD_TITLES,
+    **{name: method.short for name, method in METHODS.items()},
     "tau_star": "&tau;*", "beta_star": "&beta;*", "derivative_zero": "derivative = 0",
     "extremum": "extremum of F",
     "time_s": "time, s", "speedup": "FE / RFE",
     **{name: spec.title for name, spec in DATASETS.items()},
 }  # fmt: skip
-NOT_STATED = "&mdash;"
 
 
 def paper_table(number: int, records: Mapping[Chapter, Record | None]) -> str:
@@ -79,13 +79,13 @@ def _ours(result: Mapping[str, Any], quantity: str, method: str) -> str:
         return f"{result['timings']['speedup']:.3g}"
     threshold = result["thresholds"][method]
     if threshold is None:
-        return "none found"
+        return NONE_FOUND
     if quantity == "tau_star":
         return f"{threshold['tau']:.3g}"
     if quantity == "beta_star":
         return sparsity(threshold["beta"])
     if method == "accuracy":  # an accuracy threshold is no feature of F
-        return NOT_STATED
+        return DASH
     is_extremum = threshold["kind"] in ("peak", "valley")
     if quantity == "derivative_zero":
         return "yes" if is_extremum else "no"
@@ -94,7 +94,7 @@ def _ours(result: Mapping[str, Any], quantity: str, method: str) -> str:
 
 def _theirs(value: Any, quantity: str) -> str:
     if pd.isna(value):
-        return NOT_STATED
+        return DASH
     if quantity in ("time_s", "speedup"):
         return f"{value:g}"
     return html.escape(str(value))

@@ -8,25 +8,35 @@ from typing import Any
 import pandas as pd
 
 from companion.data.specs import DATASETS
-from companion.paper.published import as_range, lookup
+from companion.paper import published
 from companion.runs.chapters import CHAPTERS, TITLES, Chapter
+from companion.runs.methods import METHODS
 from companion.runs.records import Record
 
 __all__ = [
+    "DASH",
     "METHOD_TITLES",
+    "NONE_FOUND",
+    "NOT_RUN",
+    "NOT_STATED",
     "chapter_title",
+    "counted",
     "located",
     "markdown",
     "point",
     "results_table",
     "sparsity",
+    "stated",
     "status_table",
+    "title",
 ]
 
-#: What stands where there is no record.
-NOT_RUN = "not run"
+#: What stands where there is no record, and where the paper gives no number.
+NOT_RUN, NOT_STATED = "not run", "not stated"
+#: What stands where a record has no threshold, and in a cell that cannot have a value.
+NONE_FOUND, DASH = "none found", "&mdash;"
 #: How the ways to find a threshold are printed.
-METHOD_TITLES = {"accuracy": "accuracy", "full": "FE", "renormalized": "RFE"}
+METHOD_TITLES = {name: method.short for name, method in METHODS.items()}
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -54,6 +64,49 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    noun : str
+        What; takes an ``s`` where there is not exactly one.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> counted(1, "chapter"), counted(3, "chapter")
+    ('1 chapter', '3 chapters')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def title(model: str, dataset: str) -> str:
+    """A network on a dataset, in words; a name that is not registered stands for itself.
+
+    Parameters
+    ----------
+    model, dataset : str
+        Short names.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> title("mlp", "cifar10"), title("perceptron", "cifar10")
+    ('MLP on CIFAR-10', 'perceptron on CIFAR-10')
+    """
+    spec = DATASETS.get(dataset)
+    return f"{TITLES.get(model, model)} on {spec.title if spec else dataset}"
+
+
 def chapter_title(name: str) -> str:
     """Such as ``MLP on CIFAR-10``.
 
@@ -72,7 +125,7 @@ def chapter_title(name: str) -> str:
     'MLP on CIFAR-10'
     """
     chapter = next(c for c in CHAPTERS if c.name == name)
-    return f"{TITLES[chapter.model]} on {DATASETS[chapter.dataset].title}"
+    return title(chapter.model, chapter.dataset)
 
 
 def sparsity(beta: float) -> str:
@@ -140,9 +193,55 @@ def located(result: Mapping[str, Any], method: str) -> str:
     """
     found = result["thresholds"][method]
     if found is None:
-        return "none found"
+        return NONE_FOUND
     kind = "" if method == "accuracy" else f" {found['kind']}"
     return f"{point(found['tau'], found['beta'])}{kind}"
+
+
+def stated(
+    model: str, dataset: str, quantity: str, method: str | None = None, *, places: bool = False
+) -> str:
+    """What the paper says about a network on a dataset, every value once.
+
+    Parameters
+    ----------
+    model, dataset, quantity, method
+        As for :func:`companion.paper.published.lookup`.
+    places : bool, default False
+        Whether to add where it says so, and what it says in a word instead of a number.
+
+    Returns
+    -------
+    str
+        `NOT_STATED` where it says nothing, or knows no such network or dataset.
+
+    Examples
+    --------
+    >>> stated("resnet18", "cifar10", "beta_star", "full")
+    '0.5-0.55; 0.05-0.1'
+    >>> stated("resnet18", "cifar10", "beta_star", "full", places=True)
+    '0.5-0.55 (Section 5.1); 0.05-0.1 (Table 1)'
+    """
+    if model not in published.MODELS or dataset not in published.DATASETS:
+        return NOT_STATED
+    found: dict[str, list[str]] = {}
+    for row in published.lookup(model, dataset, quantity, method).to_dict("records"):
+        if pd.notna(row["low"]):
+            found.setdefault(_value(quantity, row["low"], row["high"]), []).append(row["source"])
+        elif places:
+            found.setdefault(row["value"], []).append(row["source"])
+    texts = [
+        f"{text} ({', '.join(dict.fromkeys(sources))})" if places else text
+        for text, sources in found.items()
+    ]
+    return "; ".join(texts) or NOT_STATED
+
+
+def _value(quantity: str, low: float, high: float) -> str:
+    """A published number or range; accuracies in percent, as ours beside them."""
+    if quantity == "accuracy":
+        return f"{published.as_range(100 * low, 100 * high)} %"
+    return published.as_range(low, high)
 
 
 def results_table(records: Mapping[Chapter, Record | None]) -> str:
@@ -167,14 +266,11 @@ def results_table(records: Mapping[Chapter, Record | None]) -> str:
                 chapter.model,
                 DATASETS[chapter.dataset].title,
                 _accuracy(result),
-                _published(chapter, "accuracy", None),
+                stated(chapter.model, chapter.dataset, "accuracy"),
                 NOT_RUN if result is None else f"{100 * result['data']['most_frequent']:.1f} %",
-                *(
-                    NOT_RUN if result is None else located(result, method)
-                    for method in METHOD_TITLES
-                ),
-                _published(chapter, "tau_star", "accuracy"),
-                _published(chapter, "tau_star", "full"),
+                *(NOT_RUN if result is None else located(result, method) for method in METHODS),
+                stated(chapter.model, chapter.dataset, "tau_star", "accuracy"),
+                stated(chapter.model, chapter.dataset, "tau_star", "full"),
                 NOT_RUN if result is None else ("yes" if result["match"] else "no"),
             ]
         )
@@ -224,14 +320,3 @@ def status_table(records: Mapping[Chapter, Record | None]) -> str:
 
 def _accuracy(result: Mapping[str, Any] | None) -> str:
     return NOT_RUN if result is None else f"{100 * result['metrics']['test_accuracy']:.1f} %"
-
-
-def _published(chapter: Chapter, quantity: str, method: str | None) -> str:
-    rows = lookup(chapter.model, chapter.dataset, quantity, method)
-    percent = quantity == "accuracy"
-    cells = []
-    for low, high in zip(rows["low"], rows["high"], strict=True):
-        if pd.notna(low):
-            scale = 100 if percent else 1
-            cells.append(as_range(scale * low, scale * high) + (" %" if percent else ""))
-    return "; ".join(dict.fromkeys(cells)) or "not stated"

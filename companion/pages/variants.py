@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from companion.pages.tables import chapter_title, markdown, point
+from companion.pages.tables import chapter_title, counted, markdown, point
 from companion.runs.chapters import CHAPTERS
 from companion.runs.records import Record, sha256
 from thermo_utils.errors import ThermoError
@@ -106,10 +106,10 @@ def variants_page(
     for name, (table, facts) in tables.items():
         parts.append(f"### {chapter_title(name)}")
         parts.append(_how(facts, records.get(name)))
-        counted = table["total"] / table["total"].iloc[0]
+        totals = table["total"] / table["total"].iloc[0]
         rows = [
             _cells(row, f"{share:.2f}", facts)
-            for row, share in zip(table.to_dict("records"), counted, strict=True)
+            for row, share in zip(table.to_dict("records"), totals, strict=True)
         ]
         parts.append(markdown(HEADER, rows))
     return "\n\n".join(parts) + "\n"
@@ -144,7 +144,7 @@ def summary(tables: Mapping[str, pd.DataFrame]) -> str:
         gone = int(rows["rfe_tau"].isna().sum())
         shifts = rows["rfe_shift"].abs().dropna()
         moved = int((shifts > 1 + 1e-9).sum())
-        text = f"{words} ({_times(len(rows), 'comparison')}): "
+        text = f"{words} ({counted(len(rows), 'comparison')}): "
         if moved + gone == 0:
             largest = "not at all" if shifts.max() < 1e-9 else f"by {shifts.max():.1f} at most"
             text += f"the renormalized threshold never moves by more than a grid step ({largest})"
@@ -171,10 +171,6 @@ def _left_out(table: pd.DataFrame) -> float:
     return 1 - total["padding"] / total["none"] if "padding" in total else 0.0
 
 
-def _times(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _how(facts: Mapping[str, Any], record: Record | None) -> str:
     full = (
         f"full evaluation on {facts['full_examples']:,} test examples, "
@@ -194,10 +190,10 @@ def _how(facts: Mapping[str, Any], record: Record | None) -> str:
     return text
 
 
-def _cells(row: Mapping[Any, Any], counted: str, facts: Mapping[str, Any]) -> list[str]:
+def _cells(row: Mapping[Any, Any], total: str, facts: Mapping[str, Any]) -> list[str]:
     has_full = bool(facts["full_examples"]) and row["choice"] not in ("padding", "grid")
     choice = "" if row["choice"] == "none" else f"{row['choice']}: "
-    cells = [f"{choice}{row['alternative']}", counted]
+    cells = [f"{choice}{row['alternative']}", total]
     for method in ("rfe", "fe", "acc"):
         tau, shift = row[f"{method}_tau"], row[f"{method}_shift"]
         if method != "rfe" and not has_full:

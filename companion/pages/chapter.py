@@ -1,0 +1,275 @@
+"""What a chapter's notebook shows after its run: figures and tables, from the record alone.
+
+Nothing is computed again: features, thresholds and times are those that the record holds. A
+network or a dataset that the paper does not have is shown under its own name, beside numbers that
+are "not stated".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from companion.data.specs import DATASETS
+from companion.pages import figures
+from companion.pages.ledger import ChapterClaims, chapter_claims
+from companion.pages.tables import NONE_FOUND, NOT_STATED, stated, title
+from companion.runs.chapters import TITLES, Settings
+from companion.runs.methods import CURVES, METHODS
+from companion.runs.records import Record, read_chapter, same_but_seed
+from thermo_utils.figures import six_panels
+from thermo_utils.transitions import Threshold
+
+__all__ = ["Page", "settings_table"]
+
+
+def settings_table(settings: Settings) -> pd.DataFrame:
+    """The settings of a run, before anything is run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of a registered network or of another.
+
+    Returns
+    -------
+    DataFrame
+        One column, ``value``. Where a registered network is pruned is said too. How the *data*
+        differ from the official ones is known once they are loaded, see :meth:`Page.provenance`.
+
+    Examples
+    --------
+    >>> from companion.runs.chapters import settings
+    >>> settings_table(settings("mlp", "cifar10"))["value"]["network"]
+    'MLP'
+    """
+    s = settings
+    spec = DATASETS.get(s.dataset)
+    rows: dict[str, object] = {
+        "network": TITLES.get(s.model, s.model),
+        "dataset": spec.title if spec else s.dataset,
+        "profile": s.profile,
+        "seed": s.seed,
+    }
+    if where := _where(s.model):
+        rows["pruned"] = where
+    rows["training"] = (
+        f"at most {s.epochs} epochs, batch {s.batch_size}, Adam {s.learning_rate:g}, "
+        f"patience {s.patience}"
+    )
+    if s.options:
+        rows["options"] = ", ".join(f"{name}={value}" for name, value in s.options.items())
+    if s.checkpoint:
+        rows["checkpoint"] = s.checkpoint
+    rows["settings that differ from the paper"] = "; ".join(s.differs) or "none"
+    return pd.DataFrame({"value": rows})
+
+
+def _where(model: str) -> str | None:
+    """Where a registered network is pruned, in words and by layer."""
+    from companion.networks.models import ARCHITECTURES  # loads PyTorch
+
+    if model not in ARCHITECTURES:
+        return None
+    network = ARCHITECTURES[model]
+    return f"{network.where} ({', '.join(network.layer_names)})"
+
+
+class Page:
+    """The page of a chapter.
+
+    Parameters
+    ----------
+    record : Record
+        The run to show.
+    siblings : sequence of Record, optional
+        Runs of the same settings with other seeds, by seed. By default those that lie beside the
+        record, as :func:`companion.runs.records.read_chapter` finds them.
+
+    Attributes
+    ----------
+    title : str
+        Such as ``MLP on CIFAR-10``.
+
+    Raises
+    ------
+    ThermoError
+        If a record beside this one is damaged.
+    """
+
+    def __init__(self, record: Record, siblings: Sequence[Record] | None = None) -> None:
+        self.record = record
+        self.siblings = _beside(record) if siblings is None else list(siblings)
+        self._result: Mapping[str, Any] = record.result
+        self.title = title(self._result["model"], self._result["dataset"])
+
+    def training(self) -> Figure:
+        """Loss and validation accuracy over the epochs (Section 4.3)."""
+        return figures.training(
+            pd.DataFrame(self._result["history"]),
+            title=self.title,
+            synthetic=self._result["synthetic"],
+        )
+
+    def six_panels(self) -> Figure:
+        """The paper's figure of the chapter; several seeds shade their range."""
+        runs = [self.record, *self.siblings]
+        bands = {method: [run.curve(method) for run in runs] for method in CURVES}
+        return six_panels(
+            bands["full"][0],
+            bands["renormalized"][0],
+            {method: _threshold(self.record, method) for method in METHODS},
+            title=self.title,
+            synthetic=self._result["synthetic"],
+            bands=bands,
+        )
+
+    def features(self) -> pd.DataFrame:
+        """Features of both curves, each curve's earliest first.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``method``, ``kind``, ``tau``, ``beta``, ``prominence``.
+        """
+        columns = ["method", "kind", "tau", "beta", "prominence"]
+        table = pd.DataFrame(self._result["features"], columns=columns)
+        return table.astype(dict.fromkeys(columns[2:], float))
+
+    def thresholds(self) -> pd.DataFrame:
+        """Our thresholds beside the paper's.
+
+        Returns
+        -------
+        DataFrame
+            A row per way of finding the threshold; columns ``feature``, ``tau*``, ``beta*`` and
+            what the paper states, with its source.
+        """
+        rows = {}
+        for method, printed in METHODS.items():
+            found = _threshold(self.record, method)
+            rows[printed.title] = {
+                "feature": found.kind if found else NONE_FOUND,
+                "tau*": found.tau if found else math.nan,
+                "beta*": found.beta if found else math.nan,
+                "paper tau*": self._stated("tau_star", method),
+                "paper beta*": self._stated("beta_star", method),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("threshold from")
+
+    def seeds(self) -> pd.DataFrame:
+        """Accuracy and thresholds seed by seed, as far as they have been run.
+
+        Returns
+        -------
+        DataFrame
+            A row per seed; with two or more also ``mean``, ``sd`` (the standard deviation of a
+            sample) and ``sd, %`` (of the mean). Columns: ``accuracy``, ``tau*`` and ``beta*`` as
+            found from the accuracy, FE and RFE; ``nan`` where there is none.
+        """
+        rows = {}
+        for run in self._runs():
+            row = {"accuracy": run.result["metrics"]["test_accuracy"]}
+            for method, printed in METHODS.items():
+                found = _threshold(run, method)
+                row[f"tau*, {printed.short}"] = found.tau if found else math.nan
+                row[f"beta*, {printed.short}"] = found.beta if found else math.nan
+            rows[str(run.result["seed"])] = row
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        if len(table) > 1:
+            mean, deviation = table.mean(), table.std()
+            table.loc["mean"], table.loc["sd"] = mean, deviation
+            table.loc["sd, %"] = 100 * deviation / mean
+        return table.rename_axis("seed")
+
+    def timings(self) -> pd.DataFrame:
+        """Wall time of the stages, and the speed-up of RFE over FE, beside the paper's.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``seconds`` and ``paper seconds``; a last row holds the ratio.
+        """
+        seconds = self._result["timings"]
+        rows = {"training": (seconds["train"], NOT_STATED)}
+        for method in CURVES:
+            points = len(self.record.curve(method))
+            row = f"{METHODS[method].title}, {points} thresholds"
+            rows[row] = seconds[method], self._stated("time_s", method)
+        rows["ratio"] = seconds["speedup"], self._stated("speedup")
+        return pd.DataFrame(rows, index=["seconds", "paper seconds"]).T
+
+    def claims(self) -> ChapterClaims:
+        """What the paper claims about this chapter alone, and what the runs of all seeds say.
+
+        Returns
+        -------
+        ChapterClaims
+            A DataFrame, see :func:`companion.pages.ledger.chapter_claims`; without rows where the
+            paper has no such chapter.
+        """
+        return chapter_claims(f"{self._result['model']}-{self._result['dataset']}", self._runs())
+
+    def provenance(self) -> pd.DataFrame:
+        """Where the numbers of this page come from.
+
+        Returns
+        -------
+        DataFrame
+            One column, ``value``.
+        """
+        made, data = self._result["provenance"], self._result["data"]
+        rows = {
+            "differs from the paper": "; ".join(self._result["differs"]) or "nothing",
+            "data": data["source"],
+            "examples": f"{data['train']:,} training, {data['validation']:,} validation, "
+            f"{data['test']:,} test",
+        }
+        if spec := DATASETS.get(self._result["dataset"]):
+            train, validation, test = spec.sizes
+            # A mirror or a bound may hold less than the official set.
+            rows["official sizes"] = (
+                f"{train:,} training, {validation or 'no'} validation, {test:,} test"
+            )
+        rows |= {
+            "accuracy of always naming the most frequent class": f"{data['most_frequent']:.1%}",
+            "data fingerprint": data["fingerprint"][:16],
+            "parameters of the network": f"{self._result['metrics']['parameters']:,}",
+            "device": made["device"],
+            "commit": made["git_commit"] or "not a checkout",
+            "python": made["python"],
+            **{name: version for name, version in made["packages"].items() if version},
+        }
+        return pd.DataFrame({"value": rows})
+
+    def _runs(self) -> list[Record]:
+        """This run and its siblings, by seed."""
+        return sorted([self.record, *self.siblings], key=lambda run: int(run.result["seed"]))
+
+    def _stated(self, quantity: str, method: str | None = None) -> str:
+        model, dataset = self._result["model"], self._result["dataset"]
+        return stated(model, dataset, quantity, method, places=True)
+
+
+def _beside(record: Record) -> list[Record]:
+    """Records of the same settings with other seeds, by seed."""
+    seed, folder = record.result["seed"], record.folder
+    chapter = folder.parent if folder.name == f"seed-{seed}" else folder
+    return [
+        other
+        for other in read_chapter(chapter.parent.parent, chapter.parent.name, chapter.name)
+        if other.result["seed"] != seed and same_but_seed(other, record.result["settings"])
+    ]
+
+
+def _threshold(record: Record, method: str) -> Threshold | None:
+    """A threshold that a record holds; a number it lacks was not finite."""
+    found = record.result["thresholds"][method]
+    if found is None:
+        return None
+    finite: dict[str, Any] = {name: math.nan if v is None else v for name, v in found.items()}
+    return Threshold(**finite)
