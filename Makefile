@@ -7,7 +7,7 @@ JOBS ?= 2
 PROFILE ?= demo
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup book read benchmark test test-all lint clean
+.PHONY: setup book read benchmark test test-all lint mutants clean
 
 setup: $(READY)
 
@@ -38,6 +38,11 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
+
+# Small changes to the code, one at a time: do the tests notice? Goes on where it was stopped.
+mutants: $(READY)
+	OMP_NUM_THREADS=1 python -m benchmarks.mutants
 
 clean:
-	rm -rf _build .snakemake book/chapters book/generated results/.work results/demo
+	rm -rf _build .snakemake mutants book/chapters book/generated results/.work results/demo
