@@ -10,25 +10,36 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from companion.pages.conclusion import conclusion, dots
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from companion.pages.conclusion import conclusion
+from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
 from companion.pages.ledger import pieces
 from companion.pages.paper_tables import paper_table
-from companion.pages.speed import FOLDER, GROWTH, growth_figure, read_speed, speed_page
+from companion.pages.predictions import dots
+from companion.pages.speed import growth_figure, speed_page
+from companion.pages.speed_files import FOLDER, GROWTH, read_speed
 from companion.pages.tables import chapter_title, results_table, status_table
 from companion.pages.variants import chapters_with_variants, variants_page
-from companion.paper.errata import errata_page
 from companion.runs.chapters import CHAPTERS, PROFILES, Chapter
 from companion.runs.notebooks import EXECUTED, notebook_path
+from companion.runs.provenance import ROOT
 from companion.runs.records import Record, read_chapter
 from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 
 __all__ = ["assemble", "build"]
 
-ROOT = Path(__file__).resolve().parents[2]
+#: Where the site is built, beside the sources; and the folders of the book that are made.
+OUTPUT, PARTS = "_build", ("chapters", "generated")
 #: The executed page for adapting, in the folder of the records.
 YOUR_MODEL = ".work/your_model.ipynb"
 
@@ -64,11 +75,13 @@ def build(profile: str, results: str | Path) -> Path:
     done = subprocess.run(command, cwd=ROOT, check=False)
     if done.returncode != 0:
         raise ThermoError("the book did not build; the warnings above say which page and why")
-    return ROOT / "_build" / "html" / "index.html"
+    return ROOT / OUTPUT / "html" / "index.html"
 
 
 def assemble(profile: str, results: Path) -> None:
     """Put the chapters and tables of a profile where the book expects them.
+
+    Everything is read and made first, and replaces what was there when all of it is made.
 
     Parameters
     ----------
@@ -80,62 +93,88 @@ def assemble(profile: str, results: Path) -> None:
     Raises
     ------
     ThermoError
-        If the book's sources are not beside the package.
+        If the book's sources are not beside the package, or something to be shown is damaged. The
+        pages that were there stay.
     """
     book = ROOT / "book"
     if not (book / "_toc.yml").exists():
         raise ThermoError(
             f"no book in {book}: install the package from a clone with pip install -e ."
         )
-    pages, generated = book / "chapters", book / "generated"
-    for name in ("your_model.ipynb", "your_model.md"):
-        (book / name).unlink(missing_ok=True)
-    for folder in (pages, generated):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-    seeds = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
-    records: dict[Chapter, Record | None] = {c: next(iter(seeds[c.name]), None) for c in CHAPTERS}
-    for chapter, record in records.items():
+    chapters = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
+    speed = read_speed(results / profile / FOLDER)
+    alternatives = chapters_with_variants(results, profile)
+    output = ROOT / OUTPUT
+    output.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="pages-", dir=output) as folder:
+        made = Path(folder)
+        for name in PARTS:
+            (made / name).mkdir()
+        _chapters(made / "chapters", profile, chapters)
+        _pieces(made / "generated", profile, chapters, speed, alternatives)
+        executed = results / YOUR_MODEL
+        yours = executed if executed.exists() else notebook_path("your_model")
+        shutil.copyfile(yours, made / f"your_model{yours.suffix}")
+        for suffix in (".ipynb", ".md"):
+            (book / f"your_model{suffix}").unlink(missing_ok=True)
+        for name in PARTS:
+            shutil.rmtree(book / name, ignore_errors=True)
+        for path in made.iterdir():
+            path.rename(book / path.name)
+
+
+def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record]]) -> None:
+    """The executed notebooks, and what stands for those that are not there."""
+    for chapter in CHAPTERS:
+        record = next(iter(chapters[chapter.name]), None)
         if record is not None and (record.folder / EXECUTED).exists():
-            shutil.copyfile(record.folder / EXECUTED, pages / f"{chapter.name}.ipynb")
+            shutil.copyfile(record.folder / EXECUTED, folder / f"{chapter.name}.ipynb")
         else:
             page = _no_page(chapter, profile, recorded=record is not None)
-            write_atomically(pages / f"{chapter.name}.md", page)
-    executed = results / YOUR_MODEL
-    if executed.exists():
-        shutil.copyfile(executed, book / "your_model.ipynb")
-    else:
-        shutil.copyfile(notebook_path("your_model"), book / "your_model.md")
-    write_atomically(generated / "profile.md", _banner(profile))
-    write_atomically(generated / "results.md", results_table(records))
-    write_atomically(generated / "status.md", status_table(records))
-    for number in (1, 2, 3, 4):
-        write_atomically(generated / f"table{number}.md", paper_table(number, records))
-    for name, text in pieces(seeds).items():
-        write_atomically(generated / f"{name}.md", text)
-    write_atomically(generated / "speed.md", speed_page(results / profile / FOLDER))
-    growth = read_speed(results / profile / FOLDER).get(GROWTH)
-    drawn = "Not measured at this profile.\n"
-    if growth is not None:
-        growth_figure(growth).savefig(generated / "growth.svg")
-        drawn = "```{image} generated/growth.svg\n:alt: seconds over thresholds and examples\n```\n"
-    write_atomically(generated / "growth.md", drawn)
-    _judgement(generated, seeds)
-    first = {chapter.name: record for chapter, record in records.items()}
-    write_atomically(generated / "errata.md", errata_page(first))
-    alternatives = chapters_with_variants(results, profile)
-    write_atomically(generated / "variants.md", variants_page(alternatives, first))
-    weight_and_activation_pruning().savefig(generated / "figure1.svg")
+            write_atomically(folder / f"{chapter.name}.md", page)
 
 
-def _judgement(generated: Path, chapters: Mapping[str, Sequence[Record]]) -> None:
-    """What the records say about the theory."""
-    text = conclusion(chapters)
-    write_atomically(generated / "conclusion.md", text)
+def _pieces(
+    folder: Path,
+    profile: str,
+    chapters: Mapping[str, Sequence[Record]],
+    speed: Mapping[str, Mapping[str, Any]],
+    alternatives: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
+) -> None:
+    """Tables and figures that pages of the book include."""
+    first = {name: next(iter(found), None) for name, found in chapters.items()}
+    records = {c: first[c.name] for c in CHAPTERS}
+    texts = {
+        "profile": _banner(profile),
+        "results": results_table(records),
+        "status": status_table(records),
+        **{f"table{number}": paper_table(number, records) for number in (1, 2, 3, 4)},
+        **pieces(chapters),
+        "speed": speed_page(speed),
+        "growth": "Not measured at this profile.\n",
+        "conclusion": conclusion(chapters),
+        "errata": errata_page(first),
+        "variants": variants_page(alternatives, first),
+    }
+    figures = {"figure1": weight_and_activation_pruning()}
+    if find_spec("companion.pages.architecture"):
+        architecture = import_module("companion.pages.architecture")
+        texts["modules"] = architecture.module_table()
+        figures["floors"] = architecture.floors_figure()
+    if GROWTH in speed:
+        figures["growth"] = growth_figure(speed[GROWTH])
+        texts["growth"] = (
+            "```{image} generated/growth.svg\n:alt: seconds over thresholds and examples\n```\n"
+        )
     for value in ("ratio", "drop"):
-        picture = generated / f"conclusion_{value}.svg"
-        if picture.name in text:  # not where there is too little to conclude from
-            dots(chapters, value).savefig(picture)
+        name = f"conclusion_{value}"
+        if f"{name}.svg" in texts["conclusion"]:  # not where there is too little to conclude from
+            figures[name] = dots(chapters, value)
+    for name, text in texts.items():
+        write_atomically(folder / f"{name}.md", text)
+    with plt.rc_context({"svg.hashsalt": "pages"}):  # the same records give the same bytes
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 def _no_page(chapter: Chapter, profile: str, *, recorded: bool) -> str:

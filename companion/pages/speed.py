@@ -1,15 +1,11 @@
-"""The page on speed: what ``python -m benchmarks`` measured, as tables and figures.
+"""The page on speed: what was measured beside the targets and the paper, as tables and a figure.
 
-A file per chapter in ``<results>/<profile>/benchmarks`` holds the raw seconds of every method in
-every round. Ratios are formed within a round, where a busy machine meets both sides, and the median
-over the rounds is shown.
+:mod:`companion.pages.speed_files` reads it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -17,28 +13,28 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from companion.data.specs import DATASETS
-from companion.pages.tables import markdown
+from companion.pages.speed_files import COMMAND, ratios
+from companion.pages.tables import NOT_STATED, markdown
 from companion.paper.published import as_range, lookup
 from companion.runs.chapters import CHAPTERS, TITLES, Chapter
-from thermo_utils.errors import ThermoError
+from companion.runs.methods import CURVES, METHODS
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 
-__all__ = ["Target", "growth_figure", "ratios", "read_speed", "speed_page"]
+__all__ = ["PROCEDURES", "TARGETS", "Target", "growth_figure", "speed_page"]
 
-#: Folder beside the records of a profile, version of its files, name of the file on growth.
-FOLDER, FORMAT, GROWTH = "benchmarks", 1, "growth"
+_FE, _RFE = METHODS["full"].short, METHODS["renormalized"].short
 #: What is timed: how it is printed, and its colour.
-METHODS: Mapping[str, tuple[str, str]] = {
+PROCEDURES: Mapping[str, tuple[str, str]] = {
     "plain": ("unpruned pass", ACCURACY),
-    "renormalized": ("RFE, one pass", RENORMALIZED),
-    "stored": ("RFE as in the paper: stored, swept", "#e69f00"),
-    "full": ("FE, a pass per threshold", FULL),
-    "sampled": ("RFE, sampled", "#009e73"),
+    "renormalized": (f"{_RFE}, one pass", RENORMALIZED),
+    "stored": (f"{_RFE} as in the paper: stored, swept", "#e69f00"),
+    "full": (f"{_FE}, a pass per threshold", FULL),
+    "sampled": (f"{_RFE}, sampled", "#009e73"),
 }
-MEGABYTE = 1e6
+#: What stands where a machine does not tell its memory.
+NOT_MEASURED = "not measured"
 #: Extra memory within this bound counts as none to speak of.
 MEMORY_BOUND = 64.0
-COMMAND = "python -m benchmarks"
 
 
 class Target(NamedTuple):
@@ -49,7 +45,7 @@ class Target(NamedTuple):
     words : str
         What is to hold, with ``{K}`` for the number of thresholds.
     met : callable
-        From a row of :func:`ratios` to whether it does.
+        From a row of :func:`companion.pages.speed_files.ratios` to whether it does.
     shown : callable
         From the same row to the number that decides, as text.
     why : str
@@ -107,123 +103,25 @@ TARGETS = (
     Target(
         f"exact RFE needs less than {MEMORY_BOUND:g} MB beyond the unpruned pass",
         lambda r: r["rfe_mb"] is None or r["rfe_mb"] < MEMORY_BOUND,
-        lambda r: "not measured" if r["rfe_mb"] is None else f"{r['rfe_mb']:.0f} MB",
+        lambda r: NOT_MEASURED if r["rfe_mb"] is None else f"{r['rfe_mb']:.0f} MB",
         "the layouts of memory differ from run to run",
     ),
 )
 
 
-def read_speed(folder: Path) -> dict[str, dict[str, Any]]:
-    """Measurements by name.
-
-    Parameters
-    ----------
-    folder : Path
-        ``<results>/<profile>/benchmarks``; it need not exist.
-
-    Returns
-    -------
-    dict
-        Contents of the files by chapter name, and of the one on growth; in the order of the book.
-
-    Raises
-    ------
-    ThermoError
-        If a file is damaged or of another version.
-    """
-    found = {}
-    for name in [*(chapter.name for chapter in CHAPTERS), GROWTH]:
-        path = folder / f"{name}.json"
-        if not path.exists():
-            continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ThermoError(f"{path} is damaged: delete it and run {COMMAND}") from error
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {COMMAND}")
-        found[name] = content
-    return found
-
-
-def ratios(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Ratios of one chapter, each the median over the rounds.
-
-    Parameters
-    ----------
-    measured : mapping
-        Content of a chapter's file.
-
-    Returns
-    -------
-    dict
-        ``rfe_per_pass``, ``stored_per_pass`` and ``fe_per_pass`` (a single threshold) in units of
-        the unpruned pass; ``fe_over_rfe``, ``stored_over_rfe`` and ``fe_over_sampled`` (whole test
-        set) for ``thresholds`` thresholds; ``sampled_of_pass``, the sampled method in units of a
-        pass over the whole test set; ``ns_per_activation`` of the unpruned pass; ``rfe_mb`` and
-        ``stored_mb`` beyond it, or None; and what the sample found.
-    """
-    seconds = measured["seconds"]
-    rounds = [
-        dict(zip(seconds, values, strict=True)) for values in zip(*seconds.values(), strict=True)
-    ]
-    count, swept = measured["options"]["thresholds"], measured["swept"]
-    scale = measured["test_examples"] / measured["examples"]
-    for r in rounds:
-        r["threshold"] = r["full"] / (swept + 1)  # the unpruned pass of the sweep included
-        r["sweep"] = (count + 1) * r["threshold"]
-
-    def over(above: str, below: str, factor: float = 1.0) -> float:
-        return factor * median(r[above] / r[below] for r in rounds)
-
-    peak, sample = measured["peak_bytes"], measured["sample"]
-    found, exact = sample["tau"], sample["exact_tau"]
-    agrees = found == exact
-    if found is not None and exact is not None:
-        agrees = abs(found - exact) <= sample["step"] * (1 + 1e-9)
-    activations = measured["activations_per_example"] * measured["examples"]
-
-    def extra(name: str) -> float | None:
-        if peak[name] is None or peak["plain"] is None:
-            return None
-        return float(max(0, peak[name] - peak["plain"]) / MEGABYTE)
-
-    return {
-        "thresholds": count,
-        "examples": measured["examples"],
-        "test_examples": measured["test_examples"],
-        "rfe_per_pass": over("renormalized", "plain"),
-        "fe_per_pass": over("threshold", "plain"),
-        "stored_per_pass": over("stored", "plain"),
-        "fe_over_rfe": over("sweep", "renormalized"),
-        "stored_over_rfe": over("stored", "renormalized"),
-        "fe_over_sampled": over("sweep", "sampled", scale),
-        "sampled_of_pass": over("sampled", "plain", 1 / scale),
-        "ns_per_activation": 1e9 * median(seconds["plain"]) / activations,
-        "rfe_mb": extra("renormalized"),
-        "stored_mb": extra("stored"),
-        "sample_agrees": agrees,
-        "sample_tau": found,
-        "exact_tau": exact,
-        "sample_share": sample["examples"] / measured["test_examples"],
-        "confidence": sample["confidence"],
-    }
-
-
-def speed_page(folder: Path) -> str:
+def speed_page(files: Mapping[str, Mapping[str, Any]]) -> str:
     """What was measured, as Markdown: targets, table, machine.
 
     Parameters
     ----------
-    folder : Path
-        As for :func:`read_speed`.
+    files : mapping of str to mapping
+        As returned by :func:`companion.pages.speed_files.read_speed`.
 
     Returns
     -------
     str
         A sentence on how to measure when nothing was.
     """
-    files = read_speed(folder)
     rows = {c: ratios(files[c.name]) for c in CHAPTERS if c.name in files}
     if not rows:
         return f"Nothing has been measured at this profile. `{COMMAND}` does.\n"
@@ -274,7 +172,7 @@ def _times(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
 
 def _samples(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
     def megabytes(value: float | None) -> str:
-        return "not measured" if value is None else f"{value:.0f}"
+        return NOT_MEASURED if value is None else f"{value:.0f}"
 
     def tau(value: float | None) -> str:
         return "none" if value is None else f"{value:.3g}"
@@ -321,10 +219,10 @@ def _paper(chapter: Chapter) -> str:
     """The ratio of the times in the paper's Tables 2 and 4; below one, RFE is the slower."""
     times = {
         method: lookup(chapter.model, chapter.dataset, "time_s", method)["low"].dropna()
-        for method in ("full", "renormalized")
+        for method in CURVES
     }
     if any(found.empty for found in times.values()):
-        return "not stated"
+        return NOT_STATED
     value = float(times["full"].iloc[0]) / float(times["renormalized"].iloc[0])
     return as_range(round(value, 2), round(value, 2))
 
@@ -347,7 +245,7 @@ def growth_figure(measured: Mapping[str, Any]) -> Figure:
         figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
         for axis, chosen, x in ((left, by_count, "thresholds"), (right, by_size, "examples")):
             for method in chosen[0]["seconds"]:
-                label, color = METHODS[method]
+                label, color = PROCEDURES[method]
                 y = [median(row["seconds"][method]) for row in chosen]
                 axis.loglog([row[x] for row in chosen], y, ".-", color=color, label=label)
         left.set(

@@ -14,7 +14,8 @@ from torch import nn
 from benchmarks import __main__ as command
 from benchmarks.clock import interleaved, peak_bytes
 from benchmarks.methods import stored_renormalized
-from companion.pages.speed import FOLDER, GROWTH, METHODS, ratios, read_speed
+from companion.pages.speed import PROCEDURES
+from companion.pages.speed_files import FOLDER, GROWTH, ratios, read_speed
 from companion.runs.experiment import Experiment
 from thermo_utils import renormalized
 
@@ -104,7 +105,7 @@ def test_one_command_measures_and_keeps(small, monkeypatch):
     files = read_speed(small / "demo" / FOLDER)
     assert set(files) == {"mlp-cifar10", GROWTH}
     measured = files["mlp-cifar10"]
-    assert set(measured["seconds"]) == set(METHODS)
+    assert set(measured["seconds"]) == set(PROCEDURES)
     assert all(len(values) == 2 and min(values) > 0 for values in measured["seconds"].values())
     found = ratios(measured)
     assert found["thresholds"] == 5

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from companion.pages import figures as page_figures
 from thermo_utils import figures, thermodynamic_curve
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED
 from thermo_utils.transitions import Threshold
@@ -138,14 +137,9 @@ def test_the_accuracy_axis_begins_at_zero():
 
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_synthetic_figures_say_so(synthetic):
-    history = pd.DataFrame(HISTORY)
-    for figure in (
-        six(synthetic=synthetic),
-        page_figures.training(history, title="Ours on ours", synthetic=synthetic),
-    ):
-        title = figure.get_suptitle()
-        assert title.startswith("Ours on ours")
-        assert (NOTE in title) == synthetic
+    title = six(synthetic=synthetic).get_suptitle()
+    assert title.startswith("Ours on ours")
+    assert (NOTE in title) == synthetic
 
 
 def empty_free_energy(table: pd.DataFrame) -> pd.DataFrame:
@@ -176,38 +170,3 @@ def test_without_a_baseline():
     full = curve()
     full.attrs = {}
     assert colors(six(full).axes[0], ":") == []
-
-
-HISTORY = {
-    "epoch": [1, 2, 3],
-    "train_loss": [2.0, 1.0, 0.5],
-    "validation_loss": [2.1, 1.2, 1.3],
-    "validation_accuracy": [0.3, 0.6, 0.5],
-    "best": [False, True, False],
-}
-
-
-def test_training_circles_the_epoch_that_was_kept():
-    figure = page_figures.training(pd.DataFrame(HISTORY), title="Ours")
-    left, right = figure.axes
-    assert left.get_xlabel() == right.get_xlabel() == "epoch"
-    assert left.get_ylabel() == "cross-entropy (nats)"
-    circle = right.lines[-1]
-    assert (list(circle.get_xdata()), list(circle.get_ydata())) == ([2], [0.6])
-
-
-def test_training_of_one_epoch():
-    history = pd.DataFrame(HISTORY).query("best")
-    page_figures.training(history, title="Ours").canvas.draw()
-
-
-def test_drawing_of_weight_and_activation_pruning():
-    figure = page_figures.weight_and_activation_pruning()
-    figure.canvas.draw()
-    titles = [axis.get_title() for axis in figure.axes]
-    assert titles == [
-        "weight pruning\nany input", "activation pruning\ninput A", "activation pruning\ninput B",
-    ]  # fmt: skip
-    # Weights are pruned once for all inputs; activations differ between two inputs.
-    hollow = [axis.collections[1].get_facecolor().tolist() for axis in figure.axes]
-    assert hollow[1] != hollow[2]

@@ -6,15 +6,8 @@ import json
 
 import pytest
 
-from companion.pages.speed import (
-    FORMAT,
-    GROWTH,
-    TARGETS,
-    growth_figure,
-    ratios,
-    read_speed,
-    speed_page,
-)
+from companion.pages.speed import TARGETS, growth_figure, speed_page
+from companion.pages.speed_files import COMMAND, FORMAT, GROWTH, ratios, read_speed
 from companion.runs.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
 
@@ -88,24 +81,21 @@ def test_a_system_that_does_not_tell_its_memory():
     assert found["rfe_mb"] is None
 
 
-def test_all_targets_can_be_met_and_missed(tmp_path):
-    write(tmp_path)
-    page = speed_page(tmp_path)
+def test_all_targets_can_be_met_and_missed():
+    page = speed_page({"mlp-cifar10": measured()})
     assert page.count("| 1 of 1 | none |") == len(TARGETS)
     slow = {name: [100.0 * v for v in values] for name, values in measured()["seconds"].items()}
     slow["plain"], slow["full"] = [1.0, 2.0, 1.0], [8.0, 8.0, 8.0]
     sample = measured()["sample"] | {"tau": 0.9}
     peak = measured()["peak_bytes"] | {"renormalized": 100_000_000}
-    write(tmp_path, content=measured(seconds=slow, sample=sample, peak_bytes=peak))
-    page = speed_page(tmp_path)
+    page = speed_page({"mlp-cifar10": measured(seconds=slow, sample=sample, peak_bytes=peak)})
     assert page.count("| 0 of 1 |") == len(TARGETS)
     for target in TARGETS:
         assert target.why in page
 
 
-def test_the_page_stands_beside_the_paper(tmp_path):
-    write(tmp_path)
-    page = speed_page(tmp_path)
+def test_the_page_stands_beside_the_paper():
+    page = speed_page({"mlp-cifar10": measured()})
     (row,) = (line for line in page.splitlines() if line.startswith("| [MLP") and "92.82" in line)
     assert "1.25" in row
     assert "an abacus" in page
@@ -116,7 +106,7 @@ def test_the_page_stands_beside_the_paper(tmp_path):
 
 
 def test_without_measurements(tmp_path):
-    assert speed_page(tmp_path / "none").startswith("Nothing has been measured")
+    assert "|" not in speed_page({})
     assert read_speed(tmp_path / "none") == {}
 
 
@@ -128,7 +118,7 @@ def test_damaged_files_are_named(tmp_path, text, message):
     with pytest.raises(ThermoError, match=message) as error:
         read_speed(tmp_path)
     assert "mlp-cifar10.json" in str(error.value)
-    assert "python -m benchmarks" in str(error.value)
+    assert COMMAND in str(error.value)
 
 
 def test_chapters_come_in_the_order_of_the_book(tmp_path):
