@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thermo_utils.counting.spectrum import ActivationSpectrum
+    from thermo_utils.counting import ActivationSpectrum
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
     from thermo_utils.hooks import ActivationPruner, resolve_layers
@@ -65,7 +65,7 @@ _HOMES = {
     "hooks": ("ActivationPruner", "resolve_layers"),
     "sampling": ("sampled_renormalized",),
     "search": ("SafeThreshold", "find_safe_threshold"),
-    "counting.spectrum": ("ActivationSpectrum",),
+    "counting": ("ActivationSpectrum",),
     "thermodynamics": (
         "density",
         "entropy",

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from thermo_utils.batches import device_of, forward, keep_on_device, unpack
-from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
+from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
 from thermo_utils.sweep_log import SweepLog

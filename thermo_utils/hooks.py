@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 import fnmatch
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from thermo_utils.counting.prune import PruneCounts
+from thermo_utils.counting import PruneCounts
 from thermo_utils.errors import ThermoError, nearest
 
 __all__ = ["ActivationHooks", "ActivationPruner", "LayerSpec", "resolve_layers"]
@@ -161,12 +161,24 @@ class ActivationHooks:
         self._model_ran = True
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
+        calls, function = self._calls, self._function
+
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
-            path, tensor = _activation(name, output)
-            self._calls[name] += 1
-            with _naming(name):
-                replacement = self._function(name, tensor)
-            return None if replacement is None else _with_activation(output, path, replacement)
+            found = _activation(output)
+            if found is None:
+                raise ThermoError(
+                    f"layer {name!r} returned {type(output).__name__} without a floating-point "
+                    "tensor: hook a layer inside it"
+                )
+            path, tensor = found
+            calls[name] += 1
+            try:
+                replacement = function(name, tensor)
+            except ThermoError as error:
+                raise _of_layer(name, error) from error
+            if replacement is None or not path:
+                return replacement
+            return _with_activation(output, path, replacement)
 
         return hook
 
@@ -245,8 +257,8 @@ class ActivationPruner(ActivationHooks):
     ) -> None:
         super().__init__(model, layers, self._prune)
         self.tau = float(tau)
-        options = {"inclusive": inclusive, "count_zeros": count_zeros, "totals": totals}
-        self._counts = {name: PruneCounts(self.tau, **options) for name in self.layers}
+        counts = PruneCounts(self.tau, inclusive=inclusive, count_zeros=count_zeros, totals=totals)
+        self._counts = {name: counts.twin() for name in self.layers}
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -258,7 +270,7 @@ class ActivationPruner(ActivationHooks):
         if self.tau == 0:  # nothing to prune, so nothing to replace
             self._counts[name].update(tensor)
             return None
-        pruned = self._counts[name].prune(tensor.detach())
+        pruned = self._counts[name].prune(tensor)
         if tensor.requires_grad and torch.is_grad_enabled():
             return torch.where(pruned != 0, tensor, torch.zeros_like(tensor))
         return pruned
@@ -288,26 +300,27 @@ class ActivationPruner(ActivationHooks):
             One row per layer, in model order, with columns ``layer``, ``active``, ``total``,
             ``abs_sum``, ``total_abs_sum``.
         """
-        rows = []
-        for name, counts in self._counts.items():
-            with _naming(name):
-                rows.append((name, *(getattr(counts, column) for column in COUNTS)))
+        rows = [
+            (name, *(getattr(counts, column) for column in COUNTS))
+            for name, counts in self._finite().items()
+        ]
         return pd.DataFrame(rows, columns=["layer", *COUNTS])
 
     def _together(self) -> PruneCounts:
+        return PruneCounts.sum_of(self._finite().values())
+
+    def _finite(self) -> dict[str, PruneCounts]:
+        """The counts of each layer. On a GPU, NaN comes to light here."""
         for name, counts in self._counts.items():
-            with _naming(name):  # on a GPU, NaN comes to light here
+            try:
                 _ = counts.active
-        return PruneCounts.sum_of(self._counts.values())
+            except ThermoError as error:
+                raise _of_layer(name, error) from error
+        return self._counts
 
 
-@contextmanager
-def _naming(layer: str) -> Iterator[None]:
-    """Errors from inside name the layer."""
-    try:
-        yield
-    except ThermoError as error:
-        raise ThermoError(f"layer {layer!r}: {error}") from error
+def _of_layer(name: str, error: ThermoError) -> ThermoError:
+    return ThermoError(f"layer {name!r}: {error}")
 
 
 def _items(layers: LayerSpec) -> list[str | type[nn.Module]]:
@@ -341,18 +354,8 @@ def _no_match(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> Th
     )
 
 
-def _activation(name: str, output: Any) -> tuple[tuple[Any, ...], Tensor]:
-    """The activation in a layer's output, and the keys that lead to it."""
-    found = _first_float(output)
-    if found is None:
-        raise ThermoError(
-            f"layer {name!r} returned {type(output).__name__} without a floating-point tensor: "
-            "hook a layer inside it"
-        )
-    return found
-
-
-def _first_float(output: Any) -> tuple[tuple[Any, ...], Tensor] | None:
+def _activation(output: Any) -> tuple[tuple[Any, ...], Tensor] | None:
+    """The first floating-point tensor in a layer's output, and the keys that lead to it."""
     if isinstance(output, Tensor):
         return ((), output) if output.is_floating_point() else None
     pairs: Iterable[tuple[Any, Any]] = ()
@@ -361,7 +364,7 @@ def _first_float(output: Any) -> tuple[tuple[Any, ...], Tensor] | None:
     elif isinstance(output, tuple | list):
         pairs = enumerate(output)
     for key, value in pairs:
-        found = _first_float(value)
+        found = _activation(value)
         if found is not None:
             return (key, *found[0]), found[1]
     return None

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from thermo_utils.batches import forward, unpack
 from thermo_utils.confidence import Verdict, deviations, judge
-from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
+from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import evaluating
 from thermo_utils.hooks import ActivationHooks, LayerSpec

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch import nn
 
-from thermo_utils.counting.spectrum import ActivationSpectrum
+from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import evaluate
 from thermo_utils.grids import OCTAVES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,11 +17,17 @@ __all__ = ["Bins", "NumbaBins", "TorchBins", "send"]
 
 #: A second thread pays for waking it (some 50 us) from about this many elements for each.
 PER_THREAD = 1 << 17
+#: So fewer than this are counted where they are, without a look at the threads.
+SMALL = 2 * PER_THREAD
 #: Copies of each bin that the torch kernel cycles through on a GPU, where atomics on one address
 #: would queue up.
 SETS = 32
 #: Elements per step of the torch kernel, to bound its temporaries (about 40 bytes per element).
 TORCH_CHUNK = 1 << 22
+
+#: Bit patterns of activations, and what a thread counts into: words, counts and sums.
+Bits: TypeAlias = NDArray[np.unsignedinteger[Any]]
+Work: TypeAlias = tuple[NDArray[np.uint64], Ints, Ints]
 
 
 class Bins:
@@ -49,7 +55,9 @@ class Bins:
         self, lay: Layout, device: torch.device, totals: bool = True, sets: int = 1
     ) -> None:
         self.layout = lay
-        self.totals = totals
+        self.device = device
+        # Beyond, a sum of fractions could pass 2**63.
+        self.limit = 1 << (63 - min(lay.format.fraction, LOW))
         # Survivors are summed up in units of the threshold, which may need the second part.
         parts = lay.parts if totals else 2
         with torch.inference_mode(False):  # else merging them outside of it would be refused
@@ -57,15 +65,13 @@ class Bins:
             self.sums = torch.zeros((parts, sets, lay.size), dtype=torch.int64, device=device)
         self.seen = 0
 
-    def add(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+    def add(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
         """Count a dense 1-D tensor; with `out`, write the pruned activations there as well.
 
         Parameters
         ----------
         flat, out : Tensor, shape (n,)
             Of this layout's type, on this device.
-        threads : int
-            CPU threads to use, where the kernel has a choice.
 
         Returns
         -------
@@ -78,22 +84,28 @@ class Bins:
         ThermoError
             If a sum could overflow.
         """
-        limit = 1 << (63 - min(self.layout.format.fraction, LOW))
-        if self.seen + flat.numel() > limit:  # beyond, a sum of fractions could pass 2**63
-            raise ThermoError(
-                f"more than {limit} activations of {self.layout.dtype}: start a new accumulator"
-            )
-        done = self._count(flat, out, threads)
-        self.seen += flat.numel() * done
+        n = flat.numel()
+        self.check_room(n)
+        done = self._count(flat, out)
+        self.seen += n * done
         return done
 
-    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+    def check_room(self, n: int) -> None:
+        """Refuse as many more activations if a sum could overflow with them."""
+        if self.seen + n > self.limit:
+            raise ThermoError(
+                f"more than {self.limit} activations of {self.layout.dtype}: start a new "
+                "accumulator"
+            )
+
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
         raise NotImplementedError
 
     def include(self, counts: torch.Tensor, sums: torch.Tensor, seen: int) -> None:
         """Add counts of shape (size,) and sums of shape (parts, size) of this layout."""
-        self.counts[0] += counts.to(self.counts.device)
-        self.sums[:, 0] += sums.to(self.sums.device)
+        self.check_room(seen)
+        self.counts[0] += counts.to(self.device)
+        self.sums[:, 0] += sums.to(self.device)
         self.seen += seen
 
     def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,38 +125,63 @@ class Bins:
 
 
 class NumbaBins(Bins):
-    """Bins on the CPU, filled by the compiled kernels in one or more threads."""
+    """Bins on the CPU, filled by the compiled kernels in one or more threads.
 
-    def __init__(self, lay: Layout, device: torch.device, totals: bool = True) -> None:
+    Parameters
+    ----------
+    lay, device, totals
+        As for :class:`Bins`.
+    threads : int, optional
+        At most this many; `torch.get_num_threads` by default.
+    """
+
+    def __init__(
+        self,
+        lay: Layout,
+        device: torch.device,
+        totals: bool = True,
+        threads: int | None = None,
+    ) -> None:
         super().__init__(lay, device, totals)
+        self._threads = threads
+        self._histogram, self._prune = histogram(lay, prune=False), histogram(lay, prune=True)
+        self._survivors = None if totals else survivors(lay)
         # The same memory, as the kernels want it.
         self._target = self.counts[0].numpy(), self.sums[:, 0].numpy()
-        self._work: list[tuple[NDArray[np.uint64], Ints, Ints]] = []
+        self._work = [self._scratch()]
 
-    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
-        lay, form = self.layout, self.layout.format
-        bits = flat.view(form.signed).numpy().view(form.unsigned)
-        pruned = bits if out is None else out.view(form.signed).numpy().view(form.unsigned)
-        all_of_it = histogram(lay, out is not None)
-        quick = survivors(lay) if out is not None and not self.totals else None
+    def _scratch(self) -> Work:
+        """What a thread needs to itself: words that are zero, and bins."""
+        words = np.zeros((self.layout.parts, WAYS, self.layout.size), np.uint64)
+        counts, sums = self._target
+        return words, np.zeros_like(counts), np.zeros_like(sums)
 
-        def kernel(part: slice, words: NDArray[np.uint64], counts: Ints, sums: Ints) -> bool:
-            if quick is not None and quick(bits[part], pruned[part], counts, sums):
-                return True
-            return not all_of_it(bits[part], pruned[part], words, counts, sums)
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
+        unsigned = self.layout.format.unsigned
+        bits = flat.view(unsigned).numpy()
+        pruned = None if out is None else out.view(unsigned).numpy()
+        if bits.size < SMALL:
+            return self._chunk(bits, pruned, self._work[0][0], *self._target)
+        return self._chunks(bits, pruned)
 
+    def _chunk(
+        self, bits: Bits, pruned: Bits | None, words: Bits, counts: Ints, sums: Ints
+    ) -> bool:
+        """Count at most `CHUNK` activations, or none if one of them is NaN or infinite."""
+        if pruned is None:
+            return not self._histogram(bits, bits, words, counts, sums)
+        if self._survivors is not None and self._survivors(bits, pruned, counts, sums):
+            return True
+        return not self._prune(bits, pruned, words, counts, sums)
+
+    def _chunks(self, bits: Bits, pruned: Bits | None) -> bool:
+        """Count any number of activations in several threads, or none."""
         n = bits.size
-        workers = max(1, min(threads, n // PER_THREAD))
-        while len(self._work) < workers:
-            words = np.zeros((lay.parts, WAYS, lay.size), np.uint64)
-            own = np.zeros(lay.size, np.int64), np.zeros(self._target[1].shape, np.int64)
-            self._work.append((words, *own))
-        if n <= CHUNK and workers == 1:
-            return kernel(slice(0, n), self._work[0][0], *self._target)
+        workers = max(1, min(self._threads or torch.get_num_threads(), n // PER_THREAD))
         chunk = min(CHUNK, -(-n // workers))
         starts = list(range(0, n, chunk))
 
-        def count(work: tuple[NDArray[np.uint64], Ints, Ints]) -> bool:
+        def count(work: Work) -> bool:
             # Chunks are taken, not dealt out: a thread that lost its core does not hold up the
             # rest. `list.pop` is atomic with and without a GIL.
             good = True
@@ -153,11 +190,13 @@ class NumbaBins(Bins):
                     at = starts.pop()
                 except IndexError:
                     break
-                good = kernel(slice(at, at + chunk), *work)
+                part = slice(at, at + chunk)
+                good = self._chunk(bits[part], None if pruned is None else pruned[part], *work)
             return good
 
-        work = self._work[:workers]
-        self._work = []  # an interrupt in here must not leave half a call behind
+        # An interrupt in here must not leave half a call behind.
+        work, self._work = self._work[:workers], [self._scratch()]
+        work += [self._scratch() for _ in range(workers - len(work))]
         if not all(POOL.run(count, work)):
             return False
         for _, counts, sums in work:
@@ -181,12 +220,12 @@ class TorchBins(Bins):
         self, lay: Layout, device: torch.device, totals: bool = True, sets: int | None = None
     ) -> None:
         super().__init__(lay, device, totals, sets or (1 if device.type == "cpu" else SETS))
+        self._edges = _edges(lay, device)
 
-    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
         lay, form = self.layout, self.layout.format
         magnitude, fraction = (1 << (form.bits - 1)) - 1, (1 << form.fraction) - 1
         pattern = flat.view(form.signed)
-        edges = _edges(lay, flat.device)
         sets = self.counts.shape[0]
         if sets == 1 and bool(((pattern & magnitude) >= lay.infinity).any()):
             return False
@@ -195,7 +234,7 @@ class TorchBins(Bins):
             bits = pattern[part] & magnitude
             if out is not None:
                 out[part] = torch.where(bits >= lay.keep, flat[part], 0)
-            index = torch.bucketize(bits, edges, right=True) - 1
+            index = torch.bucketize(bits, self._edges, right=True) - 1
             if sets > 1:
                 index += torch.arange(index.numel(), device=index.device) % sets * lay.size
             left = (bits & fraction).to(torch.int64)

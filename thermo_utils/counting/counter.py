@@ -7,40 +7,18 @@ operations where neither can run.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
-from thermo_utils.counting.cpu import have_numba
-from thermo_utils.counting.layouts import FORMATS, Ints, layout, rounded
-from thermo_utils.counting.memory import empty_like
+from thermo_utils.counting.bins import Bins
+from thermo_utils.counting.layouts import FORMATS, Ints, rounded
+from thermo_utils.counting.memory import empty_like, flatten
+from thermo_utils.counting.settings import Settings
 from thermo_utils.errors import ThermoError
 
-__all__ = ["Counter", "flatten", "triton_obstacle"]
-
-#: Names of the kernels, and the choice that takes the fastest for each tensor.
-KERNELS = ("auto", "numba", "torch", "triton")
-
-
-@functools.cache
-def triton_obstacle(device_type: str) -> str | None:
-    """Why the Triton kernels cannot run on a type of device, None if they can."""
-    try:
-        from thermo_utils.counting.gpu import obstacle
-    except ImportError:
-        return "the package triton is not installed"
-    return obstacle(device_type)
-
-
-def flatten(tensor: torch.Tensor) -> torch.Tensor | None:
-    """One-dimensional view of a dense tensor in the order of its memory, None if it has gaps."""
-    if not tensor.is_contiguous():
-        tensor = tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
-    return tensor.view(-1) if tensor.is_contiguous() else None
+__all__ = ["Counter"]
 
 
 class Totals(NamedTuple):
@@ -56,60 +34,58 @@ class Totals(NamedTuple):
 class Counter:
     """What the spectrum and the counts of pruning share: bins per type and device, and their sums.
 
-    Parameters are those of :class:`~thermo_utils.counting.spectrum.ActivationSpectrum`, and:
-
     Parameters
     ----------
-    totals : bool, default True
-        Whether ``N``, ``Sigma_0`` and zeros are counted too, or only what survives pruning.
+    settings : Settings
     """
 
-    def __init__(
-        self,
-        taus: NDArray[np.float64],
-        *,
-        inclusive: bool = True,
-        count_zeros: bool = False,
-        kernel: str = "auto",
-        threads: int | None = None,
-        totals: bool = True,
-    ) -> None:
-        if kernel not in KERNELS:
-            raise ThermoError(f"unknown kernel {kernel!r}: take one of {', '.join(KERNELS)}")
-        if kernel == "numba" and not have_numba():
-            raise ThermoError("kernel 'numba' needs the package numba: install it, or take 'auto'")
-        if kernel == "triton" and all(triton_obstacle(device) for device in ("cuda", "cpu")):
-            raise ThermoError(f"kernel 'triton' cannot run, {triton_obstacle('cuda')}: take 'auto'")
-        if threads is not None and threads < 1:
-            raise ThermoError(f"threads must be 1 or more, or None for torch's, got {threads}")
-        self._taus = taus
-        self.inclusive = bool(inclusive)
-        self.count_zeros = bool(count_zeros)
-        self.kernel = kernel
-        self.threads = threads
-        self.totals = bool(totals)
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        # By type and device of the tensors, which need not be where they are counted.
         self._bins: dict[tuple[torch.dtype, torch.device], Bins] = {}
         self._known: Totals | None = None
 
-    def _get(self, dtype: torch.dtype, device: torch.device) -> Bins:
-        if (dtype, device) not in self._bins:
-            lay = layout(dtype, self._taus.tobytes(), self.inclusive)
-            self._bins[dtype, device] = self._kind(device)(lay, device, self.totals)
-        return self._bins[dtype, device]
+    def update(self, tensor: torch.Tensor) -> None:
+        """Count the activations of a tensor.
 
-    def _kind(self, device: torch.device) -> type[Bins]:
-        """The kernel for tensors on a device."""
-        if device.type == "cpu" and self.kernel in ("auto", "numba") and have_numba():
-            return NumbaBins
-        wanted = ("auto", "triton") if device.type == "cuda" else ("triton",)
-        if self.kernel in wanted and triton_obstacle(device.type) is None:
-            from thermo_utils.counting.gpu import TritonBins
+        Parameters
+        ----------
+        tensor : Tensor
+            float16, bfloat16, float32 or float64; any shape, empty too. Dense tensors, in any
+            memory format, are read in place; others are copied. On a GPU nothing waits for the
+            device.
 
-            return TritonBins
-        return TorchBins
+        Raises
+        ------
+        ThermoError
+            For other types. On a CPU also if an activation is NaN or infinite; nothing of the
+            tensor is counted then. On a GPU, whoever reads a result is told instead.
+        """
+        self._add(tensor, prune=False)
 
     def _add(self, tensor: torch.Tensor, prune: bool) -> torch.Tensor | None:
         """Count a tensor; with `prune`, return the pruned one."""
+        known = isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided
+        bins = self._bins.get((tensor.dtype, tensor.device)) if known else None
+        if bins is None:
+            bins = self._open(tensor)
+        x = tensor.detach().resolve_neg()
+        if x.device != bins.device:
+            x = x.to(bins.device)
+        flat = flatten(x)
+        if flat is None:  # gaps or overlaps: one copy, without them
+            x = x.clone()
+            flat = flatten(x)
+            assert flat is not None
+        out = empty_like(x) if prune else None
+        self._known = None
+        if x.numel() and not bins.add(flat, None if out is None else flatten(out)):
+            nan = int(flat.isnan().sum())
+            raise _not_finite(nan, int(flat.isinf().sum()), "nothing of this tensor was counted")
+        return None if out is None else out.to(tensor.device)
+
+    def _open(self, tensor: torch.Tensor) -> Bins:
+        """Bins for the first tensor of a type on a device, if it can be counted at all."""
         if not isinstance(tensor, torch.Tensor):
             raise ThermoError(f"activations must be a torch.Tensor, got {type(tensor).__name__}")
         if tensor.dtype not in FORMATS or tensor.layout != torch.strided:
@@ -117,32 +93,17 @@ class Counter:
                 f"cannot count {tensor.layout} activations of {tensor.dtype}: they must be dense "
                 "and float16, bfloat16, float32 or float64 (convert with .to_dense() or .float())"
             )
-        if self.kernel == "triton" and (obstacle := triton_obstacle(tensor.device.type)):
-            raise ThermoError(f"kernel 'triton' cannot count this tensor, {obstacle}: take 'auto'")
-        x = tensor.detach().resolve_neg()
-        if x.device.type not in ("cpu", "cuda", "xpu") or self.kernel == "numba":
-            x = x.cpu()
-        flat = flatten(x)
-        if flat is None:  # gaps or overlaps: one copy, without them
-            x = x.clone()
-            flat = flatten(x)
-            assert flat is not None
-        out = pruned = None
-        if prune:
-            out = empty_like(x)
-            pruned = flatten(out)
-        self._known = None
-        bins = self._get(x.dtype, x.device)
-        threads = self.threads or torch.get_num_threads()
-        if x.numel() and not bins.add(flat, pruned, threads):
-            nan = int(flat.isnan().sum())
-            raise _not_finite(nan, int(flat.isinf().sum()), "nothing of this tensor was counted")
-        return None if out is None else out.to(tensor.device)
+        return self._get(tensor.dtype, tensor.device)
+
+    def _get(self, dtype: torch.dtype, device: torch.device) -> Bins:
+        if (dtype, device) not in self._bins:
+            self._bins[dtype, device] = self.settings.bins(dtype, device)
+        return self._bins[dtype, device]
 
     def _totals(self) -> Totals:
         if self._known is None:
-            active = np.zeros(len(self._taus) + 1, np.int64)
-            mass = [0] * (len(self._taus) + 1)
+            size = len(self.settings.taus) + 1
+            active, mass = np.zeros(size, np.int64), [0] * size
             zeros = 0
             for bins in self._bins.values():
                 counts, sums = bins.on_host()
@@ -152,12 +113,12 @@ class Counter:
                 active += here
                 mass = [a + b for a, b in zip(mass, here_mass, strict=True)]
                 zeros += int(counts[0])
-            total = int(active[-1]) + (zeros if self.count_zeros else 0)
+            total = int(active[-1]) + (zeros if self.settings.count_zeros else 0)
             self._known = Totals(active[:-1], mass[:-1], total, mass[-1], zeros)
         return self._known
 
     def _all_counted(self) -> Totals:
-        if not self.totals:
+        if not self.settings.totals:
             raise ThermoError("made with totals=False: only what survived pruning was counted")
         return self._totals()
 
@@ -181,9 +142,15 @@ class Counter:
         """Memory held in bytes: a few KB per type and device plus tables, whatever was seen."""
         return sum(bins.nbytes for bins in self._bins.values())
 
+    def twin(self) -> Self:
+        """Another accumulator with the same settings, which has seen nothing."""
+        twin = object.__new__(type(self))
+        Counter.__init__(twin, self.settings)
+        return twin
+
     def reset(self) -> None:
         """Forget everything seen."""
-        self._bins.clear()
+        self._bins = {}
         self._known = None
 
     def merge(self, other: Self) -> Self:
@@ -201,21 +168,20 @@ class Counter:
         Raises
         ------
         ThermoError
-            If the two count different things.
+            If the two count different things, or a sum could overflow.
         """
-        if self._identity() != other._identity():
+        if type(self) is not type(other) or not self.settings.counts_the_same(other.settings):
             raise ThermoError(
                 "can only merge accumulators of one type made with the same thresholds, inclusive, "
                 "count_zeros and totals"
             )
+        pairs = [(self._get(*key), bins) for key, bins in other._bins.items()]
+        for own, bins in pairs:  # all of it or nothing
+            own.check_room(bins.seen)
+        for own, bins in pairs:
+            own.include(*bins.fold(), bins.seen)
         self._known = None
-        for (dtype, device), bins in list(other._bins.items()):
-            self._get(dtype, device).include(*bins.fold(), bins.seen)
         return self
-
-    def _identity(self) -> tuple[object, ...]:
-        """What must agree for two accumulators to be merged."""
-        return type(self), self._taus.tolist(), self.inclusive, self.count_zeros, self.totals
 
     def __getstate__(self) -> dict[str, Any]:
         # Accumulators travel through the host: a copy made on a GPU machine loads anywhere.

@@ -60,6 +60,7 @@ def histogram(lay: Layout, prune: bool) -> Callable[..., int]:
     Returns
     -------
     callable
+        The compiled function, bound to this layout:
         ``kernel(bits, out, words, counts, sums) -> bad``: patterns of at most `CHUNK` activations,
         where the pruned ones go (unused without `prune`), scratch of zeros of type ``uint64`` and
         shape ``(parts, WAYS, size)``, and the bins to add to. If `bad`, the number of NaN and
@@ -78,11 +79,7 @@ def histogram(lay: Layout, prune: bool) -> Callable[..., int]:
         dtype=np.uint64,
     )
     table = lay.carry if lay.depth == 1 else lay.table
-
-    def kernel(bits: Any, out: Any, words: Any, counts: Any, sums: Any) -> int:
-        return int(compiled(bits, out, table, lay.padded, constants, words, counts, sums))
-
-    return kernel
+    return functools.partial(compiled, table, lay.padded, constants)
 
 
 @functools.cache
@@ -96,7 +93,7 @@ def _histogram(depth: int, wide: bool, prune: bool) -> Any:
     half, one, last = uint64(1 << depth >> 1), uint64(1), uint64(WAYS - 1)
     mask = (one << pack) - one
 
-    def kernel(bits, out, table, edges, constants, words, counts, sums):  # type: ignore
+    def kernel(table, edges, constants, bits, out, words, counts, sums):  # type: ignore
         shift, magnitude, low_part = constants[0], constants[1], constants[2]
         fraction, keep = constants[3], constants[4]
         n = uint64(bits.size)
@@ -168,6 +165,7 @@ def survivors(lay: Layout) -> Callable[..., bool] | None:
     Returns
     -------
     callable or None
+        The compiled function, bound to this layout:
         ``kernel(bits, out, counts, sums) -> done``: patterns of at most `CHUNK` activations, where
         the pruned ones go, and the bins to add to, with two parts. Everything is booked into the
         bin of the threshold, in units of its exponent, which :meth:`Layout.exact` understands. If
@@ -184,12 +182,7 @@ def survivors(lay: Layout) -> Callable[..., bool] | None:
     limit = min((exponent + room + 1) << p, lay.infinity)
     magnitude = (1 << (lay.format.bits - 1)) - 1
     constants = np.array([magnitude, keep, exponent, limit], dtype=np.uint32)
-    start = int(lay.starts[0])
-
-    def kernel(bits: Any, out: Any, counts: Any, sums: Any) -> bool:
-        return bool(compiled(bits, out, constants, start, counts, sums))
-
-    return kernel
+    return functools.partial(compiled, constants, int(lay.starts[0]))
 
 
 @functools.cache
@@ -201,7 +194,7 @@ def _survivors(fraction: int) -> Any:
     low = uint64(LOW)
     low_part = uint64((1 << LOW) - 1)
 
-    def kernel(bits, out, constants, start, counts, sums):  # type: ignore
+    def kernel(constants, start, bits, out, counts, sums):  # type: ignore
         magnitude, keep, exponent, limit = constants[0], constants[1], constants[2], constants[3]
         count, largest, total = uint32(0), uint32(0), uint64(0)
         for i in range(bits.size):

@@ -101,6 +101,8 @@ class TritonBins(Bins):
 
     def __init__(self, lay: Layout, device: torch.device, totals: bool = True) -> None:
         super().__init__(lay, device, totals)
+        self._table, self._edges = _tables(lay, device)
+        self._constants = {prune: constants_of(lay, prune) for prune in (False, True)}
         self._sets = max(1, min(SETS, MOST_WORDS // lay.size))
         with torch.inference_mode(False):
             shape = (lay.parts, self._sets, lay.size)
@@ -108,13 +110,12 @@ class TritonBins(Bins):
         # Elements that the fullest set may hold by now: no word holds more.
         self._pending = 0
 
-    def _count(self, flat: torch.Tensor, out: torch.Tensor | None, threads: int) -> bool:
+    def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
         lay, signed = self.layout, self.layout.format.signed
         pattern = flat.view(signed)
         pruned = pattern if out is None else out.view(signed)
-        constants = constants_of(lay, out is not None)
-        table, edges = _tables(lay, flat.device)
-        with _current(flat.device):
+        constants = self._constants[out is not None]
+        with _current(self.device):
             for at in range(0, flat.numel(), self._sets * CHUNK):
                 part = slice(at, at + self._sets * CHUNK)
                 n = pattern[part].numel()
@@ -124,7 +125,7 @@ class TritonBins(Bins):
                     self._settle()
                 self._pending += load
                 _count[(blocks,)](
-                    pattern[part], pruned[part], self._words, table, edges,
+                    pattern[part], pruned[part], self._words, self._table, self._edges,
                     n, lay.keep, lay.size, self._sets,
                     **constants,
                 )  # fmt: skip
@@ -134,7 +135,7 @@ class TritonBins(Bins):
         """Move what is in the words to the accumulators."""
         lay = self.layout
         if self._pending:
-            with _current(self.counts.device):
+            with _current(self.device):
                 _empty[(triton.cdiv(lay.size, BLOCK),)](
                     self._words, self.counts, self.sums, lay.size, self._sets,
                     WIDE=lay.parts == 2, BLOCK=BLOCK,

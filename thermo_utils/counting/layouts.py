@@ -34,17 +34,17 @@ class Format(NamedTuple):
     """How a floating point type stores its numbers."""
 
     signed: torch.dtype  # integer of the same width, as torch has it
-    unsigned: type[np.unsignedinteger[Any]]  # and as the numba kernel reads it
+    unsigned: torch.dtype  # and as the numba kernel reads it
     bits: int
     fraction: int  # stored fraction bits
     least: int  # exponent of the smallest subnormal
 
 
 FORMATS = {
-    torch.float16: Format(torch.int16, np.uint16, 16, 10, -24),
-    torch.bfloat16: Format(torch.int16, np.uint16, 16, 7, -133),
-    torch.float32: Format(torch.int32, np.uint32, 32, 23, -149),
-    torch.float64: Format(torch.int64, np.uint64, 64, 52, -1074),
+    torch.float16: Format(torch.int16, torch.uint16, 16, 10, -24),
+    torch.bfloat16: Format(torch.int16, torch.uint16, 16, 7, -133),
+    torch.float32: Format(torch.int32, torch.uint32, 32, 23, -149),
+    torch.float64: Format(torch.int64, torch.uint64, 64, 52, -1074),
 }
 
 
@@ -138,7 +138,7 @@ class Layout:
         # How far into the cell the next edge lies; a whole cell if it lies in a later one.
         inside = np.minimum(self.padded[begin + np.uint64(1)] - number * cell, cell)
         moved = (begin - number) * cell + (cell - inside)  # wraps, as the sum will
-        return moved.astype(self.format.unsigned)
+        return moved.astype(f"u{self.format.bits // 8}")
 
     def exact(self, counts: Ints, sums: Ints) -> tuple[Ints, list[int]]:
         """Counts and exact sums from each threshold, and from the smallest nonzero, upwards.

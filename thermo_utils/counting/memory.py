@@ -1,4 +1,4 @@
-"""Memory for large outputs."""
+"""Tensors as the kernels want them: flat, in the order of their memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-__all__ = ["empty_like"]
+__all__ = ["empty_like", "flatten"]
 
 #: From this size on, malloc gives a block back to the system as soon as it is freed. Memory then
 #: comes fresh each time, in pages of 4 KB whose first touch takes longer than pruning what is in
@@ -43,3 +43,16 @@ def empty_like(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty_strided(
         tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device
     )
+
+
+def flatten(tensor: torch.Tensor) -> torch.Tensor | None:
+    """One-dimensional view of a dense tensor in the order of its memory, None if it has gaps.
+
+    Examples
+    --------
+    >>> flatten(torch.tensor([[1, 2], [3, 4]]).T)
+    tensor([1, 2, 3, 4])
+    """
+    if not tensor.is_contiguous():
+        tensor = tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
+    return tensor.view(-1) if tensor.is_contiguous() else None

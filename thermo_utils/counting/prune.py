@@ -1,12 +1,7 @@
-"""Pruning at one threshold, with counts; and the public names of all that counts.
-
-See :mod:`thermo_utils.counting.layouts` for how counts and sums can be exact,
-:mod:`thermo_utils.counting.counter` for which kernel counts what.
-"""
+"""Pruning at one threshold, with counts."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -14,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from thermo_utils.counting.bins import Bins
 from thermo_utils.counting.counter import Counter
-from thermo_utils.counting.layouts import Layout, layout, rounded
+from thermo_utils.counting.layouts import rounded
+from thermo_utils.counting.settings import Settings
 from thermo_utils.errors import ThermoError
 
-__all__ = ["Bins", "Counter", "Layout", "PruneCounts", "layout", "prune_count"]
+__all__ = ["PruneCounts"]
 
 
 class PruneCounts(Counter):
@@ -56,7 +51,7 @@ class PruneCounts(Counter):
     def __init__(self, tau: float, **options: Any) -> None:
         if not 0 <= tau < math.inf:
             raise ThermoError(f"tau must be zero or more and finite, got {tau}")
-        super().__init__(np.array([tau], dtype=np.float64), **options)
+        super().__init__(Settings(np.array([tau], dtype=np.float64), **options))
 
     def prune(self, tensor: torch.Tensor) -> torch.Tensor:
         """Count a tensor's activations and return it pruned.
@@ -81,15 +76,11 @@ class PruneCounts(Counter):
         assert pruned is not None
         return pruned
 
-    def update(self, tensor: torch.Tensor) -> None:
-        """Count a tensor's activations as :meth:`prune` does, without making the pruned one."""
-        self._add(tensor, prune=False)
-
     @classmethod
     def sum_of(cls, parts: Iterable[PruneCounts]) -> PruneCounts:
         """New counts that have seen what all `parts` (at least one, same threshold) have seen."""
         first, *rest = parts
-        whole = copy.deepcopy(first)
+        whole = first.twin().merge(first)
         for part in rest:
             whole.merge(part)
         return whole
@@ -97,7 +88,7 @@ class PruneCounts(Counter):
     @property
     def tau(self) -> float:
         """The threshold as given."""
-        return float(self._taus[0])
+        return float(self.settings.taus[0])
 
     @property
     def active(self) -> int:
@@ -108,18 +99,3 @@ class PruneCounts(Counter):
     def abs_sum(self) -> float:
         """``Sigma``: sum of their absolute values, correctly rounded."""
         return rounded(self._totals().mass[0])
-
-
-def prune_count(
-    x: torch.Tensor, tau: float, inclusive: bool = True
-) -> tuple[torch.Tensor, PruneCounts]:
-    """Prune one tensor: shorthand for :class:`PruneCounts` and its :meth:`~PruneCounts.prune`.
-
-    Examples
-    --------
-    >>> pruned, counts = prune_count(torch.tensor([0.25, 0.5, 2.0]), 0.5, inclusive=False)
-    >>> pruned, counts.active
-    (tensor([0., 0., 2.]), 1)
-    """
-    counts = PruneCounts(tau, inclusive=inclusive)
-    return counts.prune(x), counts

@@ -11,69 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from thermo_utils.counting.counter import Counter
 from thermo_utils.counting.layouts import rounded
+from thermo_utils.counting.settings import Settings, check_taus
 from thermo_utils.errors import ThermoError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ActivationSpectrum", "check_taus"]
-
-
-def check_taus(taus: ArrayLike) -> NDArray[np.float64]:
-    """Validate a grid of thresholds.
-
-    Parameters
-    ----------
-    taus : array_like, shape (K,)
-        Finite, positive, strictly increasing; K at least 1.
-
-    Returns
-    -------
-    ndarray of float64, shape (K,)
-        A copy.
-
-    Raises
-    ------
-    ThermoError
-        Naming the first offending value and what to do.
-
-    Examples
-    --------
-    >>> check_taus([0.1, 0.2])
-    array([0.1, 0.2])
-    >>> check_taus([0.0, 0.1])
-    Traceback (most recent call last):
-    thermo_utils.errors.ThermoError: taus[0] = 0.0 must be positive: F is undefined at tau = 0, ...
-    """
-    if isinstance(taus, torch.Tensor):
-        taus = taus.detach().cpu().numpy()
-    try:
-        grid = np.array(taus, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ThermoError(f"taus must be numbers, got {taus!r}") from None
-    if grid.ndim != 1 or grid.size == 0:
-        raise ThermoError(
-            f"taus must be one-dimensional with at least one threshold, got shape {grid.shape}: "
-            "pass a list such as [0.1, 0.2]"
-        )
-    for k in np.flatnonzero(~np.isfinite(grid))[:1]:
-        raise ThermoError(f"taus[{k}] = {grid[k]} must be finite: drop it from the grid")
-    for k in np.flatnonzero(grid <= 0)[:1]:
-        raise ThermoError(
-            f"taus[{k}] = {grid[k]} must be positive: F is undefined at tau = 0, and the totals at "
-            "tau = 0 are kept without asking for it"
-        )
-    for k in np.flatnonzero(np.diff(grid) <= 0)[:1]:
-        raise ThermoError(
-            f"taus[{k + 1}] = {grid[k + 1]} must be larger than taus[{k}] = {grid[k]}: pass "
-            "np.unique(taus), sorted and without repeats"
-        )
-    return grid
+__all__ = ["ActivationSpectrum"]
 
 
 class ActivationSpectrum(Counter):
@@ -117,6 +65,7 @@ class ActivationSpectrum(Counter):
 
     Examples
     --------
+    >>> import torch
     >>> spectrum = ActivationSpectrum([0.5, 1.0])
     >>> spectrum.update(torch.tensor([[0.0, 0.25], [-0.5, 2.0]]))
     >>> spectrum.update(torch.tensor([1.0], dtype=torch.float16))
@@ -139,31 +88,7 @@ class ActivationSpectrum(Counter):
         kernel: str = "auto",
         threads: int | None = None,
     ) -> None:
-        super().__init__(
-            check_taus(taus),
-            inclusive=inclusive,
-            count_zeros=count_zeros,
-            kernel=kernel,
-            threads=threads,
-        )
-
-    def update(self, tensor: torch.Tensor) -> None:
-        """Count the activations of a tensor.
-
-        Parameters
-        ----------
-        tensor : Tensor
-            float16, bfloat16, float32 or float64; any shape, empty too. Dense tensors, in any
-            memory format, are read in place; others are copied. On a GPU nothing waits for the
-            device.
-
-        Raises
-        ------
-        ThermoError
-            For other types. On a CPU also if an activation is NaN or infinite; the spectrum is then
-            as it was before. On a GPU :meth:`compute` raises that instead.
-        """
-        self._add(tensor, prune=False)
+        super().__init__(Settings(check_taus(taus), inclusive, count_zeros, kernel, threads))
 
     def compute(self) -> pd.DataFrame:
         """Thermodynamic curve of everything seen so far.
@@ -194,7 +119,7 @@ class ActivationSpectrum(Counter):
     @property
     def taus(self) -> NDArray[np.float64]:
         """The thresholds as given, shape (K,)."""
-        return self._taus.copy()
+        return self.settings.taus.copy()
 
     @property
     def active(self) -> NDArray[np.int64]:

@@ -19,10 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.thermo_utils.counting.test_spectrum import DTYPES, GRIDS, sample, spectrum_of, state
-from thermo_utils.counting.counter import triton_obstacle
+from thermo_utils.counting import ActivationSpectrum, PruneCounts
 from thermo_utils.counting.layouts import FORMATS, layout
-from thermo_utils.counting.prune import PruneCounts
-from thermo_utils.counting.spectrum import ActivationSpectrum
+from thermo_utils.counting.settings import triton_obstacle
 from thermo_utils.errors import ThermoError
 
 triton = pytest.importorskip("triton")
@@ -114,7 +113,7 @@ def test_a_word_has_room_for_as_many_equal_values_as_the_host_allows():
     bins = kernels.TritonBins(lay, torch.device("cpu"))
     x = torch.full((kernels.CHUNK,), float(np.nextafter(2.0, 0)), dtype=torch.float64)
     bins._sets = 1
-    bins.add(x, None, 1)
+    bins.add(x, None)
     assert bins._pending == kernels.CHUNK
     counts, sums = bins.on_host()
     assert counts.sum() == kernels.CHUNK

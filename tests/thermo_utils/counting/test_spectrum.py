@@ -16,12 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from thermo_utils.counting import ActivationSpectrum, PruneCounts, check_taus, memory
 from thermo_utils.counting import bins as accumulators
-from thermo_utils.counting import memory
-from thermo_utils.counting.counter import flatten
-from thermo_utils.counting.layouts import CHUNK, FORMATS
-from thermo_utils.counting.prune import PruneCounts, layout, prune_count
-from thermo_utils.counting.spectrum import ActivationSpectrum, check_taus
+from thermo_utils.counting.layouts import CHUNK, FORMATS, layout
+from thermo_utils.counting.memory import flatten
 from thermo_utils.errors import ThermoError
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
@@ -69,6 +67,11 @@ def spectrum_of(tensors, taus, **options):
     for x in tensors:
         spectrum.update(x)
     return spectrum
+
+
+def prune_count(x, tau, inclusive=True):
+    counts = PruneCounts(tau, inclusive=inclusive)
+    return counts.prune(x), counts
 
 
 def sample(n, dtype, seed=0):
@@ -295,7 +298,7 @@ def test_not_finite_is_refused_and_leaves_no_trace(dtype, n, kernel):
 def test_not_finite_found_later_where_the_device_is_not_waited_for(monkeypatch):
     # The path of a GPU, run on the CPU: several sets of bins, and no look at the data.
     monkeypatch.setattr(
-        "thermo_utils.counting.counter.TorchBins",
+        "thermo_utils.counting.settings.TorchBins",
         functools.partial(accumulators.TorchBins, sets=32),
     )
     taus = GRIDS["uniform"]
@@ -369,7 +372,7 @@ def test_bad_options(monkeypatch):
     for tau in (-0.1, math.nan, math.inf):
         with pytest.raises(ThermoError, match="tau must be zero or more"):
             PruneCounts(tau)
-    monkeypatch.setattr("thermo_utils.counting.counter.have_numba", lambda: False)
+    monkeypatch.setattr("thermo_utils.counting.settings.have_numba", lambda: False)
     with pytest.raises(ThermoError, match="needs the package numba"):
         ActivationSpectrum([0.5], kernel="numba")
     assert spectrum_of([torch.ones(3)], [0.5]).total == 3, "auto falls back on torch"
@@ -460,6 +463,20 @@ def test_too_many_for_the_integers(monkeypatch):
     with pytest.raises(ThermoError, match=r"1099511627776 activations of torch\.float32"):
         spectrum.update(torch.ones(6))
     spectrum.update(torch.ones(5))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_merging_too_many_is_refused_and_leaves_both_as_they_were(dtype):
+    taus = GRIDS["uniform"]
+    left, right = (spectrum_of([sample(9, torch.float16), sample(100, dtype)], taus) for _ in "ab")
+    before, limit = state(left), 1 << (63 - min(FORMATS[dtype].fraction, 26))
+    left._bins[dtype, torch.device("cpu")].seen = limit // 2
+    right._bins[dtype, torch.device("cpu")].seen = limit // 2 + 1
+    with pytest.raises(ThermoError, match=str(limit)):
+        left.merge(right)
+    assert state(left) == state(right) == before
+    left._bins[dtype, torch.device("cpu")].seen -= 1
+    assert left.merge(right).total == 2 * before[2]
 
 
 @pytest.mark.parametrize("kernel", ["numba", "torch"])
