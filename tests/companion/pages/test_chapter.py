@@ -1,0 +1,292 @@
+"""The page of a chapter: what the record says, for any network, and nothing computed again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgba
+
+from companion.pages.chapter import Page, settings_table
+from companion.pages.tables import NONE_FOUND, NOT_STATED
+from companion.paper.claims import claims
+from companion.paper.published import lookup
+from companion.runs.chapters import settings
+from companion.runs.methods import METHODS
+from companion.runs.records import read_record
+from thermo_utils.errors import ThermoError
+from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED
+
+COLORS = {"accuracy": ACCURACY, "full": FULL, "renormalized": RENORMALIZED}
+
+
+@pytest.fixture
+def page(record):
+    return Page(record(), siblings=[])
+
+
+class TestFeatures:
+    def test_are_those_of_the_record(self, page):
+        table = page.features()
+        assert list(table) == ["method", "kind", "tau", "beta", "prominence"]
+        assert table["method"].tolist() == ["full", "full", "renormalized"]
+        assert table["kind"].tolist() == ["peak", "valley", "bend"]
+        assert table["tau"].tolist() == [0.12, 0.9, 0.31]
+        assert table["beta"].tolist() == [0.13, 0.6, 0.27]
+        assert table["prominence"].tolist()[:2] == [0.007, 0.2]
+        assert math.isnan(table["prominence"][2])
+
+    def test_none(self, record):
+        table = Page(record(features=[]), siblings=[]).features()
+        assert list(table) == ["method", "kind", "tau", "beta", "prominence"]
+        assert table.empty
+
+
+class TestThresholds:
+    def test_ours_beside_the_papers(self, page):
+        table = page.thresholds()
+        assert table.index.tolist() == [method.title for method in METHODS.values()]
+        assert table["feature"].tolist() == ["accuracy", "peak", "bend"]
+        assert table["tau*"].tolist() == [0.8, 0.12, 0.31]
+        assert table["beta*"].tolist() == [0.55, 0.13, 0.27]
+        for name, quantity in (("paper tau*", "tau_star"), ("paper beta*", "beta_star")):
+            for method, printed in METHODS.items():
+                cell = table.loc[printed.title, name]
+                rows = lookup("mlp", "cifar10", quantity, method)
+                assert (cell == NOT_STATED) == rows.empty
+                for row in rows.to_dict("records"):
+                    assert f"{row['low']:g}" in cell
+                    assert row["source"] in cell
+
+    def test_none_found(self, record):
+        missing = Page(record(thresholds=dict.fromkeys(METHODS)), siblings=[])
+        table = missing.thresholds()
+        assert set(table["feature"]) == {NONE_FOUND}
+        assert table[["tau*", "beta*"]].isna().all(axis=None)
+
+
+class TestSixPanels:
+    def test_both_curves_of_the_record(self, record):
+        run = record()
+        axes = Page(run, siblings=[]).six_panels().axes
+        drawn = {
+            to_rgba(line.get_color()): line for line in axes[1].lines if len(line.get_xdata()) > 2
+        }
+        for method, color in (("full", FULL), ("renormalized", RENORMALIZED)):
+            curve = run.curve(method)
+            np.testing.assert_array_equal(drawn[to_rgba(color)].get_xdata(), curve["tau"])
+            np.testing.assert_array_equal(drawn[to_rgba(color)].get_ydata(), curve["free_energy"])
+
+    def test_marks_are_the_thresholds_of_the_record(self, page):
+        expected = page.record.result["thresholds"]
+        for number, axis in enumerate(page.six_panels().axes):
+            marks = {
+                to_rgba(line.get_color()): line.get_xdata()[0]
+                for line in axis.lines
+                if line.get_linestyle() == "--"
+            }
+            x = "tau" if number < 3 else "beta"
+            assert marks == {to_rgba(COLORS[m]): found[x] for m, found in expected.items()}
+
+    def test_a_threshold_without_a_sparsity_is_marked_where_it_can_be(self, record):
+        peak = record().result["thresholds"]["full"] | {"beta": None}
+        axes = (
+            Page(record(thresholds=dict.fromkeys(METHODS) | {"full": peak}), []).six_panels().axes
+        )
+        marks = [sum(line.get_linestyle() == "--" for line in axis.lines) for axis in axes]
+        assert marks == [1, 1, 1, 0, 0, 0]
+
+    def test_the_band_spans_all_seeds(self, record):
+        runs = [record(seed=seed, accuracy=0.5 + 0.1 * seed) for seed in (0, 1, 2)]
+        figure = Page(runs[1], siblings=[runs[0], runs[2]]).six_panels()
+        (band,) = figure.axes[0].collections
+        outline = band.get_paths()[0].vertices
+        at = outline[np.isclose(outline[:, 0], 1.0, atol=0.005)][:, 1]
+        assert (at.min(), at.max()) == pytest.approx((0.4, 0.6), abs=0.001)
+
+    def test_one_seed_has_no_band(self, page):
+        assert all(len(axis.collections) == 0 for axis in page.six_panels().axes)
+
+    @pytest.mark.parametrize("synthetic", [False, True])
+    def test_synthetic_data_are_told(self, record, synthetic):
+        page = Page(record(synthetic=synthetic), siblings=[])
+        for figure in (page.six_panels(), page.training()):
+            assert figure.get_suptitle().startswith(page.title)
+            assert ("synthetic" in figure.get_suptitle()) == synthetic
+        assert plt.get_fignums() == []
+
+
+def test_training_shows_the_history(page):
+    axes = page.training().axes
+    assert axes[1].lines[0].get_ydata().tolist() == [0.2, 0.4]
+    assert axes[1].lines[1].get_xdata().tolist() == [2]
+
+
+class TestSeeds:
+    def test_by_seed_with_mean_and_deviation(self, record):
+        runs = {seed: record(seed=seed, accuracy=0.5 + 0.01 * seed) for seed in (2, 0, 7)}
+        table = Page(runs[2], siblings=[runs[7], runs[0]]).seeds()
+        assert table.index.tolist() == ["0", "2", "7", "mean", "sd", "sd, %"]
+        accuracy = [0.5, 0.52, 0.57]
+        assert table["accuracy"].tolist()[:3] == pytest.approx(accuracy)
+        assert table.loc["mean", "accuracy"] == pytest.approx(np.mean(accuracy))
+        assert table.loc["sd", "accuracy"] == pytest.approx(np.std(accuracy, ddof=1))
+        assert table.loc["sd, %", "accuracy"] == pytest.approx(
+            100 * np.std(accuracy, ddof=1) / np.mean(accuracy)
+        )
+        for method, printed in METHODS.items():
+            for symbol in ("tau", "beta"):
+                column = table[f"{symbol}*, {printed.short}"]
+                assert column["mean"] == pytest.approx(runs[0].result["thresholds"][method][symbol])
+                assert column["sd"] == pytest.approx(0)
+
+    def test_one_has_no_mean(self, page):
+        assert page.seeds().index.tolist() == ["0"]
+
+    def test_a_seed_without_a_threshold_is_left_out_of_the_mean(self, record):
+        other = record(seed=1, thresholds=dict.fromkeys(METHODS))
+        table = Page(record(), siblings=[other]).seeds()
+        assert math.isnan(table.loc["1", "tau*, FE"])
+        assert table.loc["mean", "tau*, FE"] == 0.12
+
+
+class TestSiblings:
+    def test_lie_beside_the_record(self, tmp_path, written):
+        chapter = tmp_path / "small" / "mlp-cifar10"
+        written(chapter)
+        for seed in (1, 5):
+            written(chapter / f"seed-{seed}", seed=seed)
+        written(chapter / "seed-2", seed=2, settings={"seed": 2, "epochs": 9, "differs": []})
+        for folder, others in ((chapter, [1, 5]), (chapter / "seed-5", [0, 1])):
+            page = Page(read_record(folder))
+            assert [run.result["seed"] for run in page.siblings] == others
+            assert page.seeds().index.tolist()[:3] == ["0", "1", "5"]
+        assert Page(read_record(chapter / "seed-2")).siblings == []
+
+    def test_wherever_the_record_lies(self, tmp_path, written):
+        mine = written(tmp_path / "mine", "perceptron", "digits", seed=3)
+        written(mine / "seed-4", "perceptron", "digits", seed=4)
+        assert [run.result["seed"] for run in Page(read_record(mine)).siblings] == [4]
+
+    def test_a_damaged_one_is_named(self, tmp_path, written):
+        chapter = written(tmp_path / "small" / "mlp-cifar10")
+        (written(chapter / "seed-1", seed=1) / "result.json").write_text("{")
+        with pytest.raises(ThermoError, match="seed-1"):
+            Page(read_record(chapter))
+
+
+def test_times_stand_beside_the_papers(page):
+    table = page.timings()
+    assert table["seconds"].tolist() == [414.0, 80.0, 4.0, 20.0]
+    assert [row.split(",")[0] for row in table.index] == [
+        "training", "full evaluation", "renormalized", "ratio",
+    ]  # fmt: skip
+    assert ["20 " in table.index[1], "200 " in table.index[2]] == [True, True]  # thresholds
+    assert table["paper seconds"].iloc[0] == NOT_STATED
+    for row, (quantity, method) in enumerate(
+        [("time_s", "full"), ("time_s", "renormalized"), ("speedup", None)], start=1
+    ):
+        low = lookup("mlp", "cifar10", quantity, method)["low"].iloc[0]
+        assert table["paper seconds"].iloc[row].startswith(f"{low:g} ")
+
+
+def test_provenance_is_that_of_the_record(page):
+    value = page.provenance()["value"]
+    assert value["device"] == "an abacus"
+    assert value["commit"] == "abcdef1234567890"
+    assert value["data fingerprint"] == "0123456789abcdef"
+    assert value["accuracy of always naming the most frequent class"] == "12.5%"
+    assert value["data"] == "a drawer"
+    assert value["parameters of the network"] == "1,234,567"
+    assert value["differs from the paper"] == "half of the images"
+    assert [n for n in ("4,500", "500", "1,000") if n not in value["examples"]] == []
+    assert [n for n in ("50,000", "10,000") if n not in value["official sizes"]] == []
+    assert value["torch"] == "2.14.1"
+    assert "numba" not in value  # not installed there
+
+
+def test_what_is_not_known_of_the_commit_is_said(record):
+    made = record().result["provenance"] | {"git_commit": None}
+    assert Page(record(provenance=made), []).provenance()["value"]["commit"] == "not a checkout"
+
+
+class TestClaims:
+    def test_are_those_about_the_chapter(self, page):
+        expected = [c.id for c in claims() if c.chapters == ("mlp-cifar10",)]
+        assert page.claims().index.tolist() == expected
+
+    def test_rest_on_all_seeds(self, record):
+        others = [record(seed=seed, accuracy=0.9) for seed in (1, 2)]
+        alone, together = Page(record(), []).claims(), Page(record(), others).claims()
+        assert not alone["ours"].equals(together["ours"])
+
+    def test_synthetic_data_confirm_nothing(self, record):
+        assert set(Page(record(synthetic=True), []).claims()["verdict"]) == {"not run"}
+
+
+class TestForeign:
+    """A record of a network and data that the paper does not have."""
+
+    @pytest.fixture(params=[("perceptron", "digits"), ("perceptron", "cifar10"), ("mlp", "yelp")])
+    def foreign(self, request, record):
+        return Page(record(*request.param), siblings=[record(*request.param, seed=1)])
+
+    def test_is_shown_under_its_own_name(self, record):
+        assert Page(record("perceptron", "digits"), []).title == "perceptron on digits"
+        assert Page(record("perceptron", "cifar10"), []).title == "perceptron on CIFAR-10"
+        assert Page(record(), []).title == "MLP on CIFAR-10"
+
+    def test_the_paper_states_nothing(self, foreign):
+        columns = [
+            foreign.thresholds()[["paper tau*", "paper beta*"]].stack(),
+            foreign.timings()["paper seconds"],
+        ]
+        assert {cell for column in columns for cell in column} == {NOT_STATED}
+
+    def test_has_no_claims(self, foreign):
+        table = foreign.claims()
+        assert len(table) == 0
+        assert "verdict" in table
+
+    def test_everything_else_is_the_same(self, foreign, page):
+        pd.testing.assert_frame_equal(foreign.features(), page.features())
+        assert foreign.seeds().index.tolist() == ["0", "1", "mean", "sd", "sd, %"]
+        assert foreign.provenance()["value"]["device"] == "an abacus"
+        for figure in (foreign.training(), foreign.six_panels()):
+            assert figure.get_suptitle() == foreign.title
+
+    def test_official_sizes_only_of_known_data(self, record):
+        for dataset, known in (("digits", False), ("cifar10", True)):
+            table = Page(record("perceptron", dataset), []).provenance()
+            assert ("official sizes" in table.index) == known
+
+
+class TestSettings:
+    def test_of_a_chapter(self):
+        value = settings_table(settings("mlp", "flowers102", "small", 3, epochs=7))["value"]
+        assert (value["network"], value["dataset"]) == ("MLP", "Flowers-102")
+        assert (value["profile"], value["seed"]) == ("small", 3)
+        assert "hidden.relu*" in value["pruned"]
+        assert "7 epochs" in value["training"]
+        assert {"options", "checkpoint"}.isdisjoint(value.index)
+
+    def test_options_checkpoint_and_differences_where_there_are_any(self):
+        s = dataclasses.replace(
+            settings("mlp", "cifar10"),
+            options={"width": 8}, checkpoint="a/checkpoint", differs=("one", "two"),
+        )  # fmt: skip
+        value = settings_table(s)["value"]
+        assert value["options"] == "width=8"
+        assert value["checkpoint"] == "a/checkpoint"
+        assert value.iloc[-1] == "one; two"
+
+    def test_of_a_network_of_ones_own(self):
+        s = dataclasses.replace(settings("mlp", "cifar10"), model="perceptron", dataset="digits")
+        value = settings_table(s)["value"]
+        assert (value["network"], value["dataset"]) == ("perceptron", "digits")
+        assert "pruned" not in value
+        assert "training" in value
