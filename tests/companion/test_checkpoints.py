@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, BertForSequenceClassification, T5Model
 
 from companion import checkpoints
-from companion.networks.transformer_models import bert, electra, gpt2, t5, vit
+from companion.networks.transformer import bert, electra, gpt2, t5, vit
 from thermo_utils.errors import ThermoError
 
 TEXT = {"vocabulary": 60, "padding": 0, "max_length": 16}

@@ -1,4 +1,4 @@
-"""Network classes behind :mod:`companion.networks.transformer_models` (Section 4.2).
+"""Network classes behind :mod:`companion.networks.transformer` (Section 4.2).
 
 All read ``input_ids`` and ``attention_mask`` of shape ``(batch, length)``, ``int64``, padded on the
 right (the Vision Transformer: pixels), and no output depends on how much padding there is.

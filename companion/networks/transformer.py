@@ -2,7 +2,7 @@
 
 Transformers are the classes of Hugging Face ``transformers``, either with the weights of
 a checkpoint or in any size from scratch. The layers that are pruned in them stand in
-:mod:`companion.networks.models`.
+:mod:`companion.networks.network`.
 
 The paper's dropout of 0.3 "on fully connected layers" (Section 4.3) is applied to the outputs of
 the fully connected layers inside the blocks and to the input of the classifier. Dropout of
@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from companion import checkpoints
-from companion.networks.transformer_classes import (
+from companion.networks.modules.classifiers import (
     GPT2Classifier,
     LSTMClassifier,
     T5Classifier,

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from companion.data.tensors import Examples, Splits
-from companion.networks.models import ARCHITECTURES, build
-from companion.networks.vision import CNN, MLP, mobilenet_v2, resnet18
+from companion.networks.network import ARCHITECTURES, build
+from companion.networks.resnet18 import CNN, MLP, mobilenet_v2, resnet18
 from companion.runs.chapters import CHAPTERS, settings
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks, resolve_layers

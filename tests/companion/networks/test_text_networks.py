@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from companion.data.text import text_splits
-from companion.networks import models
-from companion.networks import transformer_models as tm
+from companion.networks import network as models
+from companion.networks import transformer as tm
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks, resolve_layers
 
