@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from companion.data.sources import mirror
+from companion.mirror import mirror
 from thermo_utils.errors import ThermoError
 
-__all__ = ["load", "locate", "state_dict"]
+__all__ = ["load", "load_body", "locate", "state_dict"]
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ def load(function: Callable[..., T], checkpoint: str, **kwargs: Any) -> T:
     """
     place = locate(checkpoint)
     owner = getattr(function, "__self__", None)
-    is_model = isinstance(owner, type) and issubclass(owner, torch.nn.Module)
+    is_model = isinstance(owner, type) and issubclass(owner, nn.Module)
     try:
         with _quiet_transformers():
             if not is_model:
@@ -160,6 +160,35 @@ def state_dict(checkpoint: str, filename: str) -> dict[str, Tensor]:
     if not isinstance(found, Mapping) or not all(isinstance(w, Tensor) for w in found.values()):
         raise ThermoError(f"checkpoint {checkpoint}: {file} holds no mapping of names to tensors")
     return dict(found)
+
+
+def load_body(network: nn.Module, checkpoint: str, filename: str, *, head: str) -> None:
+    """Load all weights of a torchvision model but those of its head, which is to be replaced.
+
+    Parameters
+    ----------
+    network : Module
+        Gets the weights.
+    checkpoint, filename : str
+        See :func:`state_dict`.
+    head : str
+        What the names of the head's weights begin with; they may be of any size, or missing.
+
+    Raises
+    ------
+    ThermoError
+        If the weights cannot be loaded, or are not those of this network.
+    """
+    found = state_dict(checkpoint, filename)
+    own = {name: w for name, w in network.state_dict().items() if name.startswith(head)}
+    body = {name: w for name, w in found.items() if not name.startswith(head)}
+    try:
+        network.load_state_dict({**own, **body})
+    except RuntimeError as error:  # lists every key; the first says enough
+        first = str(error).split("\n\t")[1 if "\n\t" in str(error) else 0]
+        raise ThermoError(
+            f"checkpoint {checkpoint} is of another network or size: {first.strip()[:200]}"
+        ) from error
 
 
 def _single_file(place: Path) -> Path:

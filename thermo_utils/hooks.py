@@ -23,7 +23,7 @@ from thermo_utils.errors import ThermoError, nearest
 
 __all__ = ["ActivationHooks", "ActivationPruner", "LayerSpec", "resolve_layers"]
 
-#: A dotted name, a glob pattern, a module type, or several of them.
+#: A dotted name, a glob pattern, the name of a class, a module type, or several of them.
 LayerSpec: TypeAlias = str | type[nn.Module] | Iterable[str | type[nn.Module]]
 
 #: Columns of :meth:`ActivationPruner.per_layer`, and attributes of the pruner.
@@ -31,7 +31,7 @@ COUNTS = ("active", "total", "abs_sum", "total_abs_sum")
 
 
 def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
-    """Modules meant by names, patterns or types.
+    """Modules meant by names, patterns, types or names of types.
 
     Parameters
     ----------
@@ -40,9 +40,10 @@ def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
     layers : str, type or iterable of these
         Dotted names (``"encoder.0.relu"``) are taken literally. Patterns with ``*``, ``?`` or
         ``[...]`` are matched against the whole dotted name, where ``*`` also crosses dots. Types
-        (``nn.ReLU``) stand for all their instances. Where patterns or types match both a module
-        and something inside it, the innermost is taken, so nothing counts twice; modules given by
-        name are taken in any case.
+        (``nn.ReLU``) stand for all their instances; so does the name of a class (``"ReLU"``) that
+        is no name or pattern, but for instances of classes derived from it. Where patterns or
+        types match both a module and something inside it, the innermost is taken, so nothing
+        counts twice; modules given by dotted name are taken in any case.
 
     Returns
     -------
@@ -53,13 +54,16 @@ def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
     Raises
     ------
     ThermoError
-        If nothing is asked for, or an item matches no layer; the message lists the nearest names.
+        If nothing is asked for, or an item matches no layer; the message lists the nearest names
+        and types.
 
     Examples
     --------
     >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     >>> list(resolve_layers(net, nn.ReLU)), list(resolve_layers(net, ["[02]"]))
     (['1'], ['0', '2'])
+    >>> list(resolve_layers(net, "Linear"))
+    ['0', '2']
     """
     named = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     literal: list[str] = []
@@ -70,7 +74,9 @@ def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
         elif item in named:
             names = [item]
         else:
-            names = fnmatch.filter(named, item)
+            names = fnmatch.filter(named, item) or [
+                name for name, module in named.items() if type(module).__name__ == item
+            ]
         if not names:
             raise _no_match(item, named)
         if item in named:
@@ -342,12 +348,12 @@ def _innermost(order: Iterable[str], names: set[str]) -> list[str]:
 
 
 def _no_match(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> ThermoError:
+    types = sorted({type(m).__name__ for m in named.values()})
     if isinstance(item, str):
-        close = nearest(item, named) or list(named)[:5]
+        close = nearest(item, [*named, *types]) or [*list(named)[:5], *types[:5]]
         return ThermoError(
             f"no layer matches {item!r}; nearest: {', '.join(close) or 'none at all'}"
         )
-    types = sorted({type(m).__name__ for m in named.values()})
     close = nearest(item.__name__, types) or types
     return ThermoError(
         f"no layer of type {item.__name__}; types here: {', '.join(close) or 'none'}"

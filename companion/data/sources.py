@@ -6,54 +6,21 @@ nothing is downloaded.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from companion.data.specs import DATASETS, DatasetSpec
+from companion.mirror import mirror
 from thermo_utils.errors import ThermoError
 
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["check_available", "load", "mirror"]
+__all__ = ["check_available", "load"]
 
 #: Seconds to wait for the hub to answer.
 HUB_TIMEOUT = 10.0
-
-
-def mirror(variable: str, example: str) -> Path | None:
-    """The local folder named by an environment variable, laid out like the hub, if any.
-
-    Parameters
-    ----------
-    variable : str
-        ``THERMO_DATA`` for data, ``THERMO_MODELS`` for checkpoints.
-    example : str
-        A hub id that may be in it, for the message.
-
-    Returns
-    -------
-    Path or None
-        None when the variable is not set.
-
-    Raises
-    ------
-    ThermoError
-        If it points to something that is no folder.
-    """
-    value = os.environ.get(variable)
-    if not value:
-        return None
-    folder = Path(value).expanduser()
-    if not folder.is_dir():
-        raise ThermoError(
-            f"{variable} points to {value}, which is no folder: set it to a folder laid out by "
-            f"hub id (such as <folder>/{example}), or unset it to download"
-        )
-    return folder
 
 
 def check_available(dataset: str) -> None:

@@ -1,50 +1,14 @@
-"""The twenty chapters: which network on which data, which figure, and every setting of a run.
-
-One table decides. A run is described completely by its :class:`Settings`; what a stage of a run
-depends on is a part of them, and that part, hashed, is the key under which its result is kept.
-"""
+"""The twenty chapters: which network on which data, and which figure. Imports no torch."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from companion.networks.recipes import FINE_TUNING_RATE, RECIPES, Recipe
-from companion.paper.published import FIGURES
+from companion.data.specs import DATASETS
+from companion.networks import NETWORKS
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = [
-    "CHAPTERS",
-    "OVERRIDES",
-    "PROFILES",
-    "TITLES",
-    "Chapter",
-    "Settings",
-    "chapter",
-    "settings",
-]
-
-PROFILES: Mapping[str, str] = {
-    "demo": "synthetic data, tiny networks, no downloads, seconds",
-    "small": "real data, networks that train without a cluster",
-    "paper": "real data in full, the paper's set-up, one GPU",
-}
-
-#: Names of the networks as they are printed.
-TITLES: Mapping[str, str] = {
-    "mlp": "MLP", "cnn": "CNN", "resnet18": "ResNet-18", "mobilenet_v2": "MobileNetV2",
-    "vit": "ViT", "lstm": "LSTM", "bert": "BERT", "electra": "ELECTRA", "t5": "T5", "gpt2": "GPT-2",
-}  # fmt: skip
-
-#: Raised when the meaning of a setting changes, so that older results are not mistaken for new.
-RECIPE_VERSION = 1
-#: What all random generators involved take, also after it has been spread over epochs.
-LARGEST_SEED = 2**31 - 1
+__all__ = ["CHAPTERS", "Chapter", "chapter", "chapter_title"]
 
 
 @dataclass(frozen=True)
@@ -55,119 +19,45 @@ class Chapter:
     ----------
     model, dataset : str
         Short names.
-    figure : int
-        Number of its figure in the paper.
+    figure : int or None
+        Number of its figure in the paper, if it is in the paper.
+
+    Examples
+    --------
+    >>> Chapter("mlp", "cifar10").title
+    'MLP on CIFAR-10'
     """
 
     model: str
     dataset: str
-    figure: int
+    figure: int | None = None
 
     @property
     def name(self) -> str:
         """``model-dataset``, the name of folders and pages."""
         return f"{self.model}-{self.dataset}"
 
+    @property
+    def title(self) -> str:
+        """Such as ``MLP on CIFAR-10``; a network of one's own goes by its short name."""
+        network = NETWORKS.get(self.model)
+        model = self.model if network is None else network.title
+        return f"{model} on {DATASETS[self.dataset].title}"
 
+
+#: Those of the paper, in the order of its figures.
 CHAPTERS: tuple[Chapter, ...] = tuple(
-    Chapter(model, dataset, figure) for (model, dataset), figure in FIGURES.items()
+    Chapter(model, dataset, figure)
+    for figure, model, dataset in sorted(
+        (figure, network.name, dataset)
+        for network in NETWORKS.values()
+        for dataset, figure in network.figures.items()
+    )
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything a run depends on.
-
-    Attributes
-    ----------
-    model, dataset, profile, seed
-        What is run, and the seed of weights, order, dropout and data split.
-    train_size, validation_size, test_size : int or None
-        Upper bounds on the parts of the data; None means all.
-    epochs, batch_size, learning_rate, patience
-        Training; `patience` epochs without better validation accuracy end it.
-    tau_step, tau_max : float or None
-        The grid of the full evaluation. None: chosen from the spectrum of the activations.
-    tokenizer, max_length : str or None, int or None
-        Texts only, see :func:`companion.data.text.text_splits`.
-    checkpoint : str or None
-        Pretrained weights, by hub id or folder.
-    precision : str
-        Lightning's name, such as ``"32-true"`` or ``"16-mixed"``.
-    options : dict
-        Options of the network.
-    differs : tuple of str
-        What differs from the paper's set-up, in words.
-    """
-
-    model: str
-    dataset: str
-    profile: str
-    seed: int
-    train_size: int | None
-    validation_size: int | None
-    test_size: int | None
-    epochs: int
-    batch_size: int
-    learning_rate: float = 0.001
-    patience: int = 3
-    tau_step: float | None = None
-    tau_max: float | None = None
-    tokenizer: str | None = None
-    max_length: int | None = None
-    checkpoint: str | None = None
-    precision: str = "32-true"
-    options: dict[str, Any] = field(default_factory=dict)
-    differs: tuple[str, ...] = ()
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the data are generated."""
-        return self.profile == "demo"
-
-    def key(self, stage: str) -> str:
-        """Key of a stage: a hash of all settings its result depends on.
-
-        Parameters
-        ----------
-        stage : {"train", "renormalized", "full"}
-            The stage.
-
-        Returns
-        -------
-        str
-            Sixteen hexadecimal digits.
-        """
-        fields = dataclasses.asdict(self)
-        ignored = {"differs"} | ({"tau_step", "tau_max"} if stage == "train" else set())
-        relevant = {name: value for name, value in fields.items() if name not in ignored}
-        text = json.dumps([RECIPE_VERSION, stage, relevant], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-#: Settings a run may change, with their type and the least value of numbers.
-OVERRIDES: Mapping[str, tuple[type, int]] = {
-    "train_size": (int, 1),
-    "validation_size": (int, 1),
-    "test_size": (int, 1),
-    "epochs": (int, 1),
-    "batch_size": (int, 1),
-    "learning_rate": (float, 0),
-    "patience": (int, 1),
-    "tau_step": (float, 0),
-    "tau_max": (float, 0),
-    "max_length": (int, 2),
-    "tokenizer": (str, 0),
-    "checkpoint": (str, 0),
-    "precision": (str, 0),
-}
-
-#: Lightning's names of number formats in training.
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
-
-
 def chapter(model: str, dataset: str) -> Chapter:
-    """Look a chapter up.
+    """Look a chapter up, one of the paper or of another registered network.
 
     Parameters
     ----------
@@ -181,108 +71,42 @@ def chapter(model: str, dataset: str) -> Chapter:
     Raises
     ------
     ThermoError
-        If the model or the dataset does not exist, or the paper does not combine them.
+        If the model or the dataset does not exist, or there is no recipe for the two.
 
     Examples
     --------
     >>> chapter("mlp", "cifar10").figure
     2
     """
-    models = list(dict.fromkeys(c.model for c in CHAPTERS))
-    if model not in models:
-        raise unknown("model", model, models)
-    every = list(dict.fromkeys(c.dataset for c in CHAPTERS))
-    if dataset not in every:
-        raise unknown("dataset", dataset, every)
-    for candidate in CHAPTERS:
-        if (candidate.model, candidate.dataset) == (model, dataset):
-            return candidate
-    fitting = [c.dataset for c in CHAPTERS if c.model == model]
-    raise ThermoError(f"{model} has no chapter on {dataset}: take {' or '.join(fitting)}")
+    if model not in NETWORKS:
+        raise unknown("model", model, NETWORKS)
+    if dataset not in DATASETS:
+        raise unknown("dataset", dataset, DATASETS)
+    network = NETWORKS[model]
+    fitting = [d for d in DATASETS if any(d == known for known, _ in network.recipes)]
+    if dataset not in fitting:
+        raise ThermoError(
+            f"{model} has no chapter on {dataset}: take {' or '.join(fitting) or 'another network'}"
+        )
+    return Chapter(model, dataset, network.figures.get(dataset))
 
 
-def settings(
-    model: str, dataset: str, profile: str = "demo", seed: int = 0, **overrides: Any
-) -> Settings:
-    """Settings of a run.
+def chapter_title(name: str) -> str:
+    """Title of a chapter.
 
     Parameters
     ----------
-    model, dataset : str
-        Short names, see `CHAPTERS`.
-    profile : {"demo", "small", "paper"}, default "demo"
-        The scale.
-    seed : int, default 0
-        Zero or more.
-    **overrides
-        Settings to change, see `OVERRIDES`; None leaves the registered value.
+    name : str
+        ``model-dataset``.
 
     Returns
     -------
-    Settings
-
-    Raises
-    ------
-    ThermoError
-        If a name is unknown or a value has the wrong type or range.
+    str
 
     Examples
     --------
-    >>> settings("mlp", "cifar10", "small").batch_size
-    64
-    >>> settings("mlp", "cifar10", epochs=2).epochs
-    2
+    >>> chapter_title("mlp-cifar10")
+    'MLP on CIFAR-10'
     """
-    chapter(model, dataset)
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
-    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
-        raise ThermoError(f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
-    recipe: Recipe = RECIPES[model, dataset, profile]
-    changed = {
-        name: _checked(name, value) for name, value in overrides.items() if value is not None
-    }
-    registered = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
-    if changed.get("checkpoint", recipe.checkpoint) != recipe.checkpoint:
-        registered |= _for_checkpoint(changed["checkpoint"], recipe)
-    result = Settings(
-        model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
-    )
-    if result.tau_max is not None and result.tau_step is None:
-        raise ThermoError("tau_max needs tau_step: give both, or neither for an automatic grid")
-    if result.tau_step is not None and result.tau_max is None:
-        raise ThermoError("tau_step needs tau_max: give both, or neither for an automatic grid")
-    if result.tau_step is not None and result.tau_step > (result.tau_max or 0):
-        raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
-    return result
-
-
-def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:
-    """What changes when a network is to start from another checkpoint, or from one at all."""
-    weights = f"weights of {checkpoint}"
-    if recipe.checkpoint is not None:
-        kept = [note for note in recipe.differs if not note.startswith("checkpoint ")]
-        return {"differs": (weights, *kept)}
-    return {
-        "options": {},  # sizes and tokenizer are the checkpoint's own
-        "tokenizer": None,
-        "learning_rate": FINE_TUNING_RATE,
-        "differs": (weights, f"learning rate {FINE_TUNING_RATE:g}"),
-    }
-
-
-def _checked(name: str, value: Any) -> Any:
-    if name not in OVERRIDES:
-        raise unknown("parameter", name, ["dataset", "profile", "seed", *OVERRIDES])
-    kind, least = OVERRIDES[name]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind:
-        raise ThermoError(f"{name} must be of type {kind.__name__}, got {value!r}")
-    if name == "precision" and value not in PRECISIONS:
-        raise unknown("precision", value, PRECISIONS)
-    if isinstance(value, float) and not least < value < math.inf:
-        raise ThermoError(f"{name} must be finite and more than {least:g}, got {value!r}")
-    if isinstance(value, int) and value < least:
-        raise ThermoError(f"{name} must be {least:g} or more, got {value!r}")
-    return value
+    model, dataset = name.rsplit("-", 1)
+    return Chapter(model, dataset).title

@@ -1,0 +1,245 @@
+"""Every setting of a run.
+
+A run is described completely by its :class:`Settings`; what a stage of a run depends on is a part
+of them, and that part, hashed, is the key under which its result is kept. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from companion.networks import NETWORKS, Recipe
+from companion.networks.network import FINE_TUNING_RATE
+from companion.runs.chapters import chapter
+from thermo_utils.errors import ThermoError, unknown
+
+__all__ = ["OVERRIDES", "PRECISIONS", "PROFILES", "Settings", "settings"]
+
+PROFILES: Mapping[str, str] = {
+    "demo": "synthetic data, tiny networks, no downloads, seconds",
+    "small": "real data, networks that train without a cluster",
+    "paper": "real data in full, the paper's set-up, one GPU",
+}
+
+#: Raised when the meaning of a setting changes, so that older results are not mistaken for new.
+RECIPE_VERSION = 1
+#: What all random generators involved take, also after it has been spread over epochs.
+LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a run depends on.
+
+    Those of the registered networks are made by :func:`settings`, those of a network of one's own
+    by hand.
+
+    Attributes
+    ----------
+    model, dataset, profile, seed
+        What is run, and the seed of weights, order, dropout and data split.
+    train_size, validation_size, test_size : int or None
+        Upper bounds on the parts of the data; None means all.
+    epochs, batch_size, learning_rate, patience
+        Training; `patience` epochs without better validation accuracy end it.
+    tau_step, tau_max : float or None
+        The grid of the full evaluation. None: chosen from the spectrum of the activations.
+    tokenizer, max_length : str or None, int or None
+        Texts only, see :func:`companion.data.text.text_splits`.
+    checkpoint : str or None
+        Pretrained weights, by hub id or folder.
+    precision : str
+        Lightning's name, such as ``"32-true"`` or ``"16-mixed"``.
+    options : dict
+        Options of the network.
+    differs : tuple of str
+        What differs from the paper's set-up, in words.
+
+    Examples
+    --------
+    >>> own = Settings(
+    ...     model="mine", dataset="cifar10", profile="demo", seed=0, epochs=3, batch_size=64
+    ... )
+    >>> own.sizes
+    (None, None, None)
+    """
+
+    model: str
+    dataset: str
+    profile: str
+    seed: int
+    train_size: int | None = None
+    validation_size: int | None = None
+    test_size: int | None = None
+    epochs: int
+    batch_size: int
+    learning_rate: float = 0.001
+    patience: int = 3
+    tau_step: float | None = None
+    tau_max: float | None = None
+    tokenizer: str | None = None
+    max_length: int | None = None
+    checkpoint: str | None = None
+    precision: str = "32-true"
+    options: dict[str, Any] = field(default_factory=dict)
+    differs: tuple[str, ...] = ()
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the data are generated."""
+        return self.profile == "demo"
+
+    @property
+    def sizes(self) -> tuple[int | None, int | None, int | None]:
+        """Upper bounds on training, validation and test examples; None means all."""
+        return self.train_size, self.validation_size, self.test_size
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """What the network is made with: its options, and the checkpoint if there is one."""
+        return self.options | ({} if self.checkpoint is None else {"checkpoint": self.checkpoint})
+
+    def key(self, stage: str) -> str:
+        """Key of a stage: a hash of all settings its result depends on.
+
+        Parameters
+        ----------
+        stage : {"train", "renormalized", "full"}
+            The stage.
+
+        Returns
+        -------
+        str
+            Sixteen hexadecimal digits.
+        """
+        fields = dataclasses.asdict(self)
+        ignored = {"differs"} | ({"tau_step", "tau_max"} if stage == "train" else set())
+        relevant = {name: value for name, value in fields.items() if name not in ignored}
+        text = json.dumps([RECIPE_VERSION, stage, relevant], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+#: Settings a run may change, with their type and the least value of numbers.
+OVERRIDES: Mapping[str, tuple[type, int]] = {
+    "train_size": (int, 1),
+    "validation_size": (int, 1),
+    "test_size": (int, 1),
+    "epochs": (int, 1),
+    "batch_size": (int, 1),
+    "learning_rate": (float, 0),
+    "patience": (int, 1),
+    "tau_step": (float, 0),
+    "tau_max": (float, 0),
+    "max_length": (int, 2),
+    "tokenizer": (str, 0),
+    "checkpoint": (str, 0),
+    "precision": (str, 0),
+}
+
+#: Lightning's names of number formats in training.
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
+
+
+def settings(
+    model: str, dataset: str, profile: str = "demo", seed: int = 0, **overrides: Any
+) -> Settings:
+    """Settings of a run.
+
+    Parameters
+    ----------
+    model, dataset : str
+        Short names, see :func:`companion.runs.chapters.chapter`.
+    profile : {"demo", "small", "paper"}, default "demo"
+        The scale.
+    seed : int, default 0
+        Zero or more.
+    **overrides
+        Settings to change, see `OVERRIDES`; None leaves the registered value.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ThermoError
+        If a name is unknown, a value has the wrong type or range, or a checkpoint is given to
+        a network that takes none.
+
+    Examples
+    --------
+    >>> settings("mlp", "cifar10", "small").batch_size
+    64
+    >>> settings("mlp", "cifar10", epochs=2).epochs
+    2
+    """
+    chapter(model, dataset)
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+        raise ThermoError(f"seed must be a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
+    network = NETWORKS[model]
+    if (dataset, profile) not in network.recipes:
+        known = [p for p in PROFILES if (dataset, p) in network.recipes]
+        raise ThermoError(
+            f"{model} has no recipe for {dataset} at profile {profile}: take {' or '.join(known)}"
+        )
+    recipe = network.recipes[dataset, profile]
+    changed = {
+        name: _checked(name, value) for name, value in overrides.items() if value is not None
+    }
+    if "checkpoint" in changed and not network.pretrained:
+        others = ", ".join(n.name for n in NETWORKS.values() if n.pretrained)
+        raise ThermoError(
+            f"{network.title} takes no checkpoint: leave it out, or choose one of {others}"
+        )
+    registered = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    if changed.get("checkpoint", recipe.checkpoint) != recipe.checkpoint:
+        registered |= _for_checkpoint(changed["checkpoint"], recipe)
+    result = Settings(
+        model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
+    )
+    if result.tau_max is not None and result.tau_step is None:
+        raise ThermoError("tau_max needs tau_step: give both, or neither for an automatic grid")
+    if result.tau_step is not None and result.tau_max is None:
+        raise ThermoError("tau_step needs tau_max: give both, or neither for an automatic grid")
+    if result.tau_step is not None and result.tau_step > (result.tau_max or 0):
+        raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
+    return result
+
+
+def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:
+    """What changes when a network is to start from another checkpoint, or from one at all."""
+    weights = f"weights of {checkpoint}"
+    if recipe.checkpoint is not None:
+        kept = [note for note in recipe.differs if not note.startswith("checkpoint ")]
+        return {"differs": (weights, *kept)}
+    return {
+        "options": {},  # sizes and tokenizer are the checkpoint's own
+        "tokenizer": None,
+        "learning_rate": FINE_TUNING_RATE,
+        "differs": (weights, f"learning rate {FINE_TUNING_RATE:g}"),
+    }
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name not in OVERRIDES:
+        raise unknown("parameter", name, ["dataset", "profile", "seed", *OVERRIDES])
+    kind, least = OVERRIDES[name]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        raise ThermoError(f"{name} must be of type {kind.__name__}, got {value!r}")
+    if name == "precision" and value not in PRECISIONS:
+        raise unknown("precision", value, PRECISIONS)
+    if isinstance(value, float) and not least < value < math.inf:
+        raise ThermoError(f"{name} must be finite and more than {least:g}, got {value!r}")
+    if isinstance(value, int) and value < least:
+        raise ThermoError(f"{name} must be {least:g} or more, got {value!r}")
+    return value
