@@ -10,14 +10,20 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from companion.networks.network import (
-    BATCH_SIZE, DEMO, DROPOUT, MOST_EPOCHS, Network, Recipe, check_dropout,
+    BATCH_SIZE,
+    DEMO,
+    DROPOUT,
+    MOST_EPOCHS,
+    Network,
+    Recipe,
+    check_dropout,
 )  # fmt: skip
 from thermo_utils.errors import ThermoError
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORK"]
+__all__ = ["NETWORK", "make"]
 
 
 def make(

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from companion.networks.network import (
-    BATCH_SIZE, DEMO, DROPOUT, FROM_SCRATCH, MOST_EPOCHS, OWN_SCALE, SMALL_LENGTH, Network, Recipe,
+    BATCH_SIZE,
+    DEMO,
+    DROPOUT,
+    FROM_SCRATCH,
+    MOST_EPOCHS,
+    OWN_SCALE,
+    SMALL_LENGTH,
+    Network,
+    Recipe,
 )  # fmt: skip
 from companion.networks.transformer import make_encoder
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORK"]
+__all__ = ["NETWORK", "make"]
 
 
 def make(

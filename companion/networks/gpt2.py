@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from companion.networks.network import (
-    BATCH_SIZE, DEMO, DROPOUT, FROM_SCRATCH, MOST_EPOCHS, OWN_SCALE, SMALL_LENGTH, Network, Recipe,
+    BATCH_SIZE,
+    DEMO,
+    DROPOUT,
+    FROM_SCRATCH,
+    MOST_EPOCHS,
+    OWN_SCALE,
+    SMALL_LENGTH,
+    Network,
+    Recipe,
     check_dropout,
 )  # fmt: skip
 from companion.networks.transformer import make_transformer
@@ -13,7 +21,7 @@ from companion.networks.transformer import make_transformer
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORK"]
+__all__ = ["NETWORK", "make"]
 
 
 def make(

@@ -10,13 +10,19 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from companion.networks.network import (
-    BATCH_SIZE, DEMO, DROPOUT, MOST_EPOCHS, Network, Recipe, check_dropout,
+    BATCH_SIZE,
+    DEMO,
+    DROPOUT,
+    MOST_EPOCHS,
+    Network,
+    Recipe,
+    check_dropout,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORK"]
+__all__ = ["NETWORK", "make"]
 
 
 def make(

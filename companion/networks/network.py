@@ -97,9 +97,9 @@ class Network:
         Where that is, in words.
     make : callable
         Returns a new network in training mode, with random weights from PyTorch's global generator.
-        It takes ``classes`` and what describes the inputs, ``image_size`` of images, ``vocabulary``,
-        ``padding`` and ``max_length`` of texts (all int; see
-        :class:`companion.data.tensors.Splits`), and options of its own by keyword. The network maps
+        It takes ``classes`` and what describes the inputs (``image_size`` of images;
+        ``vocabulary``, ``padding`` and ``max_length`` of texts), all int and in the ``shape`` of
+        :class:`companion.data.tensors.Splits`, and options of its own by keyword. The network maps
         images ``(batch, 3, side, side)``, or ``input_ids`` and ``attention_mask``
         ``(batch, length)``, to class scores ``(batch, classes)``, bare or as ``logits``.
     figures : mapping of str to int

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from companion.networks.network import (
-    BATCH_SIZE, DEMO, DROPOUT, FROM_SCRATCH, MOST_EPOCHS, Network, Recipe, check_dropout,
+    BATCH_SIZE,
+    DEMO,
+    DROPOUT,
+    FROM_SCRATCH,
+    MOST_EPOCHS,
+    Network,
+    Recipe,
+    check_dropout,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORK"]
+__all__ = ["NETWORK", "make"]
 
 #: ImageNet weights, and where torchvision keeps them.
 WEIGHTS = {

@@ -39,10 +39,10 @@ class Chapter:
 
     @property
     def title(self) -> str:
-        """Such as ``MLP on CIFAR-10``; a network of one's own goes by its short name."""
-        network = NETWORKS.get(self.model)
-        model = self.model if network is None else network.title
-        return f"{model} on {DATASETS[self.dataset].title}"
+        """Such as ``MLP on CIFAR-10``; a name that is not registered stands for itself."""
+        network, data = NETWORKS.get(self.model), DATASETS.get(self.dataset)
+        model = network.title if network else self.model
+        return f"{model} on {data.title if data else self.dataset}"
 
 
 #: Those of the paper, in the order of its figures.
