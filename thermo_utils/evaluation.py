@@ -8,8 +8,9 @@ a single hooked layer the two agree to the last bit.
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def full_evaluation(
         Whether activations that are exactly zero count towards ``N``.
     checkpoint : path, optional
         File that receives every finished threshold. If it exists, the thresholds in it are not
-        evaluated again, so an interrupted sweep goes on where it stopped.
+        evaluated again, so an interrupted sweep goes on where it stopped. The data must then come
+        in the order they came in before.
     progress : bool, default True
         Show a progress bar.
 
@@ -83,7 +85,8 @@ def full_evaluation(
     ThermoError
         If the grid is not positive and increasing, a layer does not exist or never runs, there is
         no data, a batch has no targets, the model returns no class scores, an activation is NaN or
-        infinite, or the checkpoint belongs to another network or data.
+        infinite, or the checkpoint belongs to another network or data, or to the same in another
+        order.
 
     Notes
     -----
@@ -105,12 +108,14 @@ def full_evaluation(
         data if not isinstance(data, Iterator) else list(data), device_of(model)
     )
 
+    targets = hashlib.sha256()
+
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
         options = {"inclusive": inclusive, "count_zeros": count_zeros}
         # N and Sigma_0 are those of the unpruned pass; later ones need only what survives.
         with ActivationPruner(model, layers, tau, totals=tau == 0, **options) as pruner:
-            accuracy, samples = _accuracy(model, batches)
+            accuracy, samples = _accuracy(model, batches, targets.update if tau == 0 else None)
         totals = {"total": pruner.total, "total_abs_sum": pruner.total_abs_sum} if tau == 0 else {}
         return {
             "tau": tau,
@@ -131,6 +136,7 @@ def full_evaluation(
                 "inclusive": inclusive,
                 "count_zeros": count_zeros,
                 **{key: unpruned[key] for key in ("total", "total_abs_sum", "accuracy", "samples")},
+                "targets": targets.hexdigest(),
             },
         )
         for tau in tqdm(grid.tolist(), desc="full evaluation", unit="tau", disable=not progress):
@@ -257,8 +263,13 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _accuracy(model: nn.Module, data: Iterable[Any]) -> tuple[float, int]:
-    """Accuracy and number of targets; the device is asked only once, at the end."""
+def _accuracy(
+    model: nn.Module, data: Iterable[Any], note: Callable[[bytes], None] | None = None
+) -> tuple[float, int]:
+    """Accuracy and number of targets; the device is asked only once, at the end.
+
+    `note` receives the targets in their order, for which the device is asked each time.
+    """
     correct: Tensor | None = None
     counted: Tensor | None = None
     for batch in data:
@@ -267,6 +278,8 @@ def _accuracy(model: nn.Module, data: Iterable[Any]) -> tuple[float, int]:
             raise ThermoError(
                 "a batch has no targets: yield (inputs, targets) pairs, or mappings with 'labels'"
             )
+        if note is not None:  # in one width, so that it does not matter how they are stored
+            note(targets.to("cpu", torch.int64).numpy().tobytes())
         logits = scores(forward(model, inputs))
         predicted = logits.argmax(dim=-1)
         truth = targets.to(predicted.device)

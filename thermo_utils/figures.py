@@ -1,4 +1,4 @@
-"""The figures of the companion: the paper's six panels, training, and a comparison of chapters.
+"""The paper's six panels, and what every figure has in common.
 
 Blue is the full evaluation (empirical), pink the renormalized curve (statistical), grey the
 accuracy, as in the paper. Figures made from generated data say so.
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from thermo_utils.transitions import Threshold
 
-__all__ = ["ACCURACY", "FULL", "RENORMALIZED", "STYLE", "finish", "six_panels"]
+__all__ = ["ACCURACY", "FULL", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "six_panels"]
 
 FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
 #: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
@@ -153,6 +153,7 @@ def _legend(figure: Figure, axis: Axes, seeds: int) -> None:
 
 
 def finish(figure: Figure, title: str, synthetic: bool) -> None:
+    """Give a figure its heading, which says so if its data were generated, and close it."""
     note = "  [demo: synthetic data, not a reproduction]" if synthetic else ""
     figure.suptitle(title + note, color="#b00020" if synthetic else "black", fontsize=11)
     plt.close(figure)  # whoever asked for it shows it, once

@@ -110,6 +110,15 @@ def test_full_evaluation_is_the_loop_by_hand(inclusive):
     assert type(curve.attrs["total"]) is int
 
 
+@pytest.mark.parametrize(("inclusive", "active"), [(True, [4, 3, 1]), (False, [3, 1, 0])])
+@pytest.mark.parametrize("method", [fe, rfe])
+def test_values_exactly_on_the_grid(method, inclusive, active):
+    values = torch.tensor([[0.1, -0.25, 0.25, 3.0, 0.0]])
+    model, data = nn.Sequential(nn.Identity()), [(values, torch.tensor([3]))]
+    curve = method(model, data, layers="0", taus=[0.1, 0.25, 3.0], inclusive=inclusive)
+    assert curve["active"].tolist() == active
+
+
 def test_renormalized_is_the_stored_activations():
     model = network().eval()
     stored = []
@@ -579,6 +588,54 @@ def test_a_cut_last_line_is_done_again(tmp_path):
     assert len(path.read_text().splitlines()) == len(TAUS) + 1
 
 
+def relabelled(change):
+    """The same inputs with other targets."""
+    return [(x, change(y)) for x, y in DATA]
+
+
+def wrong_in_another_way(y):
+    """One target that was missed is another one that is missed: accuracy stays."""
+    predicted = network().eval()(examples()[0]).argmax(1)
+    missed = next(i for i in range(20) if DATA[0][1][i] != predicted[i])
+    if not torch.equal(y, DATA[0][1]):
+        return y
+    y = y.clone()
+    y[missed] = ({0, 1, 2} - {int(y[missed]), int(predicted[missed])}).pop()
+    return y
+
+
+def swapped(y):
+    """Two targets of examples with one prediction change places: accuracy and counts stay."""
+    if not torch.equal(y, DATA[0][1]):
+        return y
+    predicted = network().eval()(DATA[0][0]).argmax(1)
+    i, j = next(
+        (i, j)
+        for i, j in itertools.combinations(range(20), 2)
+        if predicted[i] == predicted[j] and y[i] != y[j]
+    )
+    y = y.clone()
+    y[[i, j]] = y[[j, i]]
+    return y
+
+
+@pytest.mark.parametrize("change", [wrong_in_another_way, swapped])
+def test_these_targets_have_the_same_accuracy(change):
+    assert evaluate(network(), relabelled(change)) == evaluate(network(), DATA)
+    (before, after) = (torch.cat([y for _, y in data]) for data in (DATA, relabelled(change)))
+    assert 1 <= int((before != after).sum()) <= 2
+
+
+def test_how_targets_are_stored_and_batched_does_not_matter_to_a_checkpoint(tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    model = nn.Sequential(nn.Identity())
+    expected = fe(model, layers="0", checkpoint=path)
+    before = path.read_text()
+    data = [(x, y.to(torch.int16)) for x, y in in_batches(7)]
+    pd.testing.assert_frame_equal(fe(model, data, layers="0", checkpoint=path), expected)
+    assert path.read_text() == before, "nothing was measured again"
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -587,6 +644,9 @@ def test_a_cut_last_line_is_done_again(tmp_path):
         ({"layers": "1"}, "layers"),
         ({"inclusive": False}, "inclusive"),
         ({"count_zeros": True}, "count_zeros"),
+        ({"data": relabelled(lambda y: (y + 1) % 3)}, "targets"),
+        ({"data": relabelled(wrong_in_another_way)}, "targets"),
+        ({"data": relabelled(swapped)}, "targets"),
     ],
 )
 def test_a_checkpoint_of_another_sweep_is_refused(tmp_path, change, named):

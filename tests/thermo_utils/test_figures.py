@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from thermo_utils import figures, thermodynamic_curve
-from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED
+from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, SHOWN_BETA
 from thermo_utils.transitions import Threshold
 
 NOTE = "synthetic data, not a reproduction"
@@ -69,6 +69,29 @@ def test_colours_of_the_methods():
     for number, axis in enumerate(six().axes):
         expected = [ACCURACY] if number % 3 == 0 else [RENORMALIZED, FULL]
         assert colors(axis, "-") == [to_rgba(color) for color in expected]
+
+
+def test_each_method_is_drawn_in_its_colour_with_its_own_numbers():
+    full, fast = curve(), curve(200, accuracy=False)
+    full["free_energy"] += 1  # else the two lie on one line
+    of_label = {
+        "full evaluation (FE)": (full, FULL),
+        "renormalized (RFE)": (fast, RENORMALIZED),
+    }
+    for axis, x, y in zip(
+        six(full, fast).axes,
+        ["tau"] * 3 + ["beta"] * 3,
+        ["accuracy", "free_energy", "dF_dtau", "accuracy", "free_energy", "dF_dbeta"],
+        strict=True,
+    ):
+        drawn = {line.get_label(): line for line in axis.lines if line.get_linestyle() == "-"}
+        assert set(drawn) == {"full evaluation (FE)", *(["renormalized (RFE)"] * (y != "accuracy"))}
+        for label, line in drawn.items():
+            table, color = of_label[label]
+            shown = table if y == "accuracy" else table[table["beta"] <= SHOWN_BETA]
+            np.testing.assert_array_equal(line.get_xdata(), shown[x])
+            np.testing.assert_array_equal(line.get_ydata(), shown[y])
+            assert to_rgba(line.get_color()) == to_rgba(ACCURACY if y == "accuracy" else color)
 
 
 def test_thresholds_are_drawn_in_every_panel():
