@@ -15,12 +15,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from companion.data.specs import DATASETS
+from companion.networks import NETWORKS
 from companion.pages import figures
 from companion.pages.ledger import ChapterClaims, chapter_claims
-from companion.pages.tables import NONE_FOUND, NOT_STATED, stated, title
-from companion.runs.chapters import TITLES, Settings
+from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
+from companion.runs.chapters import Chapter
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record, read_chapter, same_but_seed
+from companion.runs.settings import Settings
 from thermo_utils.figures import six_panels
 from thermo_utils.transitions import Threshold
 
@@ -43,20 +45,20 @@ def settings_table(settings: Settings) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from companion.runs.chapters import settings
+    >>> from companion.runs.settings import settings
     >>> settings_table(settings("mlp", "cifar10"))["value"]["network"]
     'MLP'
     """
     s = settings
-    spec = DATASETS.get(s.dataset)
+    spec, network = DATASETS.get(s.dataset), NETWORKS.get(s.model)
     rows: dict[str, object] = {
-        "network": TITLES.get(s.model, s.model),
+        "network": network.title if network else s.model,
         "dataset": spec.title if spec else s.dataset,
         "profile": s.profile,
         "seed": s.seed,
     }
-    if where := _where(s.model):
-        rows["pruned"] = where
+    if network:
+        rows["pruned"] = f"{network.where} ({', '.join(network.layers)})"
     rows["training"] = (
         f"at most {s.epochs} epochs, batch {s.batch_size}, Adam {s.learning_rate:g}, "
         f"patience {s.patience}"
@@ -67,16 +69,6 @@ def settings_table(settings: Settings) -> pd.DataFrame:
         rows["checkpoint"] = s.checkpoint
     rows["settings that differ from the paper"] = "; ".join(s.differs) or "none"
     return pd.DataFrame({"value": rows})
-
-
-def _where(model: str) -> str | None:
-    """Where a registered network is pruned, in words and by layer."""
-    from companion.networks.models import ARCHITECTURES  # loads PyTorch
-
-    if model not in ARCHITECTURES:
-        return None
-    network = ARCHITECTURES[model]
-    return f"{network.where} ({', '.join(network.layer_names)})"
 
 
 class Page:
@@ -105,7 +97,7 @@ class Page:
         self.record = record
         self.siblings = _beside(record) if siblings is None else list(siblings)
         self._result: Mapping[str, Any] = record.result
-        self.title = title(self._result["model"], self._result["dataset"])
+        self.title = Chapter(self._result["model"], self._result["dataset"]).title
 
     def training(self) -> Figure:
         """Loss and validation accuracy over the epochs (Section 4.3)."""

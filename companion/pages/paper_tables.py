@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from companion.data.specs import DATASETS
+from companion.networks import NETWORKS
 from companion.pages.tables import DASH, NONE_FOUND, NOT_RUN, sparsity
 from companion.paper import published
-from companion.runs.chapters import TITLES, Chapter
+from companion.runs.chapters import Chapter
 from companion.runs.methods import METHODS
 from companion.runs.records import Record
 
@@ -19,7 +20,7 @@ __all__ = ["paper_table"]
 
 #: Our column and row heads for the keys of :func:`companion.paper.published.table`.
 HEADS = {
-    **TITLES,
+    **{name: network.title for name, network in NETWORKS.items()},
     **{name: method.short for name, method in METHODS.items()},
     "tau_star": "&tau;*", "beta_star": "&beta;*", "derivative_zero": "derivative = 0",
     "extremum": "extremum of F",

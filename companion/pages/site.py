@@ -27,12 +27,13 @@ from companion.pages.paper_tables import paper_table
 from companion.pages.predictions import dots
 from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import FOLDER, GROWTH, read_speed
-from companion.pages.tables import chapter_title, results_table, status_table
+from companion.pages.tables import results_table, status_table
 from companion.pages.variants import chapters_with_variants, variants_page
-from companion.runs.chapters import CHAPTERS, PROFILES, Chapter
+from companion.runs.chapters import CHAPTERS, Chapter, chapter_title
 from companion.runs.notebooks import EXECUTED, notebook_path
 from companion.runs.provenance import ROOT
 from companion.runs.records import Record, read_chapter
+from companion.runs.settings import PROFILES
 from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 

@@ -13,10 +13,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from companion.data.specs import DATASETS
+from companion.networks import NETWORKS
 from companion.pages.speed_files import COMMAND, ratios
 from companion.pages.tables import NOT_STATED, markdown
 from companion.paper.published import as_range, lookup
-from companion.runs.chapters import CHAPTERS, TITLES, Chapter
+from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.methods import CURVES, METHODS
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 
@@ -211,7 +212,7 @@ def _machine(files: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _name(chapter: Chapter) -> str:
-    title = f"{TITLES[chapter.model]}, {DATASETS[chapter.dataset].title}"
+    title = f"{NETWORKS[chapter.model].title}, {DATASETS[chapter.dataset].title}"
     return f"[{title}](chapters/{chapter.name})"
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from companion.data.specs import DATASETS
 from companion.paper import published
-from companion.runs.chapters import CHAPTERS, TITLES, Chapter
+from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.methods import METHODS
 from companion.runs.records import Record
 
@@ -19,7 +19,6 @@ __all__ = [
     "NONE_FOUND",
     "NOT_RUN",
     "NOT_STATED",
-    "chapter_title",
     "counted",
     "located",
     "markdown",
@@ -28,7 +27,6 @@ __all__ = [
     "sparsity",
     "stated",
     "status_table",
-    "title",
 ]
 
 #: What stands where there is no record, and where the paper gives no number.
@@ -84,48 +82,6 @@ def counted(number: int, noun: str) -> str:
     ('1 chapter', '3 chapters')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def title(model: str, dataset: str) -> str:
-    """A network on a dataset, in words; a name that is not registered stands for itself.
-
-    Parameters
-    ----------
-    model, dataset : str
-        Short names.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> title("mlp", "cifar10"), title("perceptron", "cifar10")
-    ('MLP on CIFAR-10', 'perceptron on CIFAR-10')
-    """
-    spec = DATASETS.get(dataset)
-    return f"{TITLES.get(model, model)} on {spec.title if spec else dataset}"
-
-
-def chapter_title(name: str) -> str:
-    """Such as ``MLP on CIFAR-10``.
-
-    Parameters
-    ----------
-    name : str
-        ``model-dataset``.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> chapter_title("mlp-cifar10")
-    'MLP on CIFAR-10'
-    """
-    chapter = next(c for c in CHAPTERS if c.name == name)
-    return title(chapter.model, chapter.dataset)
 
 
 def sparsity(beta: float) -> str:

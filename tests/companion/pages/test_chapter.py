@@ -15,9 +15,9 @@ from companion.pages.chapter import Page, settings_table
 from companion.pages.tables import NONE_FOUND, NOT_STATED
 from companion.paper.claims import claims
 from companion.paper.published import lookup
-from companion.runs.chapters import settings
 from companion.runs.methods import METHODS
 from companion.runs.records import read_record
+from companion.runs.settings import settings
 from thermo_utils.errors import ThermoError
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED
 

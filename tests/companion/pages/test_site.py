@@ -12,10 +12,8 @@ import nbformat
 import pytest
 import yaml
 
-from companion.networks.models import ARCHITECTURES
 from companion.pages import site as book
-from companion.pages.tables import chapter_title
-from companion.runs.chapters import CHAPTERS, TITLES
+from companion.runs.chapters import CHAPTERS, chapter_title
 from thermo_utils.errors import ThermoError
 
 SOURCES = Path(__file__).parents[3]
@@ -179,11 +177,6 @@ class TestContents:
         text = "".join(p.read_text() for p in pages)
         for piece in (root / "book" / "generated").iterdir():
             assert f"generated/{piece.name}" in text
-
-    def test_titles_agree_with_the_registry(self):
-        assert set(TITLES) == {c.model for c in CHAPTERS} == set(ARCHITECTURES)
-        for name, architecture in ARCHITECTURES.items():
-            assert TITLES[name] == architecture.title
 
 
 class _Loads(HTMLParser):

@@ -7,21 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.data.specs import DATASETS
+from companion.networks import NETWORKS
 from companion.pages.tables import (
     NONE_FOUND,
     NOT_RUN,
     NOT_STATED,
-    chapter_title,
     counted,
     located,
     results_table,
     sparsity,
     stated,
     status_table,
-    title,
 )
 from companion.paper.published import lookup
-from companion.runs.chapters import CHAPTERS, TITLES
+from companion.runs.chapters import CHAPTERS, chapter_title
 
 NOTHING = dict.fromkeys(CHAPTERS)
 MLP = next(c for c in CHAPTERS if c.name == "mlp-cifar10")
@@ -99,8 +98,8 @@ def test_a_sparsity_below_one_is_printed_below_one(beta):
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)
 def test_titles(chapter):
-    assert chapter_title(chapter.name) == title(chapter.model, chapter.dataset)
-    assert TITLES[chapter.model] in chapter_title(chapter.name)
+    assert chapter_title(chapter.name) == chapter.title
+    assert NETWORKS[chapter.model].title in chapter_title(chapter.name)
     assert DATASETS[chapter.dataset].title in chapter_title(chapter.name)
 
 
