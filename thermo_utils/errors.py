@@ -1,11 +1,11 @@
-"""The one error class of the package."""
+"""The one error class of both packages, and what its messages are made of."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ThermoError"]
+__all__ = ["ThermoError", "nearest", "unknown"]
 
 
 class ThermoError(ValueError):
