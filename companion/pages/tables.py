@@ -9,13 +9,12 @@ import pandas as pd
 
 from companion.data.specs import DATASETS
 from companion.paper import published
-from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.chapters import Chapter
 from companion.runs.methods import METHODS
 from companion.runs.records import Record
 
 __all__ = [
     "DASH",
-    "METHOD_TITLES",
     "NONE_FOUND",
     "NOT_RUN",
     "NOT_STATED",
@@ -33,8 +32,6 @@ __all__ = [
 NOT_RUN, NOT_STATED = "not run", "not stated"
 #: What stands where a record has no threshold, and in a cell that cannot have a value.
 NONE_FOUND, DASH = "none found", "&mdash;"
-#: How the ways to find a threshold are printed.
-METHOD_TITLES = {name: method.short for name, method in METHODS.items()}
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -178,7 +175,7 @@ def stated(
     >>> stated("resnet18", "cifar10", "beta_star", "full", places=True)
     '0.5-0.55 (Section 5.1); 0.05-0.1 (Table 1)'
     """
-    if model not in published.MODELS or dataset not in published.DATASETS:
+    if model not in published.MODELS or dataset not in DATASETS:
         return NOT_STATED
     found: dict[str, list[str]] = {}
     for row in published.lookup(model, dataset, quantity, method).to_dict("records"):
