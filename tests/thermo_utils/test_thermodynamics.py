@@ -153,8 +153,8 @@ def test_undefined_is_nan_and_nothing_warns():
         warnings.simplefilter("error")
         assert np.isnan(free_energy(0.0, 1.0, 0.0))
         assert np.isnan(free_energy(0.5, 0.0, -np.inf))
-        assert np.isnan(density(0, 0))
-        assert np.isnan(internal_energy(0, 0))
+        assert np.isnan(density([0, 3], 0)).all()
+        assert np.isnan(internal_energy([0, 3], 0)).all()
         assert np.isnan(entropy(np.nan))
         assert entropy(0.0) == np.inf
         assert temperature(0.0) == np.inf
@@ -251,6 +251,31 @@ def test_refusals_name_the_argument(call, message):
         call()
 
 
+@given(st.floats(0.5, 10), st.floats(0.5, 3), st.integers(3, 30))
+def test_the_columns_of_a_curve_are_the_functions_of_its_counts(last, power, points):
+    tau = last * (np.arange(1, points + 1) / points) ** power
+    active, sums = np.arange(points, 0, -1), np.linspace(2.0, 0.5, points)
+    curve = thermodynamic_curve(tau, active, sums, points + 1, 3.0)
+    rho, energy = active / (points + 1), np.log(sums / 3.0)
+    free = energy - np.log(rho) / tau
+    expected = {
+        "tau": tau,
+        "beta": 1 - rho,
+        "rho": rho,
+        "active": active,
+        "abs_sum": sums,
+        "entropy": -np.log(rho),
+        "temperature": 1 / tau,
+        "internal_energy": energy,
+        "free_energy": free,
+        "dF_dtau": np.gradient(free, tau),
+        "dF_dbeta": np.gradient(free, 1 - rho),
+    }
+    assert list(curve) == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(curve[name], values, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
 def test_density_above_one_is_allowed():
     curve = thermodynamic_curve([0.1, 0.2], [12, 6], [9.0, 7.0], 10, 10.0)
     assert curve["beta"].iloc[0] == pytest.approx(-0.2)
@@ -266,6 +291,32 @@ def test_derivative_is_exact_for_parabolas_on_any_grid(steps, coefficients):
     a, b, c = coefficients
     slope = derivative(a + b * x + c * x**2, x)
     np.testing.assert_allclose(slope[1:-1], (b + 2 * c * x)[1:-1], atol=1e-6)
+
+
+@given(st.lists(st.floats(0.1, 3.0), min_size=3, max_size=15), st.data())
+def test_derivative_is_that_of_the_parabola_through_three_points(steps, data):
+    # Sparsity may fall as the threshold grows, where pruning wakes up later layers.
+    signs = data.draw(st.lists(st.sampled_from([-1, 1]), min_size=len(steps), max_size=len(steps)))
+    x = np.cumsum(np.array(steps) * signs)
+    y = np.array(data.draw(st.lists(st.floats(-5, 5), min_size=len(steps), max_size=len(steps))))
+    slope = derivative(y, x)
+    for i in range(1, len(x) - 1):
+        if abs(x[i + 1] - x[i - 1]) > 0.01:
+            parabola = np.polynomial.Polynomial.fit(x[i - 1 : i + 2], y[i - 1 : i + 2], 2)
+            assert slope[i] == pytest.approx(parabola.deriv()(x[i]), abs=1e-6, rel=1e-6)
+    ends = [(y[1] - y[0]) / (x[1] - x[0]), (y[-1] - y[-2]) / (x[-1] - x[-2])]
+    np.testing.assert_allclose(slope[[0, -1]], ends)
+
+
+def test_derivative_where_a_curve_turns_back():
+    np.testing.assert_allclose(derivative([4.0, 1.0, 0.0], [2.0, 1.0, 0.0]), [3.0, 2.0, 1.0])
+    slope = derivative([0.0, 1.0, 5.0], [0.0, 1.0, 0.0])  # no parabola goes through these three
+    np.testing.assert_array_equal(slope, [1.0, np.nan, -4.0])
+    curve = thermodynamic_curve([0.1, 0.2, 0.3, 0.4], [7, 6, 8, 5], [9.0, 8.5, 8.0, 7.0], 10, 10.0)
+    np.testing.assert_allclose(
+        curve["dF_dbeta"], derivative(curve["free_energy"], [0.3, 0.4, 0.2, 0.5])
+    )
+    assert curve["dF_dbeta"].notna().all()
 
 
 def test_derivative_skips_points_that_do_not_move():

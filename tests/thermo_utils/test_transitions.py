@@ -280,6 +280,100 @@ def test_options_are_passed_on():
     assert "peak" not in find_transitions(curve, min_extremum=0.5)["kind"].tolist()
 
 
+# -- what the numbers of the detector mean -------------------------------------------------------
+
+
+def family(kind, size):
+    """Curves with one feature of a kind, the larger the size the more pronounced."""
+    tau = grid(200)
+    f = {
+        "peak": tau + size * np.exp(-(((tau - 0.5) / 0.02) ** 2)),
+        "inflection": -tau - size * np.tanh((tau - 0.5) / 0.1),
+        "bend": -tau - size * 0.02 * np.log1p(np.exp((tau - 0.5) / 0.02)),
+    }[kind]
+    return curve_of(tau, f)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "bound"),
+    [
+        ("peak", np.linspace(0.02, 0.04, 60), 0.005),
+        ("inflection", np.linspace(0.02, 0.3, 60), 0.15),
+        ("bend", np.linspace(0.2, 1.5, 60), 0.5),
+    ],
+)
+def test_the_least_feature_has_the_default_prominence(kind, sizes, bound):
+    found = [find_transitions(family(kind, size)) for size in sizes]
+    least = next(table for table in found if kind in set(table["kind"]))
+    assert kind not in set(found[0]["kind"])
+    prominence = float(least.loc[least["kind"] == kind, "prominence"].iloc[0])
+    assert bound <= prominence <= 1.1 * bound
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("peak", "min_extremum"), ("inflection", "min_inflection"), ("bend", "min_bend")],
+)
+def test_the_prominence_reported_is_the_one_that_is_bounded(kind, name):
+    curve = family(kind, {"peak": 0.2, "inflection": 0.5, "bend": 3.0}[kind])
+    first = find_transitions(curve).iloc[0]
+    assert first["kind"] == kind
+    kinds = [
+        set(find_transitions(curve, **{name: first["prominence"] * factor})["kind"])
+        for factor in (0.999, 1.001)
+    ]
+    assert kind in kinds[0] - kinds[1]
+
+
+def test_a_curve_of_small_range_is_flat():
+    tau = grid(50)
+    f = (tau - tau**2) / np.ptp(tau - tau**2)
+    assert critical_threshold(curve_of(tau, 2.001e-3 * f)).kind == "peak"
+    assert critical_threshold(curve_of(tau, 1.999e-3 * f)) is None
+    assert critical_threshold(curve_of(tau, 1e-6 * f), min_range=1e-7).kind == "peak"
+
+
+def test_five_points_can_show_a_peak():
+    tau = grid(5)
+    assert critical_threshold(curve_of(tau, np.array([0.0, 1, 2, 1, 0]))).tau == tau[2]
+
+
+@pytest.mark.parametrize(("end", "found"), [(0.9849, True), (0.9851, False)])
+def test_beyond_the_greatest_sparsity_nothing_is_looked_for(end, found):
+    # The curve turns at the second last point within bounds, or its last one is out of them.
+    tau = grid(50)
+    f = np.minimum(tau, 1.96 - tau)  # peaks at the last point but one
+    curve = curve_of(tau, f).assign(beta=np.minimum(tau, 0.98 + 0 * tau))
+    curve.loc[49, "beta"] = end
+    assert (critical_threshold(curve) is not None) == found
+    assert critical_threshold(curve, max_beta=1.0) is not None
+    assert critical_threshold(curve, max_beta=end) is not None
+    assert critical_threshold(curve, max_beta=end - 1e-6) is None
+
+
+def test_an_extremum_must_exceed_what_counting_explains():
+    # ln(rho) of M survivors at a sparsity of one half has variance v = 1 / (2 M), F v / tau^2.
+    # Left of its tip at 1/2, this F falls by more than c standard errors where tau > 2 c sqrt(v).
+    tau = grid(100)
+    curve = curve_of(tau, np.minimum(tau, 1 - tau)).assign(beta=0.5)
+    c = np.sqrt(2 * np.log(100))
+    enough = 0.5 * (2 * c / 0.49) ** 2
+    assert 76 < enough < 77
+
+    def peaks(**options):
+        active = options.pop("active")
+        return list(find_transitions(curve.assign(active=active), **options)["kind"]) == ["peak"]
+
+    assert peaks(active=77)
+    assert not peaks(active=76)
+    assert peaks(active=76.5), "a share of something, not a count"
+    assert list(find_transitions(curve.assign(active=76).drop(columns="beta"))["kind"]) == ["peak"]
+    assert peaks(active=76, counting_factor=0.99 * c)
+    assert not peaks(active=77, counting_factor=1.01 * c)
+    # What was uncertain once stays so: more survivors later on do not help.
+    assert not peaks(active=np.where(tau < 0.2, 50, 10_000))
+
+
 # -- accuracy ------------------------------------------------------------------------------------
 
 
