@@ -10,8 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from companion.pages.architecture import floors_figure, module_table
 from companion.pages.conclusion import conclusion
 from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
@@ -29,7 +28,7 @@ from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import FOLDER, GROWTH, read_speed
 from companion.pages.tables import results_table, status_table
 from companion.pages.variants import chapters_with_variants, variants_page
-from companion.runs.chapters import CHAPTERS, Chapter, chapter_title
+from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.notebooks import EXECUTED, notebook_path
 from companion.runs.provenance import ROOT
 from companion.runs.records import Record, read_chapter
@@ -156,12 +155,9 @@ def _pieces(
         "conclusion": conclusion(chapters),
         "errata": errata_page(first),
         "variants": variants_page(alternatives, first),
+        "modules": module_table(),
     }
-    figures = {"figure1": weight_and_activation_pruning()}
-    if find_spec("companion.pages.architecture"):
-        architecture = import_module("companion.pages.architecture")
-        texts["modules"] = architecture.module_table()
-        figures["floors"] = architecture.floors_figure()
+    figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}
     if GROWTH in speed:
         figures["growth"] = growth_figure(speed[GROWTH])
         texts["growth"] = (
@@ -180,7 +176,7 @@ def _pieces(
 
 def _no_page(chapter: Chapter, profile: str, *, recorded: bool) -> str:
     """What stands for a chapter without an executed notebook, and how to get one."""
-    title = chapter_title(chapter.name)
+    title = chapter.title
     command = f"thermo run {chapter.model} {chapter.dataset} --profile {profile}"
     if recorded:
         state = f"This chapter has a record at the profile `{profile}`, but no page. To make it:"

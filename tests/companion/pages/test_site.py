@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from companion.pages import site as book
-from companion.runs.chapters import CHAPTERS, chapter_title
+from companion.runs.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
 
 SOURCES = Path(__file__).parents[3]
@@ -53,7 +53,7 @@ class TestAssemble:
         book.assemble("small", tmp_path / "nowhere")
         for chapter in CHAPTERS:
             page = (root / "book" / "chapters" / f"{chapter.name}.md").read_text()
-            assert page.startswith(f"# Fig. {chapter.figure}: {chapter_title(chapter.name)}\n")
+            assert page.startswith(f"# Fig. {chapter.figure}: {chapter.title}\n")
             assert f"thermo run {chapter.model} {chapter.dataset} --profile small\n" in page
         assert (root / "book" / "your_model.md").exists()
         assert not (tmp_path / "nowhere").exists()
