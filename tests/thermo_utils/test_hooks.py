@@ -76,6 +76,10 @@ class Tree(nn.Module):
         (("blocks.1.act", "stem", "stem", "st*"), ["stem", "blocks.1.act"]),
         ({"stem": 1}, ["stem"]),
         ((n for n in ["stem"]), ["stem"]),
+        ("ReLU", ["blocks.0.act", "blocks.1.act", "relu"]),
+        ("Sequential", ["blocks.0", "blocks.1"]),
+        (["Sequential", "ReLU"], ["blocks.0.act", "blocks.1.act", "relu"]),
+        (["blocks.0", "ReLU"], ["blocks.0", "blocks.0.act", "blocks.1.act", "relu"]),
     ],
 )
 def test_resolve_layers(layers, names):
@@ -95,11 +99,28 @@ def test_brackets_in_a_name_are_taken_literally_first():
     assert list(resolve_layers(model, "a[0]")) == ["a[0]"]
 
 
+def test_the_name_of_a_class_stands_for_that_class_alone():
+    model = nn.Sequential(nn.ReLU6(), nn.Hardtanh(), nn.ReLU())
+    assert isinstance(model[0], nn.Hardtanh)
+    assert list(resolve_layers(model, "Hardtanh")) == ["1"]
+    assert list(resolve_layers(model, nn.Hardtanh)) == ["0", "1"]
+
+
+def test_a_name_or_pattern_comes_before_the_name_of_a_class():
+    model = nn.ModuleDict({"ReLU": nn.Linear(2, 2), "act": nn.ReLU()})
+    assert list(resolve_layers(model, "ReLU")) == ["ReLU"]
+    assert list(resolve_layers(model, "ReL?")) == ["ReLU"]
+    assert list(resolve_layers(model, "Linear")) == ["ReLU"]
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
         ("blocks.0.atc", "no layer matches 'blocks.0.atc'; nearest: blocks.0.act"),
         ("steem", "nearest: stem"),
+        ("Relu", "'Relu'.*ReLU"),
+        ("GELU", "'GELU'.*ReLU"),
+        ("zzz", "'zzz'.*stem.*Linear"),
         ("blocks.*.gelu", "no layer matches 'blocks"),
         (nn.GELU, "no layer of type GELU; types here: ReLU"),
         ([], "no layers given: name at least one"),

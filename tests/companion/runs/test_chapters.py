@@ -1,24 +1,28 @@
-"""The registry: twenty chapters, their settings, and the keys of their stages."""
+"""The chapters: the paper's twenty, and those of networks that are not in the paper."""
 
 from __future__ import annotations
 
-import dataclasses
+import subprocess
+import sys
 
 import pytest
 
-from companion.runs.chapters import (
-    CHAPTERS,
-    FINE_TUNING_RATE,
-    OVERRIDES,
-    PRECISIONS,
-    PROFILES,
-    chapter,
-    settings,
-)
+from companion.data.specs import DATASETS
+from companion.networks import NETWORKS
+from companion.runs.chapters import CHAPTERS, Chapter, chapter, chapter_title
+from companion.runs.settings import settings
 from thermo_utils import ThermoError
 
-COMBINATIONS = [(c.model, c.dataset, profile) for c in CHAPTERS for profile in PROFILES]
-STAGES = ("train", "renormalized", "full")
+
+def test_no_library_is_loaded():
+    code = """
+import sys
+import companion.runs, companion.runs.chapters, companion.runs.settings
+companion.runs.settings.settings("bert", "yelp")
+print([name for name in ("torch", "pandas", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_twenty_chapters_with_the_papers_figures_in_order():
@@ -35,28 +39,24 @@ def test_twenty_chapters_with_the_papers_figures_in_order():
     }
 
 
-@pytest.mark.parametrize(("model", "dataset", "profile"), COMBINATIONS)
-def test_every_combination_has_settings(model, dataset, profile):
-    s = settings(model, dataset, profile, seed=3)
-    assert (s.model, s.dataset, s.profile, s.seed) == (model, dataset, profile, 3)
-    assert s.synthetic == (profile == "demo")
-    assert s.epochs >= 1
-    assert s.batch_size >= 1
-    assert (s.tau_step is None) == (s.tau_max is None)
-    if profile == "demo":
-        assert s.train_size
-        assert s.test_size
-        assert s.differs
-    else:
-        assert s.learning_rate == 0.001 or s.differs  # Section 4.3
-    keys = {s.key(stage) for stage in STAGES}
-    assert len(keys) == 3
-    assert all(len(key) == 16 for key in keys)
+@pytest.mark.parametrize("expected", CHAPTERS, ids=lambda c: c.name)
+def test_lookup(expected):
+    assert chapter(expected.model, expected.dataset) == expected
+    assert expected.name == f"{expected.model}-{expected.dataset}"
 
 
-def test_lookup():
-    assert chapter("mlp", "cifar10").figure == 2
-    assert chapter("gpt2", "yelp").name == "gpt2-yelp"
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)
+def test_titles(chapter):
+    network, data = chapter.title.split(" on ")
+    assert network == NETWORKS[chapter.model].title
+    assert data == DATASETS[chapter.dataset].title
+    assert chapter_title(chapter.name) == chapter.title
+
+
+def test_names_that_are_not_registered_stand_for_themselves():
+    assert Chapter("mine", "cifar10").title == chapter_title("mine-cifar10") == "mine on CIFAR-10"
+    assert Chapter("mlp", "digits").title == "MLP on digits"
+    assert Chapter("mine", "cifar10").figure is None
 
 
 @pytest.mark.parametrize(
@@ -73,127 +73,3 @@ def test_unknown_chapters(model, dataset, message):
     for look in (chapter, settings):
         with pytest.raises(ThermoError, match=message):
             look(model, dataset)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"profile": "dem"}, "unknown profile 'dem': did you mean 'demo'"),
-        ({"seed": -1}, "seed must be a whole number from 0 to 2147483647, got -1"),
-        ({"seed": 1.0}, "seed must be"),
-        ({"seed": True}, "seed must be"),
-        ({"seed": "1"}, "seed must be"),
-        ({"epoch": 3}, "unknown parameter 'epoch': did you mean 'epochs'"),
-        ({"options": {}}, "unknown parameter 'options'"),
-        ({"epochs": 0}, "epochs must be 1 or more, got 0"),
-        ({"epochs": 1.5}, "epochs must be of type int, got 1.5"),
-        ({"epochs": True}, "epochs must be of type int"),
-        ({"epochs": "3"}, "epochs must be of type int, got '3'"),
-        ({"max_length": 1}, "max_length must be 2 or more"),
-        ({"learning_rate": 0}, "learning_rate must be finite and more than 0, got 0.0"),
-        ({"learning_rate": float("nan")}, "learning_rate must be finite"),
-        ({"learning_rate": float("inf")}, "learning_rate must be finite"),
-        ({"tau_step": float("nan"), "tau_max": 1.0}, "tau_step must be finite"),
-        ({"tau_step": 2.0, "tau_max": 1.0}, "tau_step 2.0 is larger than tau_max 1.0"),
-        ({"tau_step": 0.1}, "tau_step needs tau_max"),
-        ({"tau_max": 0.1}, "tau_max needs tau_step"),
-        ({"precision": "32"}, "unknown precision '32': did you mean '32-true'"),
-        ({"checkpoint": 3}, "checkpoint must be of type str"),
-    ],
-)
-def test_refused_settings(options, message):
-    with pytest.raises(ThermoError, match=message):
-        settings("mlp", "cifar10", **options)
-
-
-EXAMPLES = {
-    "train_size": 7, "validation_size": 7, "test_size": 7, "epochs": 7, "batch_size": 7,
-    "learning_rate": 0.5, "patience": 7, "max_length": 7, "tokenizer": "words",
-    "checkpoint": "folder", "precision": "bf16-mixed",
-}  # fmt: skip
-
-
-def test_examples_cover_all_overrides():
-    assert set(EXAMPLES) | {"tau_step", "tau_max"} == set(OVERRIDES)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_override_changes_that_setting_and_every_key(name):
-    plain = settings("mlp", "cifar10", "small")
-    changed = settings("mlp", "cifar10", "small", **{name: EXAMPLES[name]})
-    assert getattr(changed, name) == EXAMPLES[name]
-    if name != "checkpoint":  # which brings more with it, see below
-        assert dataclasses.replace(changed, **{name: getattr(plain, name)}) == plain
-    assert all(plain.key(stage) != changed.key(stage) for stage in STAGES)
-
-
-def test_a_checkpoint_replaces_sizes_and_tokenizer():
-    plain = settings("electra", "ag_news", "small")
-    changed = settings("electra", "ag_news", "small", checkpoint="folder")
-    assert plain.options
-    assert plain.tokenizer == "wordpiece"
-    assert (changed.options, changed.tokenizer) == ({}, None)
-    assert changed.learning_rate == FINE_TUNING_RATE
-    assert "weights of folder" in changed.differs
-    assert (
-        settings("electra", "ag_news", "small", checkpoint="f", learning_rate=0.1).learning_rate
-        == 0.1
-    )
-
-
-def test_another_checkpoint_is_named_in_place_of_the_registered_one():
-    plain = settings("bert", "ag_news", "small")
-    changed = settings("bert", "ag_news", "small", checkpoint="folder")
-    assert any(note.startswith("checkpoint MiniLM") for note in plain.differs)
-    assert "weights of folder" in changed.differs
-    assert not any("MiniLM" in note for note in changed.differs)
-    assert changed.learning_rate == plain.learning_rate == FINE_TUNING_RATE
-
-
-def test_none_changes_nothing():
-    plain = settings("mlp", "cifar10")
-    assert settings("mlp", "cifar10", **dict.fromkeys(OVERRIDES)) == plain
-
-
-def test_whole_numbers_do_for_floats():
-    changed = settings("mlp", "cifar10", learning_rate=1, tau_step=1, tau_max=2)
-    assert (changed.learning_rate, changed.tau_max) == (1.0, 2.0)
-    assert isinstance(changed.learning_rate, float)
-    assert changed.key("full") == settings(
-        "mlp", "cifar10", learning_rate=1.0, tau_step=1.0, tau_max=2.0
-    ).key("full")
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_precisions(precision):
-    assert settings("mlp", "cifar10", precision=precision).precision == precision
-
-
-def test_training_does_not_depend_on_the_grid():
-    plain = settings("mlp", "cifar10", "small")
-    changed = settings("mlp", "cifar10", "small", tau_step=0.5, tau_max=1.0)
-    assert changed.key("train") == plain.key("train")
-    assert changed.key("full") != plain.key("full")
-    assert changed.key("renormalized") != plain.key("renormalized")
-
-
-def test_keys_tell_everything_else_apart_but_words():
-    plain = settings("mlp", "cifar10")
-    for other in (
-        settings("cnn", "cifar10"),
-        settings("mlp", "flowers102"),
-        settings("mlp", "cifar10", "small"),
-        settings("mlp", "cifar10", seed=1),
-        dataclasses.replace(plain, options={**plain.options, "extra": 1}),
-    ):
-        assert all(plain.key(stage) != other.key(stage) for stage in STAGES)
-    assert dataclasses.replace(plain, differs=("words",)).key("train") == plain.key("train")
-    assert settings("mlp", "cifar10").key("full") == plain.key("full")
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)
-def test_every_cut_of_the_data_is_named_with_its_size(chapter):
-    chosen = settings(chapter.model, chapter.dataset, "small")
-    for size, part in ((chosen.train_size, "training"), (chosen.test_size, "of the test")):
-        notes = [note for note in chosen.differs if f" {part} " in f" {note} "]
-        assert [note.split()[0] for note in notes] == ([] if size is None else [f"{size:,}"])
