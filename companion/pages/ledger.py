@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
-from companion.pages.tables import chapter_title, markdown
-from companion.paper.claims import KINDS, LEFT_OUT
+from companion.pages.tables import markdown
+from companion.paper.claims import KINDS
 from companion.paper.ledger import counts, ledger, of_chapter
-from companion.paper.rules import RULES, VERDICTS, Stated
-from companion.runs.chapters import CHAPTERS
+from companion.paper.left_out import LEFT_OUT
+from companion.paper.rules import RULES, VERDICTS, Stated, Verdict
+from companion.runs.chapters import chapter_title
 from companion.runs.records import Record
 
 __all__ = ["ChapterClaims", "chapter_claims", "pieces"]
 
 #: A sign beside each verdict, for those who do not see its colour.
-SIGNS = {"confirmed": "✓", "not confirmed": "✗", "differs in setup": "≠", "not run": "–"}
+SIGNS: Final[Mapping[Verdict, str]] = {
+    Verdict.CONFIRMED: "✓",
+    Verdict.NOT_CONFIRMED: "✗",
+    Verdict.DIFFERS: "≠",
+    Verdict.NOT_RUN: "–",
+}
 HEAD = ("Claim", "Verdict", "Paper", "Ours", "Rule", "Set-up")
 #: Of the rows on a chapter's page, where the chapter is known.
 CHAPTER_HEAD = ("claim", "verdict", "paper", "ours", "rule")
-_BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
 
 class ChapterClaims(pd.DataFrame):
@@ -36,7 +41,7 @@ class ChapterClaims(pd.DataFrame):
         rows = [
             "<tr>"
             + "".join(
-                f"<td>{_verdict(cell) if name == 'verdict' else escape(cell)}</td>"
+                f"<td>{_signed(cell) if name == 'verdict' else escape(cell)}</td>"
                 for name, cell in zip(CHAPTER_HEAD, cells, strict=True)
             )
             + f'<td><a href="../claims.html#claim-{name}">row</a></td></tr>'
@@ -98,11 +103,11 @@ def pieces(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
 def _counts(table: pd.DataFrame, *, synthetic: bool) -> str:
     """How many claims of each kind have which verdict, each number a link to the rows it counts."""
     found = counts(table)
-    header = ["kind", *(f"{SIGNS[name]} {name}" for name in VERDICTS), "all"]
+    header = ["kind", *(f"{SIGNS[verdict]} {verdict}" for verdict in VERDICTS), "all"]
     rows = [
         [
             KINDS.get(str(kind), f"**{kind}**"),
-            *(_count(int(number), str(kind), str(name)) for name, number in line.items()),
+            *(_linked(int(number), str(kind), str(name)) for name, number in line.items()),
         ]
         for kind, line in found.iterrows()
     ]
@@ -115,7 +120,7 @@ def _counts(table: pd.DataFrame, *, synthetic: bool) -> str:
     return text
 
 
-def _count(number: int, kind: str, verdict: str) -> str:
+def _linked(number: int, kind: str, verdict: str) -> str:
     """A number of the summary; a link to the rows where there are any."""
     if not number:
         return "0"
@@ -151,11 +156,11 @@ def _row(row: Mapping[Any, Any]) -> str:
     )
     cells = (
         claim,
-        _verdict(result),
+        _signed(result),
         _paper(stated, row["agrees with"]),
         escape(row["ours"]),
         escape(row["rule"]),
-        _setup(row["setup"], run=result != "not run"),
+        _setup(row["setup"], run=result != Verdict.NOT_RUN),
     )
     return (
         f'<tr id="claim-{name}" data-kind="{kind}" data-verdict="{result}" '
@@ -165,8 +170,9 @@ def _row(row: Mapping[Any, Any]) -> str:
     )
 
 
-def _verdict(name: str) -> str:
-    return f'<span class="claims-{name.replace(" ", "-")}">{SIGNS[name]} {name}</span>'
+def _signed(verdict: Verdict) -> str:
+    """A verdict with its sign, coloured by the style sheet."""
+    return f'<span class="claims-{verdict.replace(" ", "-")}">{SIGNS[verdict]} {verdict}</span>'
 
 
 def _chapters(names: Sequence[str]) -> str:
@@ -203,7 +209,7 @@ def _differences(setup: str) -> str:
     """How our run differs, a line each."""
     if not setup:
         return ""
-    return _details("how the set-up differs", "<br>".join(escape(setup).split("; ")))
+    return _details("how the set-up differs", "<br>".join(map(escape, setup.split("; "))))
 
 
 def _setup(differences: str, *, run: bool) -> str:

@@ -37,14 +37,16 @@ from typing import Any, Final
 import pandas as pd
 
 from companion.data.specs import DATASETS
-from companion.pages.tables import METHOD_TITLES
+from companion.networks import NETWORKS
+from companion.paper.left_out import reason_left_out
 from companion.paper.measures import MEASURES
 from companion.paper.published import lookup, published
 from companion.paper.rules import Stated, rule_text
-from companion.runs.chapters import CHAPTERS, TITLES, Chapter
-from thermo_utils.errors import unknown
+from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.methods import CURVES, METHODS
+from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["KINDS", "LEFT_OUT", "OVER", "Claim", "claims", "reason_left_out"]
+__all__ = ["KINDS", "OVER", "Claim", "claims"]
 
 #: Kinds of claims with their meaning.
 KINDS: Final[Mapping[str, str]] = {
@@ -70,25 +72,6 @@ OVER: Final[Mapping[str, str]] = {
     "alike": "the same in all",
     "unlike": "not the same in all",
 }
-#: What of the published numbers makes no claim, and why.
-LEFT_OUT: Final[Mapping[str, str]] = {
-    "set-up": "Set-up of data, networks and training is not a result. Where ours differs, the "
-    "column *set-up* says so.",
-    "accuracy columns": "Tables 1 and 3 also answer whether F has an extremum, or its derivative a "
-    "zero, at the threshold that comes from the accuracy. That is no point of the free energy.",
-    "cited": "Numbers of other works that the paper cites.",
-    "no place": "The accuracy of the CNN on CIFAR-10 after its decline: the paper does not say at "
-    "which threshold.",
-    "mechanism": "Explanations, such as how channels or attention spread information, for which "
-    "nothing is measured in the paper or here; and the noisiness or flatness of curves, for which "
-    "it gives no measure.",
-}
-_SETUP: Final = frozenset((
-    "n_train", "n_val", "n_test", "n_total", "n_classes", "image_size", "norm_range", "norm_mean",
-    "norm_std", "batch_size", "optimizer", "learning_rate", "dropout", "patience", "seed", "n_gpus",
-    "n_hidden_layers", "n_conv_layers", "n_pruned_fc_layers", "n_classifier_layers",
-    "n_finetuned_blocks", "n_panels", "figure",
-))  # fmt: skip
 _FILE: Final = Path(__file__).with_name("claims.csv")
 _TEMPLATES: Final = Path(__file__).with_name("claims_templates.csv")
 _PLACES: Final = Path(__file__).with_name("claims_places.csv")
@@ -155,7 +138,7 @@ def claims() -> tuple[Claim, ...]:
     Raises
     ------
     ThermoError
-        If ``claims.csv`` names something that does not exist.
+        If a file names something that does not exist.
 
     Examples
     --------
@@ -209,7 +192,7 @@ def _times(rows: pd.DataFrame) -> tuple[float, str, str]:
     """FE time over RFE time as the paper's tables have them, with place and quote."""
     full, fast = (
         rows[(rows["quantity"] == "time_s") & (rows["method"] == method)].iloc[0]
-        for method in ("full", "renormalized")
+        for method in CURVES
     )
     place = f"{full['source']}, from the times {full['quote']} and {fast['quote']} s"
     return full["low"] / fast["low"], place, full["quote"]
@@ -234,15 +217,17 @@ def _direction(rows: pd.DataFrame) -> tuple[Stated, ...]:
 def _written() -> Iterable[Claim]:
     """Claims of ``claims.csv``; those about one chapter at a time once for each of them."""
     rows = _read(_FILE)
-    numbers = {row.id: row for row in published().itertuples()}
+    numbers = {str(row.id): row for row in published().itertuples()}
     for row in rows.itertuples():
         names = tuple(str(row.published).split())
         if names:
-            stated = tuple(_version(numbers[name]) for name in names)
+            stated = tuple(_version(_known(numbers, name)) for name in names)
         else:
             place = _place(str(row.source), str(row.quote))
             stated = (Stated(math.nan, math.nan, str(row.paper), place, str(row.quote)),)
         groups = tuple(_matching(group) for group in str(row.scope).split("|"))
+        if len(groups) != (2 if row.over == "less" else 1):
+            raise ThermoError(f"claim {row.id}: 'less' compares two groups, all others take one")
         each = row.over in ("one", "seeds")
         for here in [((name,),) for name in groups[0]] if each else [groups]:
             alone = here if each and len(groups[0]) > 1 else None
@@ -284,7 +269,16 @@ def _id(chapter: str, slug: str) -> str:
 
 def _matching(patterns: str) -> tuple[str, ...]:
     names = [chapter.name for chapter in CHAPTERS]
-    return tuple(n for n in names if any(fnmatchcase(n, p) for p in patterns.split()))
+    found = tuple(n for n in names if any(fnmatchcase(n, p) for p in patterns.split()))
+    if not found:
+        raise unknown("chapter", patterns, names)
+    return found
+
+
+def _known(numbers: Mapping[str, Any], name: str) -> Any:
+    if name not in numbers:
+        raise unknown("published number", name, numbers)
+    return numbers[name]
 
 
 def _version(row: Any) -> Stated:
@@ -297,12 +291,12 @@ def _version(row: Any) -> Stated:
 def _place(source: str, quote: str, row: Any = None) -> str:
     """Where a quote stands: section and paragraph, or table and row."""
     if row is not None and source.startswith("Table"):
-        head = METHOD_TITLES.get(row.method, "")
+        head = METHODS[row.method].short if row.method else ""
         label = {
             "tau_star": f"τ*, {head}", "beta_star": f"β*, {head}", "extremum": "FE extremum",
             "derivative_zero": "derivative", "time_s": f"time of {head}", "speedup": "speed-up",
         }.get(row.quantity, "")  # fmt: skip
-        return f"{source}, {DATASETS[row.dataset].title}, {TITLES[row.model]}, {label}"
+        return f"{source}, {DATASETS[row.dataset].title}, {NETWORKS[row.model].title}, {label}"
     paragraph = _paragraphs().get((source, quote))
     return f"{source}, paragraph {paragraph}" if paragraph else source
 
@@ -312,27 +306,3 @@ def _paragraphs() -> dict[tuple[str, str], str]:
     rows = _read(_PLACES)
     keys = zip(rows["source"], rows["quote"], strict=True)
     return dict(zip(keys, rows["paragraph"], strict=True))
-
-
-def reason_left_out(row: Any) -> str | None:
-    """Why a published number makes no claim.
-
-    Parameters
-    ----------
-    row : object
-        A row of :func:`companion.paper.published.published`, as a named tuple.
-
-    Returns
-    -------
-    str or None
-        A key of `LEFT_OUT`; None for a number that makes one.
-    """
-    if row.quantity in _SETUP:
-        return "set-up"
-    if row.quantity in ("derivative_zero", "extremum") and row.method == "accuracy":
-        return "accuracy columns"
-    if row.quantity.startswith("cited"):
-        return "cited"
-    if row.quantity == "accuracy_after" and row.model == "cnn":
-        return "no place"
-    return None

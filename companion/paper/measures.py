@@ -1,7 +1,8 @@
 """What the claims ledger reads off a result record: one number or word each.
 
-Every measure is a function of one record. Names are those used in ``claims.csv``; the ones about
-thresholds are made for each way of finding one: ``tau full``, ``beta accuracy``.
+Every measure is a function of one record. :data:`MEASURES` is the only list of their names, which
+``claims.csv`` uses; the ones about thresholds are made for each way of finding one: ``tau full``,
+``beta accuracy``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 from companion.paper.rules import Value
+from companion.runs.methods import METHODS
 from companion.runs.records import Record
+from thermo_utils.errors import unknown
 from thermo_utils.grids import grid_step
 from thermo_utils.transitions import MAX_BETA
 
@@ -24,6 +27,8 @@ __all__ = ["MEASURES", "TIMED", "measure"]
 EXTREMA = ("peak", "valley")
 #: Shares of the plateau between which accuracy is said to fall.
 FALL_FROM, FALL_TO = 0.95, 0.70
+#: With fewer thresholds in common, two curves are not compared.
+LEAST_SHARED = 3
 
 
 def measure(name: str, record: Record) -> Value:
@@ -40,7 +45,14 @@ def measure(name: str, record: Record) -> Value:
     -------
     float, str or None
         None where there is nothing to measure, such as the place of a feature that is not there.
+
+    Raises
+    ------
+    ThermoError
+        If there is no such measure.
     """
+    if name not in MEASURES:
+        raise unknown("measure", name, MEASURES)
     value = MEASURES[name](record)
     return None if isinstance(value, float) and math.isnan(value) else value
 
@@ -65,8 +77,8 @@ def _threshold(method: str, symbol: str, record: Record) -> Value:
     return value if isinstance(value, str) else float(value)
 
 
-def _features(record: Record, method: str = "full") -> list[dict[str, Any]]:
-    return [f for f in record.result["features"] if f["method"] == method]
+def _features(record: Record) -> list[dict[str, Any]]:
+    return [f for f in record.result["features"] if f["method"] == "full"]
 
 
 def _yes(condition: object) -> str:
@@ -95,10 +107,10 @@ def _kinds(record: Record) -> Value:
     return ", ".join(f["kind"] for f in _features(record)) or None
 
 
-def _has(kinds: tuple[str, ...], record: Record) -> Value:
-    """Whether features of these kinds follow one another, with or without others in between."""
+def _valley_then_peak(record: Record) -> Value:
+    """Whether a peak follows a valley, with or without other features in between."""
     left = iter(f["kind"] for f in _features(record))
-    return _yes(all(kind in left for kind in kinds))
+    return _yes("valley" in left and "peak" in left)  # the second looks only beyond the first
 
 
 def _kind_at_drop(record: Record) -> Value:
@@ -216,7 +228,7 @@ def _both(record: Record, column: str) -> tuple[np.ndarray, np.ndarray]:
 def _alike(column: str, record: Record) -> Value:
     """Correlation of FE and RFE over the thresholds they share."""
     full, fast = _both(record, column)
-    if full.size < 3 or np.ptp(full) == 0 or np.ptp(fast) == 0:
+    if full.size < LEAST_SHARED or np.ptp(full) == 0 or np.ptp(fast) == 0:
         return None
     return float(np.corrcoef(full, fast)[0, 1])
 
@@ -224,7 +236,7 @@ def _alike(column: str, record: Record) -> Value:
 def _distance(summary: Callable[[np.ndarray], Any], record: Record) -> Value:
     """Distance of FE and RFE as a share of the range of FE."""
     full, fast = _both(record, "free_energy")
-    if full.size < 3 or np.ptp(full) == 0:
+    if full.size < LEAST_SHARED or np.ptp(full) == 0:
         return None
     return float(summary(np.abs(full - fast)) / np.ptp(full))
 
@@ -247,9 +259,8 @@ MEASURES: Final[Mapping[str, Callable[[Record], Value]]] = {
     **{
         f"{symbol} {method}": partial(_threshold, method, symbol)
         for symbol in ("tau", "beta")
-        for method in ("accuracy", "full", "renormalized")
+        for method in METHODS
     },
-    "grid step": _step,
     "accuracy": _baseline,
     "lowest accuracy": partial(_at_lowest, "accuracy"),
     "recovered accuracy": _recovered,
@@ -259,8 +270,7 @@ MEASURES: Final[Mapping[str, Callable[[Record], Value]]] = {
     "feature": partial(_threshold, "full", "kind"),
     "features": _kinds,
     "feature at drop": _kind_at_drop,
-    "valley then peak": partial(_has, ("valley", "peak")),
-    "has peak": partial(_has, ("peak",)),
+    "valley then peak": _valley_then_peak,
     "extremum": _extremum,
     "sign change": _sign_change,
     "tau of first valley": partial(_first_of, "valley", "tau"),

@@ -14,174 +14,43 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
+from companion.paper.readings import (
+    at_retained_sum,
+    at_sparsity,
+    from_zero,
+    knee,
+    retained_sum,
+    sparsity_at,
+)
+from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record
-from thermo_utils.errors import ThermoError
 from thermo_utils.grids import grid_step
 from thermo_utils.transitions import accuracy_threshold
 
 __all__ = [
+    "A_STEP",
     "BASELINES",
+    "MAX_DROP",
     "PREDICTORS",
     "THEORY",
-    "at_retained_sum",
-    "at_sparsity",
-    "compare",
-    "judge",
-    "knee",
     "per_chapter",
-    "retained_sum",
-    "sparsity_at",
+    "predictions",
 ]
 
-Floats = NDArray[np.float64]
-
 #: The paper's predictors: first feature of F under full evaluation, and of the renormalized F.
-THEORY: Final = ("FE", "RFE")
+THEORY: Final = tuple(METHODS[method].short for method in CURVES)
 #: Rules that know nothing of the free energy.
 BASELINES: Final = ("quantile", "careful", "retained", "knee", "constant")
 PREDICTORS: Final = (*THEORY, *BASELINES)
+#: Drop of the accuracy that marks the target.
+MAX_DROP: Final = 0.05
+#: More steps of the grid than this are an error: the target itself is known to one.
+A_STEP: Final = 1 + 1e-9
 
 
-def sparsity_at(curve: pd.DataFrame, tau: float) -> float:
-    """Sparsity at a threshold, interpolated linearly between 0 at ``tau = 0`` and the grid.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        With columns ``tau`` and ``beta``.
-    tau : float
-        From 0 to the end of the grid.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> sparsity_at(pd.DataFrame({"tau": [1.0, 2.0], "beta": [0.2, 0.6]}), 1.5)
-    0.4
-    """
-    return float(np.interp(tau, *_from_zero(curve, "beta", 0.0)))
-
-
-def retained_sum(curve: pd.DataFrame, tau: float) -> float:
-    r"""Share of the sum of absolute activations that is left, :math:`\Sigma(\tau)/\Sigma_0`.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        With columns ``tau`` and ``internal_energy``, which is the logarithm of that share (Eq. 4).
-    tau : float
-        From 0 to the end of the grid.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> curve = pd.DataFrame({"tau": [1.0, 2.0], "internal_energy": np.log([0.9, 0.5])})
-    >>> round(retained_sum(curve, 1.5), 6)
-    0.7
-    """
-    share = curve.assign(share=np.exp(curve["internal_energy"]))
-    return float(np.interp(tau, *_from_zero(share, "share", 1.0)))
-
-
-def at_sparsity(curve: pd.DataFrame, quantile: float) -> float | None:
-    """Threshold that prunes a given share of the activations: their quantile.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        With columns ``tau`` and ``beta``; `beta` must not fall, as in every renormalized curve.
-    quantile : float
-        The share, between 0 and 1.
-
-    Returns
-    -------
-    float or None
-        None if the grid ends before.
-
-    Raises
-    ------
-    ThermoError
-        If `quantile` is not between 0 and 1.
-
-    Examples
-    --------
-    >>> at_sparsity(pd.DataFrame({"tau": [1.0, 2.0], "beta": [0.2, 0.6]}), 0.4)
-    1.5
-    """
-    if not 0 < quantile < 1:
-        raise ThermoError(f"quantile must lie between 0 and 1, got {quantile}")
-    return _reach(*_from_zero(curve, "beta", 0.0), quantile)
-
-
-def at_retained_sum(curve: pd.DataFrame, share: float) -> float | None:
-    """Threshold that leaves a given share of the sum of absolute activations.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        With columns ``tau`` and ``internal_energy``.
-    share : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    float or None
-        None if the grid ends before.
-
-    Raises
-    ------
-    ThermoError
-        If `share` is not between 0 and 1.
-
-    Examples
-    --------
-    >>> curve = pd.DataFrame({"tau": [1.0, 2.0], "internal_energy": np.log([0.9, 0.5])})
-    >>> round(at_retained_sum(curve, 0.7), 6)
-    1.5
-    """
-    if not 0 < share < 1:
-        raise ThermoError(f"share must lie between 0 and 1, got {share}")
-    tau, left = _from_zero(curve.assign(share=np.exp(curve["internal_energy"])), "share", 1.0)
-    return _reach(tau, 1.0 - left, 1.0 - share)
-
-
-def knee(curve: pd.DataFrame) -> float | None:
-    """Threshold at which the sparsity stands highest above the chord of its curve.
-
-    The chord runs from the origin to the last point of the grid, so the knee depends on where the
-    grid ends. For a smooth curve this is the knee of Satopaa et al., "Finding a 'kneedle' in
-    a haystack", ICDCSW 2011.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        With columns ``tau`` and ``beta``.
-
-    Returns
-    -------
-    float or None
-        None where the curve nowhere lies above its chord.
-
-    Examples
-    --------
-    >>> knee(pd.DataFrame({"tau": [1.0, 2.0, 3.0, 4.0], "beta": [0.3, 0.6, 0.7, 0.8]}))
-    2.0
-    """
-    tau, beta = _from_zero(curve, "beta", 0.0)
-    above = beta - beta[-1] * tau / tau[-1]
-    highest = int(np.argmax(above))
-    return float(tau[highest]) if above[highest] > 1e-12 else None  # rounding is no knee
-
-
-class _Case(NamedTuple):
-    """A record as the rules see it: predictions of the theory, the target, and both curves."""
+class _Run(NamedTuple):
+    """A record as the predictors see it: predictions of the theory, the target, and both curves."""
 
     chapter: str
     seed: int
@@ -191,29 +60,29 @@ class _Case(NamedTuple):
     fast: pd.DataFrame
 
 
-class _Rule(NamedTuple):
-    """A rule with one free parameter."""
+class _Family(NamedTuple):
+    """Predictors that differ in the value of one parameter."""
 
     #: The value that would have been right for a chapter.
-    fit: Callable[[_Case], float]
-    #: The threshold the rule gives for a curve and a value.
+    fit: Callable[[_Run], float]
+    #: The threshold for a curve and a value.
     apply: Callable[[pd.DataFrame, float], float | None]
     #: What to make of the values of several chapters.
     combine: Callable[[NDArray[Any]], Any] = np.median
 
 
-_RULES: Final[Mapping[str, _Rule]] = {
-    "quantile": _Rule(lambda case: sparsity_at(case.fast, case.tau), at_sparsity),
-    "careful": _Rule(lambda case: sparsity_at(case.fast, case.tau), at_sparsity, np.min),
-    "retained": _Rule(lambda case: retained_sum(case.fast, case.tau), at_retained_sum),
-    "constant": _Rule(lambda case: case.tau, lambda curve, value: value),
+_FAMILIES: Final[Mapping[str, _Family]] = {
+    "quantile": _Family(lambda run: sparsity_at(run.fast, run.tau), at_sparsity),
+    "careful": _Family(lambda run: sparsity_at(run.fast, run.tau), at_sparsity, np.min),
+    "retained": _Family(lambda run: retained_sum(run.fast, run.tau), at_retained_sum),
+    "constant": _Family(lambda run: run.tau, lambda curve, value: value),
 }
 
 
-def judge(
+def predictions(
     chapters: Mapping[str, Sequence[Record]],
     *,
-    max_drop: float = 0.05,
+    max_drop: float = MAX_DROP,
     together: Callable[[str], str] = str,
 ) -> pd.DataFrame:
     """Every prediction for every record, and how far it is off.
@@ -222,7 +91,7 @@ def judge(
     ----------
     chapters : mapping of str to sequence of Record
         Records by name of chapter, one per seed.
-    max_drop : float, default 0.05
+    max_drop : float, default `MAX_DROP`, 0.05
         Drop of the accuracy that marks the target, see :func:`thermo_utils.accuracy_threshold`.
     together : callable, optional
         Maps the name of a chapter to a group. Free parameters for a chapter are fitted to chapters
@@ -246,30 +115,30 @@ def judge(
     absolute error in the parameter, and needs no search. ``careful`` is ``quantile`` with the least
     of these values instead: a sparsity that was safe on all other chapters.
     """
-    cases = [
-        case
+    runs = [
+        run
         for name, records in chapters.items()
         for record in records
-        if (case := _case(name, record, max_drop)) is not None
+        if (run := _run(name, record, max_drop)) is not None
     ]
     rows = []
-    for case in cases:
-        others = [other for other in cases if together(other.chapter) != together(case.chapter)]
-        predictions: dict[str, tuple[float | None, float]] = {
-            **{name: (case.theory[name], np.nan) for name in THEORY},
-            "knee": (knee(case.fast), np.nan),
+    for run in runs:
+        others = [other for other in runs if together(other.chapter) != together(run.chapter)]
+        found: dict[str, tuple[float | None, float]] = {
+            **{name: (run.theory[name], np.nan) for name in THEORY},
+            "knee": (knee(run.fast), np.nan),
         }
-        for name, rule in _RULES.items():
-            value = _fitted(rule, others)
-            found = None if value is None else rule.apply(case.fast, value)
-            predictions[name] = (found, np.nan if value is None else value)
+        for name, family in _FAMILIES.items():
+            value = _parameter(family, others)
+            tau = None if value is None else family.apply(run.fast, value)
+            found[name] = (tau, np.nan if value is None else value)
         rows += [
             {
-                "chapter": case.chapter,
-                "seed": case.seed,
+                "chapter": run.chapter,
+                "seed": run.seed,
                 "predictor": name,
-                "parameter": predictions[name][1],
-                **_errors(case, predictions[name][0]),
+                "parameter": found[name][1],
+                **_errors(run, found[name][0]),
             }
             for name in PREDICTORS
         ]
@@ -282,18 +151,18 @@ def judge(
     )  # fmt: skip
 
 
-def per_chapter(judged: pd.DataFrame) -> pd.DataFrame:
+def per_chapter(predicted: pd.DataFrame) -> pd.DataFrame:
     """Errors of a chapter and predictor: means over its seeds, which are not independent.
 
     Parameters
     ----------
-    judged : DataFrame
-        As returned by :func:`judge`.
+    predicted : DataFrame
+        As returned by :func:`predictions`.
 
     Returns
     -------
     DataFrame
-        A row per chapter and predictor, in the order of `judged`, with columns ``chapter``,
+        A row per chapter and predictor, in the order of `predicted`, with columns ``chapter``,
         ``predictor``, ``seeds``, ``misses`` (seeds without a prediction), ``octaves``, ``steps``,
         ``sparsity`` (means of absolute errors, infinite if there is a miss), ``signed`` (mean of
         the signed octaves that exist), ``early`` and ``late`` (seeds more than a grid step off),
@@ -305,7 +174,7 @@ def per_chapter(judged: pd.DataFrame) -> pd.DataFrame:
     error infinite, worse than any prediction.
     """
     rows = []
-    for (chapter, predictor), group in judged.groupby(["chapter", "predictor"], sort=False):
+    for (chapter, predictor), group in predicted.groupby(["chapter", "predictor"], sort=False):
         missed = group["tau"].isna()
         rows.append(
             {
@@ -318,9 +187,8 @@ def per_chapter(judged: pd.DataFrame) -> pd.DataFrame:
                     for name in ("octaves", "steps", "sparsity")
                 },
                 "signed": float(group["octaves"].mean()),
-                # The target itself is known to a grid step.
-                "early": int((group["steps"] < -1 - 1e-9).sum()),
-                "late": int((group["steps"] > 1 + 1e-9).sum()),
+                "early": int((group["steps"] < -A_STEP).sum()),
+                "late": int((group["steps"] > A_STEP).sum()),
                 "drop": float(group["drop"].mean()),
                 "worst": float(group["drop"].max()),
             }
@@ -334,57 +202,7 @@ def per_chapter(judged: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-class Comparison(NamedTuple):
-    """Paired comparison of two predictors over chapters.
-
-    Attributes
-    ----------
-    wins, losses, ties : int
-        Chapters in which the first is nearer, farther, or as near.
-    p : float
-        Two-sided sign test over the chapters without ties: how often two equally good predictors
-        would differ at least that much. 1 when there are none.
-    """
-
-    wins: int
-    losses: int
-    ties: int
-    p: float
-
-
-def compare(errors: pd.DataFrame, first: str, second: str, *, by: str = "octaves") -> Comparison:
-    """Which of two predictors is nearer, chapter by chapter.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        As returned by :func:`per_chapter`.
-    first, second : str
-        Names from `PREDICTORS`.
-    by : {"octaves", "steps", "sparsity"}, default "octaves"
-        The error to compare.
-
-    Returns
-    -------
-    Comparison
-
-    Examples
-    --------
-    >>> errors = pd.DataFrame({"chapter": ["a", "b"] * 2, "predictor": ["FE", "FE", "knee", "knee"],
-    ...                        "octaves": [0.1, 0.2, 0.3, np.inf]})
-    >>> compare(errors, "knee", "FE")
-    Comparison(wins=0, losses=2, ties=0, p=0.5)
-    """
-    table = errors.pivot(index="chapter", columns="predictor", values=by)
-    one, two = table[first], table[second]
-    # Two misses are equally bad; rounding is no difference.
-    ties = (one == two) | ((one - two).abs() < 1e-9)
-    wins, losses = int(((one < two) & ~ties).sum()), int(((one > two) & ~ties).sum())
-    p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    return Comparison(wins, losses, int(ties.sum()), p)
-
-
-def _case(chapter: str, record: Record, max_drop: float) -> _Case | None:
+def _run(chapter: str, record: Record, max_drop: float) -> _Run | None:
     full = record.curve("full")
     target = accuracy_threshold(full, max_drop)
     if target is None or target.tau == 0.0:
@@ -392,47 +210,32 @@ def _case(chapter: str, record: Record, max_drop: float) -> _Case | None:
     found = record.result["thresholds"]
     theory = {
         name: None if found[method] is None else float(found[method]["tau"])
-        for name, method in zip(THEORY, ("full", "renormalized"), strict=True)
+        for name, method in zip(THEORY, CURVES, strict=True)
     }
     fast = record.curve("renormalized")
-    return _Case(chapter, int(record.result["seed"]), theory, target.tau, full, fast)
+    return _Run(chapter, int(record.result["seed"]), theory, target.tau, full, fast)
 
 
-def _fitted(rule: _Rule, cases: Sequence[_Case]) -> float | None:
+def _parameter(family: _Family, runs: Sequence[_Run]) -> float | None:
     """What the chapters together say, each with the mean over its seeds; None without any."""
-    if not cases:
+    if not runs:
         return None
-    values = pd.Series([rule.fit(case) for case in cases])
-    means = values.groupby([case.chapter for case in cases]).mean()
-    return float(rule.combine(means.to_numpy(np.float64)))
+    values = pd.Series([family.fit(run) for run in runs])
+    means = values.groupby([run.chapter for run in runs]).mean()
+    return float(family.combine(means.to_numpy(np.float64)))
 
 
-def _errors(case: _Case, tau: float | None) -> dict[str, float]:
+def _errors(run: _Run, tau: float | None) -> dict[str, float]:
     if tau is None:
         missing = dict.fromkeys(("steps", "octaves", "sparsity", "drop"), np.nan)
-        return {"tau": np.nan, "target": case.tau, **missing}
-    baseline = float(case.full.attrs["baseline_accuracy"])
-    accuracy = np.interp(tau, *_from_zero(case.full, "accuracy", baseline))
+        return {"tau": np.nan, "target": run.tau, **missing}
+    baseline = float(run.full.attrs["baseline_accuracy"])
+    accuracy = np.interp(tau, *from_zero(run.full, "accuracy", baseline))
     return {
         "tau": tau,
-        "target": case.tau,
-        "steps": (tau - case.tau) / grid_step(case.full),
-        "octaves": float(np.log2(tau / case.tau)),
-        "sparsity": sparsity_at(case.full, tau) - sparsity_at(case.full, case.tau),
+        "target": run.tau,
+        "steps": (tau - run.tau) / grid_step(run.full),
+        "octaves": float(np.log2(tau / run.tau)),
+        "sparsity": sparsity_at(run.full, tau) - sparsity_at(run.full, run.tau),
         "drop": baseline - float(accuracy),
     }
-
-
-def _from_zero(curve: pd.DataFrame, column: str, start: float) -> tuple[Floats, Floats]:
-    """A column over ``tau``, with the unpruned network in front."""
-    tau = np.concatenate([[0.0], curve["tau"].to_numpy(np.float64)])
-    return tau, np.concatenate([[start], curve[column].to_numpy(np.float64)])
-
-
-def _reach(tau: Floats, rising: Floats, level: float) -> float | None:
-    """Where a rising curve first reaches a level, between the points of its grid."""
-    if not rising[-1] >= level:
-        return None
-    after = int(np.argmax(rising >= level))
-    low, high = rising[after - 1], rising[after]
-    return float(tau[after - 1] + (level - low) / (high - low) * (tau[after] - tau[after - 1]))

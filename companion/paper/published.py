@@ -7,13 +7,13 @@ dates and addresses, and the numbers of sections, equations and references.
 ``id``
     Stable and readable: place, model, dataset, method, quantity (``T1-mlp-cifar10-full-tau``).
 ``model``, ``dataset``
-    One of `MODELS` and `DATASETS`; empty where the statement is about all of them.
+    Those of a chapter; empty where the statement is about all of them.
 ``quantity``
     One of `QUANTITIES`, which also gives the unit. Percentages are stored as fractions.
 ``method``
-    What a threshold or time was read from, one of `METHODS`: ``accuracy`` (where accuracy gives
-    way), ``full`` (free energy of the pruned network), ``renormalized`` (free energy from one
-    unpruned pass); empty where that does not apply.
+    What a threshold or time was read from, one of :data:`companion.runs.methods.METHODS`:
+    ``accuracy`` (where accuracy gives way), ``full`` (free energy of the pruned network),
+    ``renormalized`` (free energy from one unpruned pass); empty where that does not apply.
 ``low``, ``high``
     The number; equal unless the paper gives a range. ``nan`` where the statement is a word.
 ``value``
@@ -28,18 +28,19 @@ dates and addresses, and the numbers of sections, equations and references.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
+from companion.data.specs import DATASETS
+from companion.runs.chapters import CHAPTERS
+from companion.runs.methods import METHODS
 from thermo_utils.errors import ThermoError, unknown
 
 __all__ = [
-    "DATASETS",
-    "FIGURES",
-    "METHODS",
     "MODELS",
     "QUANTITIES",
     "VALUES",
@@ -49,30 +50,8 @@ __all__ = [
     "table",
 ]
 
-_CHAPTERS: Final = {
-    ("mlp", "cnn", "resnet18", "mobilenet_v2", "vit"): ("cifar10", "flowers102"),
-    ("lstm", "bert", "electra", "t5", "gpt2"): ("ag_news", "yelp"),
-}
-
-#: Models in the order of the paper.
-MODELS: Final = tuple(model for models in _CHAPTERS for model in models)
-#: Datasets in the order of the paper.
-DATASETS: Final = tuple(dataset for datasets in _CHAPTERS.values() for dataset in datasets)
-#: Figure number of each of the twenty combinations.
-FIGURES: Final[dict[tuple[str, str], int]] = {
-    pair: number
-    for number, pair in enumerate(
-        (
-            (model, dataset)
-            for models, datasets in _CHAPTERS.items()
-            for model in models
-            for dataset in datasets
-        ),
-        start=2,
-    )
-}
-#: What a threshold, feature or time was read from.
-METHODS: Final = ("accuracy", "full", "renormalized")
+#: Networks in the order of the paper.
+MODELS: Final = tuple(dict.fromkeys(chapter.model for chapter in CHAPTERS))
 #: What ``quantity`` may be, with its meaning and unit.
 QUANTITIES: Final[dict[str, str]] = {
     "tau_star": "critical threshold, in units of the activations",
@@ -185,11 +164,12 @@ def lookup(
     Parameters
     ----------
     model, dataset : str
-        Names from `MODELS` and `DATASETS`; ``""`` for statements about all of them.
+        Names of a chapter; ``""`` for statements about all of them.
     quantity : str, optional
         Name from `QUANTITIES`. By default rows of every quantity.
     method : str, optional
-        Name from `METHODS`, ``""`` for statements without one. By default rows of every method.
+        Name from :data:`companion.runs.methods.METHODS`, ``""`` for statements without one. By
+        default rows of every method.
 
     Returns
     -------
@@ -216,7 +196,7 @@ def lookup(
     _check("model", model, MODELS)
     _check("dataset", dataset, DATASETS)
     if quantity is not None:
-        _check("quantity", quantity, tuple(QUANTITIES))
+        _check("quantity", quantity, QUANTITIES)
         wanted["quantity"] = quantity
     if method is not None:
         _check("method", method, METHODS)
@@ -282,7 +262,7 @@ def _cell(low: float, high: float, value: str, approximate: bool) -> str:
     return f"≈ {text}" if approximate else text
 
 
-def _check(what: str, name: str, allowed: tuple[str, ...]) -> None:
+def _check(what: str, name: str, allowed: Collection[str]) -> None:
     """Refuse a name that is neither empty nor `allowed`."""
     if name not in ("", *allowed):
         raise unknown(what, name, allowed)

@@ -8,23 +8,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 from companion.paper.published import as_range
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["RULES", "VERDICTS", "Stated", "Value", "agrees", "rule_text", "verdict"]
+__all__ = ["RULES", "VERDICTS", "Stated", "Value", "Verdict", "agrees", "rule_text", "verdict"]
 
 #: What is measured: a number, a word, or nothing where there is nothing to measure.
 Value = float | str | None
 
-#: Verdicts with their meaning.
-VERDICTS: Final[Mapping[str, str]] = {
-    "confirmed": "our value agrees with the paper's by the rule of the row",
-    "not confirmed": "it does not agree, and nothing we know of differs from the paper's set-up",
-    "differs in setup": "it does not agree, but our run differs from the paper's set-up, so the "
+
+class Verdict(StrEnum):
+    """What the records say about a claim, as it is printed."""
+
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not confirmed"
+    DIFFERS = "differs in setup"
+    NOT_RUN = "not run"
+
+
+#: Verdicts with their meaning, in the order of the book.
+VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.CONFIRMED: "our value agrees with the paper's by the rule of the row",
+    Verdict.NOT_CONFIRMED: "it does not agree, and nothing we know of differs from the paper's "
+    "set-up",
+    Verdict.DIFFERS: "it does not agree, but our run differs from the paper's set-up, so the "
     "number cannot speak for or against the paper",
-    "not run": "there is no record of real data, or not of all the chapters or seeds it takes",
+    Verdict.NOT_RUN: "there is no record of real data, or not of all the chapters or seeds it "
+    "takes",
 }
 #: Rounding: a value exactly on the limit agrees.
 TINY = 1e-9
@@ -64,20 +77,22 @@ class Stated(NamedTuple):
 class _Rule(NamedTuple):
     short: str
     meaning: str
-    holds: Callable[[float, Stated, float, float], bool]
+    holds: Callable[[Any, Stated, float, float], bool]
 
 
 def _near(value: float, stated: Stated, below: float, above: float) -> bool:
     return stated.low - below - TINY <= value <= stated.high + above + TINY
 
 
-#: Rules that compare numbers: the short form shown in a row, the meaning, and the comparison of
-#: our value, the paper's, the rule's number p and the grid step.
+#: The word of the rule that compares words; all others compare numbers.
+SAME: Final = "same"
+#: Rules: the short form shown in a row, the meaning, and the comparison of our value, the paper's,
+#: the rule's number p and the grid step.
 RULES: Final[Mapping[str, _Rule]] = {
-    "same": _Rule(
+    SAME: _Rule(
         "the same",
         "Ours is the paper's word. It takes no number.",
-        lambda value, stated, p, step: False,
+        lambda value, stated, p, step: bool(value == stated.word),
     ),
     "within": _Rule(
         "within {p:g}",
@@ -96,29 +111,29 @@ RULES: Final[Mapping[str, _Rule]] = {
         "within a factor of {p:g}",
         "Ours is at most *p* times more, and at most *p* times less, than the paper's number or "
         "range.",
-        lambda value, stated, p, step: (
-            stated.low / p - TINY <= value <= stated.high * p * (1 + TINY)
+        lambda value, stated, p, step: bool(
+            stated.low / p * (1 - TINY) <= value <= stated.high * p * (1 + TINY)
         ),
     ),
     "at least": _Rule(
         "at least {p:g}",
         "Ours is *p* or more, whatever number the paper gives.",
-        lambda value, stated, p, step: value >= p - TINY,
+        lambda value, stated, p, step: bool(value >= p - TINY),
     ),
     "at most": _Rule(
         "at most {p:g}",
         "Ours is *p* or less, whatever number the paper gives.",
-        lambda value, stated, p, step: value <= p + TINY,
+        lambda value, stated, p, step: bool(value <= p + TINY),
     ),
     "below": _Rule(
         "below {p:g}",
         "Ours is less than *p*.",
-        lambda value, stated, p, step: value < p,
+        lambda value, stated, p, step: bool(value < p),
     ),
 }
 
 
-def agrees(rule: str, value: Value, stated: Stated, step: Value = None) -> bool:
+def agrees(rule: str, value: Value, stated: Stated, step: float = 0.0) -> bool:
     """Whether our value agrees with one version of the paper's.
 
     Parameters
@@ -126,10 +141,11 @@ def agrees(rule: str, value: Value, stated: Stated, step: Value = None) -> bool:
     rule : str
         A name from `RULES` and its number, such as ``"within 0.05"``.
     value : float, str or None
-        Ours. None, where there was nothing to measure, agrees with nothing.
+        Ours. None, where there was nothing to measure, agrees with nothing, nor does a word where
+        numbers are compared.
     stated : Stated
         The paper's.
-    step : float, optional
+    step : float, default 0
         Distance of neighbouring thresholds in our full evaluation, for the rule that needs it.
 
     Returns
@@ -148,11 +164,9 @@ def agrees(rule: str, value: Value, stated: Stated, step: Value = None) -> bool:
     (True, False)
     """
     name, parameter = _parsed(rule)
-    if name == "same":
-        return value is not None and value == stated.word
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str) != (name == SAME):
         return False
-    return RULES[name].holds(value, stated, parameter, step if isinstance(step, float) else 0.0)
+    return RULES[name].holds(value, stated, parameter, step)
 
 
 def rule_text(rule: str) -> str:
@@ -181,7 +195,7 @@ def rule_text(rule: str) -> str:
     return RULES[name].short.format(p=parameter)
 
 
-def verdict(agreed: bool | None, *, excused: bool) -> str:
+def verdict(agreed: bool | None, *, excused: bool) -> Verdict:
     """The verdict on a claim: the only place where one is given.
 
     Parameters
@@ -193,29 +207,28 @@ def verdict(agreed: bool | None, *, excused: bool) -> str:
 
     Returns
     -------
-    str
-        A key of `VERDICTS`.
+    Verdict
 
     Examples
     --------
-    >>> [verdict(agreed, excused=True) for agreed in (None, True, False)]
+    >>> [str(verdict(agreed, excused=True)) for agreed in (None, True, False)]
     ['not run', 'confirmed', 'differs in setup']
-    >>> verdict(False, excused=False)
+    >>> str(verdict(False, excused=False))
     'not confirmed'
     """
     if agreed is None:
-        return "not run"
+        return Verdict.NOT_RUN
     if agreed:
-        return "confirmed"
-    return "differs in setup" if excused else "not confirmed"
+        return Verdict.CONFIRMED
+    return Verdict.DIFFERS if excused else Verdict.NOT_CONFIRMED
 
 
 def _parsed(rule: str) -> tuple[str, float]:
     """Name and number of a rule."""
-    if rule == "same":
+    if rule == SAME:
         return rule, math.nan
     name, _, number = rule.rpartition(" ")
-    if name not in RULES or name == "same":
+    if name not in RULES or name == SAME:
         raise unknown("rule", name or rule, RULES)
     try:
         return name, float(number)

@@ -1,140 +1,38 @@
-"""Predictors and the conclusion: closed forms, no look at the chapter judged, fair counting."""
+"""Predictors: no look at the chapter that is predicted, errors by hand, fair averages."""
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
-from pathlib import Path
-
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from companion.pages.conclusion import HEADS, MIN_CHAPTERS, NAMES, RIVALS, conclusion, dots, verdict
 from companion.paper.predictors import (
     BASELINES,
+    MAX_DROP,
     PREDICTORS,
     THEORY,
-    at_retained_sum,
-    at_sparsity,
-    compare,
-    judge,
-    knee,
     per_chapter,
-    retained_sum,
-    sparsity_at,
+    predictions,
 )
-from companion.runs.records import Record
-from thermo_utils import ThermoError, thermodynamic_curve
-
-RATE, LAST, STEP = 0.7, 4.0, 0.1
+from companion.paper.readings import knee, sparsity_at
+from tests.companion.paper.exponential_runs import RATE, exponential, five, of, record
 
 
-@cache
-def exponential(step=STEP / 10, last=LAST, rate=RATE):
-    """Activations distributed exponentially: ``beta = 1 - exp(-rate tau)``."""
-    tau = np.linspace(step, last, round(last / step))
-    rho = np.exp(-rate * tau)
-    return thermodynamic_curve(tau, rho, rho * (1 + rate * tau), 1.0, 1.0)
-
-
-def record(drop_at, seed=0, full=1.0, fast=1.0, scale=1.0, accuracy=0.8):
-    """A run whose accuracy falls by ten points beyond a threshold; F marks `full` and `fast`."""
-    curves = []
-    for method, step in (("full", STEP), ("renormalized", STEP / 10)):
-        curve = exponential(scale * step, scale * LAST, RATE / scale)
-        fallen = curve["tau"] > drop_at + 1e-9
-        value = np.where(fallen, accuracy - 0.1, accuracy) if method == "full" else np.nan
-        curves.append(curve.assign(method=method, accuracy=value))
-    found = {"full": full, "renormalized": fast}
-    result = {
-        "seed": seed,
-        "synthetic": False,
-        "thresholds": {m: None if t is None else {"tau": t} for m, t in found.items()},
-        "stages": {
-            "full": {"attrs": {"baseline_accuracy": accuracy}},
-            "renormalized": {"attrs": {}},
-        },
-    }
-    return Record(Path(), result, pd.concat(curves, ignore_index=True))
-
-
-def five(**first):
-    """Five chapters with thresholds of the accuracy at 1.0, 1.2, 1.5, 2.0 and 2.5."""
-    names = ("mlp-cifar10", "mlp-flowers102", "cnn-cifar10", "lstm-yelp", "gpt2-ag_news")
-    chapters = {
-        name: [record(at)] for name, at in zip(names, (1.0, 1.2, 1.5, 2.0, 2.5), strict=True)
-    }
-    return chapters | {"mlp-cifar10": [record(**{"drop_at": 1.0, **first})]}
-
-
-def of(judged, predictor, chapter="mlp-cifar10"):
-    return judged[(judged["predictor"] == predictor) & (judged["chapter"] == chapter)].iloc[0]
-
-
-class TestClosedForms:
-    @given(st.floats(0.01, 0.9))
-    def test_quantile_of_the_exponential(self, quantile):
-        assert at_sparsity(exponential(), quantile) == pytest.approx(
-            -np.log(1 - quantile) / RATE, abs=1e-4
-        )
-
-    @given(st.floats(0.3, 0.99))
-    def test_retained_sum_of_the_exponential(self, share):
-        found = RATE * at_retained_sum(exponential(), share)
-        assert (1 + found) * np.exp(-found) == pytest.approx(share, abs=1e-4)
-
-    def test_knee_of_the_exponential_is_where_its_slope_is_that_of_the_chord(self):
-        chord = (1 - np.exp(-RATE * LAST)) / LAST
-        assert knee(exponential()) == pytest.approx(-np.log(chord / RATE) / RATE, abs=STEP / 10)
-
-    def test_a_straight_or_hollow_curve_has_no_knee(self):
-        tau = np.linspace(0.1, 1, 10)
-        assert knee(pd.DataFrame({"tau": tau, "beta": tau / 2})) is None
-        assert knee(pd.DataFrame({"tau": tau, "beta": tau**2})) is None
-
-    @given(st.floats(0.1, 3.9))
-    def test_reading_and_reaching_are_inverse(self, tau):
-        curve = exponential()
-        assert at_sparsity(curve, sparsity_at(curve, tau)) == pytest.approx(tau, abs=1e-9)
-        assert at_retained_sum(curve, retained_sum(curve, tau)) == pytest.approx(tau, abs=1e-9)
-
-    def test_beyond_the_grid_there_is_no_prediction(self):
-        assert at_sparsity(exponential(), 0.99) is None
-        assert at_retained_sum(exponential(), 0.01) is None
-
-    def test_below_the_grid_the_unpruned_network_counts(self):
-        assert sparsity_at(exponential(0.1), 0.0) == 0.0
-        assert retained_sum(exponential(0.1), 0.0) == 1.0
-        assert 0 < at_sparsity(exponential(0.1), 0.01) < 0.1
-
-    @pytest.mark.parametrize("value", [0.0, 1.0, -0.1, np.nan])
-    def test_shares_outside_of_zero_and_one(self, value):
-        with pytest.raises(ThermoError, match="quantile must lie between 0 and 1, got"):
-            at_sparsity(exponential(), value)
-        with pytest.raises(ThermoError, match="share must lie between 0 and 1, got"):
-            at_retained_sum(exponential(), value)
-
-
-class TestJudge:
+class TestPredictions:
     def test_the_theory_is_taken_from_the_record(self):
-        judged = judge(five(full=0.5, fast=2.0))
-        assert of(judged, "FE")["tau"] == 0.5
-        assert of(judged, "FE")[["steps", "octaves"]].tolist() == pytest.approx([-5, -1])
-        assert of(judged, "RFE")[["steps", "octaves"]].tolist() == pytest.approx([10, 1])
+        predicted = predictions(five(full=0.5, fast=2.0))
+        assert of(predicted, "FE")["tau"] == 0.5
+        assert of(predicted, "FE")[["steps", "octaves"]].tolist() == pytest.approx([-5, -1])
+        assert of(predicted, "RFE")[["steps", "octaves"]].tolist() == pytest.approx([10, 1])
 
     @pytest.mark.parametrize("rule", [*BASELINES])
     def test_a_chapter_has_no_say_in_its_own_prediction(self, rule):
-        one, other = judge(five(drop_at=1.0)), judge(five(drop_at=3.0))
+        one, other = predictions(five(drop_at=1.0)), predictions(five(drop_at=3.0))
         assert of(one, rule)["tau"] == of(other, rule)["tau"]
         assert of(one, rule)["target"] != of(other, rule)["target"]
 
     @pytest.mark.parametrize("rule", ["quantile", "retained", "constant"])
     def test_but_it_has_in_those_of_others(self, rule):
-        one, other = judge(five(drop_at=1.0)), judge(five(drop_at=3.0))
+        one, other = predictions(five(drop_at=1.0)), predictions(five(drop_at=3.0))
         changed = [
             of(one, rule, name)["tau"] != of(other, rule, name)["tau"]
             for name in ("cnn-cifar10", "lstm-yelp", "gpt2-ag_news")
@@ -142,62 +40,118 @@ class TestJudge:
         assert any(changed)
 
     def test_parameters_are_medians_of_the_others_and_careful_their_minimum(self):
-        judged = judge(five())
+        predicted = predictions(five())
         others = [sparsity_at(exponential(), tau) for tau in (1.2, 1.5, 2.0, 2.5)]
-        assert of(judged, "quantile")["parameter"] == pytest.approx(np.median(others))
-        assert of(judged, "careful")["parameter"] == pytest.approx(min(others))
-        assert of(judged, "constant")["tau"] == pytest.approx(np.median([1.2, 1.5, 2.0, 2.5]))
-        assert np.isnan(of(judged, "knee")["parameter"])
+        assert of(predicted, "quantile")["parameter"] == pytest.approx(np.median(others))
+        assert of(predicted, "careful")["parameter"] == pytest.approx(min(others))
+        assert of(predicted, "constant")["tau"] == pytest.approx(np.median([1.2, 1.5, 2.0, 2.5]))
+        assert np.isnan(of(predicted, "knee")["parameter"])
 
     def test_groups_are_left_out_together(self):
-        judged = judge(five(), together=lambda name: name.split("-")[0])
-        assert of(judged, "constant")["tau"] == pytest.approx(np.median([1.5, 2.0, 2.5]))
+        predicted = predictions(five(), together=lambda name: name.split("-")[0])
+        assert of(predicted, "constant")["tau"] == pytest.approx(np.median([1.5, 2.0, 2.5]))
 
     def test_many_seeds_of_one_chapter_weigh_as_one(self):
         chapters = five() | {"cnn-cifar10": [record(1.5, seed) for seed in range(9)]}
-        assert of(judge(chapters), "constant")["tau"] == of(judge(five()), "constant")["tau"]
+        assert (
+            of(predictions(chapters), "constant")["tau"]
+            == of(predictions(five()), "constant")["tau"]
+        )
 
     @pytest.mark.parametrize("rule", ["quantile", "careful", "retained", "knee"])
     def test_rules_on_activations_do_not_depend_on_their_units(self, rule):
         scaled = five() | {"mlp-cifar10": [record(8.0, scale=8.0)]}
-        assert of(judge(scaled), rule)["octaves"] == pytest.approx(
-            of(judge(five()), rule)["octaves"]
+        assert of(predictions(scaled), rule)["octaves"] == pytest.approx(
+            of(predictions(five()), rule)["octaves"]
         )
 
     def test_one_threshold_for_all_does_depend_on_them(self):
         scaled = five() | {"mlp-cifar10": [record(8.0, scale=8.0)]}
-        assert of(judge(scaled), "constant")["octaves"] == pytest.approx(
-            of(judge(five()), "constant")["octaves"] - 3
+        assert of(predictions(scaled), "constant")["octaves"] == pytest.approx(
+            of(predictions(five()), "constant")["octaves"] - 3
         )
 
     def test_the_drop_is_what_pruning_there_costs(self):
-        judged = judge(five(full=0.5, fast=2.0))
-        assert of(judged, "FE")["drop"] == pytest.approx(0)
-        assert of(judged, "RFE")["drop"] == pytest.approx(0.1)
-        assert of(judge(five(full=1.05)), "FE")["drop"] == pytest.approx(0.05)
+        predicted = predictions(five(full=0.5, fast=2.0))
+        assert of(predicted, "FE")["drop"] == pytest.approx(0)
+        assert of(predicted, "RFE")["drop"] == pytest.approx(0.1)
+        assert of(predictions(five(full=1.05)), "FE")["drop"] == pytest.approx(0.05)
 
     def test_the_right_threshold_has_no_error(self):
-        row = of(judge(five(full=1.0)), "FE")
+        row = of(predictions(five(full=1.0)), "FE")
         assert row[["steps", "octaves", "sparsity"]].tolist() == pytest.approx([0, 0, 0])
 
-    def test_without_a_drop_there_is_nothing_to_judge(self):
-        never, at_once = judge(five(drop_at=99.0)), judge(five(drop_at=0.0))
+    def test_without_a_drop_there_is_nothing_to_predictions(self):
+        never, at_once = predictions(five(drop_at=99.0)), predictions(five(drop_at=0.0))
         assert "mlp-cifar10" not in set(never["chapter"]) | set(at_once["chapter"])
 
     def test_a_single_chapter_leaves_nothing_to_fit_to(self):
-        judged = judge({"mlp-cifar10": [record(1.0)]})
-        fitted = judged[judged["predictor"].isin(["quantile", "careful", "retained", "constant"])]
+        predicted = predictions({"mlp-cifar10": [record(1.0)]})
+        fitted = predicted[
+            predicted["predictor"].isin(["quantile", "careful", "retained", "constant"])
+        ]
         assert fitted["tau"].isna().all()
-        assert judged["tau"].notna().sum() == len(THEORY) + 1
+        assert predicted["tau"].notna().sum() == len(THEORY) + 1
 
     def test_nothing_in_nothing_out(self):
-        assert per_chapter(judge({})).empty
+        assert per_chapter(predictions({})).empty
+
+    def test_what_is_predicted_by_hand(self):
+        # The others fall at 1.2, 1.5, 2.0 and 2.5.
+        predicted = predictions(five())
+        rho = np.exp(-RATE * np.array([1.2, 1.5, 2.0, 2.5]))
+        sums = rho * (1 + RATE * np.array([1.2, 1.5, 2.0, 2.5]))
+        quantile, careful = 1 - np.median(rho), 1 - rho.max()
+        assert of(predicted, "quantile")["parameter"] == pytest.approx(quantile)
+        assert of(predicted, "quantile")["tau"] == pytest.approx(
+            -np.log(1 - quantile) / RATE, abs=1e-4
+        )
+        assert of(predicted, "careful")["parameter"] == pytest.approx(careful)
+        assert of(predicted, "careful")["tau"] == pytest.approx(1.2, abs=1e-4)
+        assert of(predicted, "retained")["parameter"] == pytest.approx(np.median(sums))
+        kept = RATE * of(predicted, "retained")["tau"]
+        assert (1 + kept) * np.exp(-kept) == pytest.approx(np.median(sums), abs=1e-4)
+        assert of(predicted, "knee")["tau"] == knee(exponential())
+        assert of(predicted, "constant")["parameter"] == of(predicted, "constant")["tau"] == 1.75
+
+    def test_errors_of_a_prediction_by_hand(self):
+        # Twice the threshold of the accuracy, ten steps of 0.1 beyond it.
+        row = of(predictions(five(full=2.0)), "FE")
+        assert row[["tau", "target"]].tolist() == pytest.approx([2.0, 1.0])
+        assert row["steps"] == pytest.approx(10)
+        assert row["octaves"] == pytest.approx(1)
+        assert row["sparsity"] == pytest.approx(np.exp(-RATE) - np.exp(-2 * RATE))
+
+    def test_a_row_for_each_run_and_predictor(self):
+        chapters = five() | {"cnn-cifar10": [record(1.5, seed) for seed in (3, 7)]}
+        predicted = predictions(chapters)
+        assert len(predicted) == 6 * len(PREDICTORS)
+        own = predicted[predicted["chapter"] == "cnn-cifar10"]
+        assert own["seed"].tolist() == [3] * len(PREDICTORS) + [7] * len(PREDICTORS)
+        assert own["predictor"].tolist() == [*PREDICTORS] * 2
+
+    def test_without_a_feature_there_is_a_target_and_no_prediction(self):
+        row = of(predictions(five(full=None)), "FE")
+        assert row["target"] == pytest.approx(1.0)
+        errors = ["tau", "steps", "octaves", "sparsity", "drop", "parameter"]
+        assert row[errors].astype(float).isna().all()
+
+    def test_the_drop_that_marks_the_target_can_be_chosen(self):
+        # The accuracy falls by ten points.
+        assert len(predictions(five(), max_drop=0.099)) == 5 * len(PREDICTORS)
+        assert predictions(five(), max_drop=0.101).empty
+        assert MAX_DROP == 0.05
+
+    def test_seeds_of_a_chapter_are_averaged_before_the_median(self):
+        chapters = five() | {"cnn-cifar10": [record(1.3, 0), record(1.9, 1)]}
+        others = [1.2, (1.3 + 1.9) / 2, 2.0, 2.5]
+        assert of(predictions(chapters), "constant")["tau"] == pytest.approx(np.median(others))
 
 
 class TestPerChapter:
     def test_seeds_are_averaged_without_cancelling(self):
         runs = [record(1.0, 0, full=0.5), record(1.0, 1, full=2.0)]
-        row = of(per_chapter(judge(five() | {"mlp-cifar10": runs})), "FE")
+        row = of(per_chapter(predictions(five() | {"mlp-cifar10": runs})), "FE")
         assert row["octaves"] == pytest.approx(1)
         assert row["signed"] == pytest.approx(0)
         assert row[["seeds", "early", "late", "misses"]].tolist() == [2, 1, 1, 0]
@@ -206,141 +160,40 @@ class TestPerChapter:
 
     def test_one_miss_is_worse_than_any_error(self):
         runs = [record(1.0, 0, full=0.9), record(1.0, 1, full=None)]
-        errors = per_chapter(judge(five() | {"mlp-cifar10": runs}))
+        errors = per_chapter(predictions(five() | {"mlp-cifar10": runs}))
         row = of(errors, "FE")
         assert row["misses"] == 1
         assert np.isinf(row[["octaves", "steps", "sparsity"]].astype(float)).all()
 
     def test_within_a_grid_step_is_neither_early_nor_late(self):
         for full in (0.9, 1.0, 1.1):
-            row = of(per_chapter(judge(five(full=full))), "FE")
+            row = of(per_chapter(predictions(five(full=full))), "FE")
             assert (row["early"], row["late"]) == (0, 0)
-        assert of(per_chapter(judge(five(full=0.89))), "FE")["early"] == 1
-        assert of(per_chapter(judge(five(full=1.11))), "FE")["late"] == 1
+        assert of(per_chapter(predictions(five(full=0.89))), "FE")["early"] == 1
+        assert of(per_chapter(predictions(five(full=1.11))), "FE")["late"] == 1
 
+    def test_columns_are_summaries_of_the_seeds(self):
+        # Fall at 1.0, steps of 0.1; FE at 0.8, 1.3 and 1.6.
+        runs = [record(1.0, k, full=tau) for k, tau in enumerate((0.8, 1.3, 1.6))]
+        predicted = predictions(five() | {"mlp-cifar10": runs})
+        own = predicted[(predicted["predictor"] == "FE") & (predicted["chapter"] == "mlp-cifar10")]
+        row = of(per_chapter(predicted), "FE")
+        assert row["seeds"] == 3
+        assert row["steps"] == pytest.approx((2 + 3 + 6) / 3)
+        octaves = np.log2([0.8, 1.3, 1.6])
+        assert row["octaves"] == pytest.approx(np.abs(octaves).mean())
+        assert row["signed"] == pytest.approx(octaves.mean())
+        assert row["sparsity"] == pytest.approx(own["sparsity"].abs().mean())
+        assert row[["early", "late"]].tolist() == [1, 2]
 
-def table(**octaves):
-    """Errors of predictors over as many chapters as there are values; others are one octave off."""
-    size = len(next(iter(octaves.values())))
-    names = list(five())
-    rows = [
-        {
-            "chapter": f"{names[k % 5]}{k // 5 or ''}",
-            "predictor": predictor,
-            "octaves": octaves.get(predictor, [1.0] * size)[k],
-        }
-        for predictor in PREDICTORS
-        for k in range(size)
-    ]
-    return pd.DataFrame(rows)
+    def test_a_row_for_each_chapter_and_predictor_in_their_order(self):
+        errors = per_chapter(predictions(five()))
+        assert list(zip(errors["chapter"], errors["predictor"], strict=True)) == [
+            (name, predictor) for name in five() for predictor in PREDICTORS
+        ]
 
-
-class TestCompare:
-    def test_it_is_antisymmetric(self):
-        errors = table(FE=[0.1, 0.2, 2.0, 1.0])
-        one, other = compare(errors, "FE", "knee"), compare(errors, "knee", "FE")
-        assert (one.wins, one.losses, one.ties) == (2, 1, 1)
-        assert (other.wins, other.losses, other.ties, other.p) == (1, 2, 1, one.p)
-
-    @pytest.mark.parametrize("n", [1, 5, 8])
-    def test_sign_test_of_a_clean_sweep(self, n):
-        assert compare(table(FE=[0.1] * n), "FE", "knee").p == pytest.approx(min(1, 2 * 0.5**n))
-
-    def test_misses_lose_and_two_misses_tie(self):
-        errors = table(FE=[np.inf, np.inf], knee=[np.inf, 3.0])
-        assert compare(errors, "FE", "knee") == (0, 1, 1, 1.0)
-
-    def test_no_difference_is_no_evidence(self):
-        assert compare(table(FE=[1.0] * 8), "FE", "knee") == (0, 0, 8, 1.0)
-
-
-class TestVerdict:
-    def test_where_the_theory_loses_it_says_so(self):
-        text = verdict(table(FE=[2.0] * 8), "FE")
-        assert "loses" in text
-        assert "wins" not in text
-        assert all(NAMES[rule] in text for rule in RIVALS)
-        assert "4 of 4 rules without any free energy are ahead" in text
-
-    def test_where_it_wins_too(self):
-        text = verdict(table(RFE=[0.1] * 8), "RFE")
-        assert "wins" in text
-        assert "loses" not in text
-        assert "0 of 4 rules" in text
-
-    def test_a_rule_made_to_be_safe_is_no_rival_in_nearness(self):
-        assert NAMES["careful"] not in verdict(table(FE=[0.1] * 8), "FE")
-
-    def test_few_chapters_establish_nothing(self):
-        assert "no established advantage" in verdict(table(FE=[2.0] * 4), "FE")
-
-    def test_both(self):
-        text = verdict(table(FE=[1.0] * 8, knee=[0.1] * 8, retained=[3.0] * 8), "FE")
-        assert "wins some and loses some" in text
-        assert f"Nearer than it: {NAMES['knee']}" in text
-        assert f"Farther off: {NAMES['retained']}" in text
-
-
-class TestConclusion:
-    @pytest.mark.parametrize("number", range(MIN_CHAPTERS))
-    def test_too_few_chapters(self, number):
-        text = conclusion(dict(list(five().items())[:number]))
-        assert "Too little to conclude from" in text
-        assert "|" not in text
-
-    def test_chapters_without_a_drop_do_not_count_and_are_named(self):
-        few = dict(list(five(drop_at=99.0).items())[:MIN_CHAPTERS])
-        text = conclusion(few)
-        assert "Too little" in text
-        assert "Not judged" in text
-        assert "MLP on CIFAR-10" in text
-
-    def test_every_rule_and_every_chapter_is_shown(self):
-        text = conclusion({**five(), "vit-cifar10": []})
-        assert all(f"](chapters/{name})" in text for name in five())
-        assert all(f"| {name} |" in text for name in NAMES.values())
-        assert text.count("| " + " | ".join(HEADS[p] for p in PREDICTORS) + " |") == 2
-        assert "ViT" not in text
-
-    def test_a_perfect_theory_is_said_to_predict(self):
-        chapters = {
-            name: [record(at, full=at, fast=at)]
-            for name, at in zip(five(), (1.0, 1.2, 1.5, 2.0, 2.5), strict=True)
-        }
-        text = conclusion(chapters)
-        assert "the free energy predicts where accuracy gives way" in text
-        assert "does not predict" not in text
-        assert "in 5 of 5 chapters" in text
-
-    def test_a_theory_that_is_always_early_is_said_to_fail_safely(self):
-        chapters = {
-            name: [record(at, full=at / 4, fast=at / 4)]
-            for name, at in zip(five(), (1.0, 1.2, 1.5, 2.0, 2.5), strict=True)
-        }
-        text = conclusion(chapters)
-        assert "does not predict where accuracy gives way" in text
-        assert "mostly early" in text
-        assert "in 0 of these chapters under full evaluation, in 0 renormalized" in text
-
-    def test_misses_are_named(self):
-        text = conclusion(five(full=None))
-        assert "F has no feature on at least one seed of MLP on CIFAR-10" in text
-        assert "| miss |" in text
-
-
-@pytest.mark.parametrize("value", ["ratio", "drop"])
-@pytest.mark.parametrize("chapters", [five(), five(full=None), {}], ids=["all", "miss", "none"])
-def test_figures_draw_without_a_warning(value, chapters):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure = dots(chapters, value)
-        figure.canvas.draw()
-    assert plt.get_fignums() == []
-    assert len(figure.axes[0].get_yticklabels()) == len(chapters)
-
-
-def test_figures_of_generated_data_say_so():
-    chapters = five()
-    chapters["mlp-cifar10"][0].result["synthetic"] = True
-    assert "synthetic data" in dots(chapters, "ratio").get_suptitle()
-    assert dots(five(), "ratio").get_suptitle() == ""
+    def test_what_exists_of_a_run_with_a_miss_still_counts(self):
+        runs = [record(1.0, 0, full=2.0), record(1.0, 1, full=None)]
+        row = of(per_chapter(predictions(five() | {"mlp-cifar10": runs})), "FE")
+        assert row[["signed", "drop", "worst"]].tolist() == pytest.approx([1, 0.1, 0.1])
+        assert row[["late", "early", "seeds"]].tolist() == [1, 0, 2]

@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from companion.data.specs import DATASETS
 from companion.paper.published import (
-    DATASETS,
-    FIGURES,
     MODELS,
     QUANTITIES,
     VALUES,
@@ -19,6 +18,8 @@ from companion.paper.published import (
     published,
     table,
 )
+from companion.runs.chapters import CHAPTERS
+from companion.runs.methods import METHODS
 from thermo_utils.errors import ThermoError
 
 ROWS = published()
@@ -67,6 +68,7 @@ def test_vocabularies_are_all_used():
     assert set(ROWS["value"]) == {"", *VALUES}
     assert set(ROWS["model"]) == {"", *MODELS}
     assert set(ROWS["dataset"]) == {"", *DATASETS}
+    assert set(ROWS["method"]) == {"", *METHODS}
 
 
 def test_quotes_are_short():
@@ -93,7 +95,12 @@ def test_every_quote_is_in_the_paper():
     assert missing == []
 
 
-@pytest.mark.parametrize(("model", "dataset"), FIGURES)
+each_chapter = pytest.mark.parametrize(
+    ("model", "dataset"), [(chapter.model, chapter.dataset) for chapter in CHAPTERS]
+)
+
+
+@each_chapter
 @pytest.mark.parametrize("quantity", ["tau_star", "beta_star"])
 @pytest.mark.parametrize("method", ["accuracy", "full"])
 def test_every_chapter_has_its_thresholds(model, dataset, quantity, method):
@@ -101,7 +108,7 @@ def test_every_chapter_has_its_thresholds(model, dataset, quantity, method):
     assert rows["source"].isin(["Table 1", "Table 3"]).sum() == 1
 
 
-@pytest.mark.parametrize(("model", "dataset"), FIGURES)
+@each_chapter
 def test_every_chapter_has_a_feature_and_times(model, dataset):
     assert len(lookup(model, dataset, "feature", "full")) == 1
     assert len(lookup(model, dataset, "time_s")) == 2
@@ -109,12 +116,10 @@ def test_every_chapter_has_a_feature_and_times(model, dataset):
 
 
 def test_figures_agree_with_the_captions():
-    assert len(FIGURES) == 20
-    assert FIGURES["mlp", "cifar10"] == 2
-    assert FIGURES["gpt2", "yelp"] == 21
-    for (model, dataset), number in FIGURES.items():
-        row = lookup(model, dataset, "figure").iloc[0]
-        assert (row["low"], row["source"]) == (number, f"Fig. {number}")
+    assert [chapter.figure for chapter in CHAPTERS] == list(range(2, 22))
+    for chapter in CHAPTERS:
+        row = lookup(chapter.model, chapter.dataset, "figure").iloc[0]
+        assert (row["low"], row["source"]) == (chapter.figure, f"Fig. {chapter.figure}")
 
 
 def test_published_returns_a_copy():
