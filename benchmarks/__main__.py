@@ -18,14 +18,17 @@ from tqdm import tqdm
 from benchmarks.clock import interleaved, peak_bytes
 from benchmarks.methods import stored_renormalized
 from companion.data.tensors import Examples, batches
-from companion.pages.speed import FOLDER, FORMAT, GROWTH
-from companion.runs.chapters import CHAPTERS, PROFILES
-from companion.runs.experiment import FINER, Experiment
+from companion.pages.speed_files import FOLDER, FORMAT, GROWTH
+from companion.runs.chapters import CHAPTERS
+from companion.runs.experiment import Experiment, experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import to_json
+from companion.runs.run import Run
+from companion.runs.settings import PROFILES, settings
 from thermo_utils import critical_threshold, evaluate, full_evaluation, renormalized
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
+from thermo_utils.grids import FINER
 from thermo_utils.sampling import sampled_renormalized
 
 #: Bytes of activations that the stored method may keep; the number of examples follows.
@@ -66,18 +69,18 @@ class Case:
 
     Parameters
     ----------
-    experiment : Experiment
-        Trained if need be.
+    chapter : Experiment
+        A trained chapter.
     options : Options
     """
 
-    def __init__(self, experiment: Experiment, options: Options) -> None:
-        self.experiment, self.options = experiment, options
-        self.network, self.layers = experiment.network, experiment.layers
-        self.test = experiment.data.test
-        self.batch_size = experiment.evaluation_batch_size
+    def __init__(self, chapter: Experiment, options: Options) -> None:
+        self.chapter, self.options = chapter, options
+        self.network, self.layers = chapter.network(), chapter.layers
+        self.test = chapter.data().test
+        self.batch_size = len(next(iter(chapter.test()))[1])
         self.device = next(self.network.parameters()).device
-        self.fine = experiment.renormalized()
+        self.fine = chapter.renormalized()
         self.examples = self._fitting()
 
     def grid(self, count: int) -> np.ndarray:
@@ -109,7 +112,7 @@ class Case:
         return batches(Examples(inputs, targets), self.batch_size)
 
     def tasks(self, count: int, thresholds: int, swept: int) -> dict[str, Any]:
-        """The methods on the first examples; see :data:`companion.pages.speed.METHODS`."""
+        """The methods on the first examples; see :data:`companion.pages.speed.PROCEDURES`."""
         data, taus = self.data(count), self.grid(thresholds)
         some = self.grid(max(swept, 1))
         arguments = self.network, data, self.layers
@@ -129,12 +132,12 @@ class Case:
             self.fine["tau"].to_numpy(),
             tolerance=FINER,
             batch_size=self.batch_size,
-            seed=self.experiment.settings.seed,
+            seed=self.chapter.run.settings.seed,
             progress=False,
         )
 
     def measure(self) -> dict[str, Any]:
-        """Times, memory and what the sample found; see :mod:`companion.pages.speed`."""
+        """Times, memory and what the sample found; see :mod:`companion.pages.speed_files`."""
         o, n = self.options, self.examples
         for task in self.tasks(min(n, self.batch_size), 2, 1).values():
             task()  # compiled and warm
@@ -154,7 +157,7 @@ class Case:
             "sample": {
                 "tau": found.tau if found else None,
                 "exact_tau": truth.tau if truth else None,
-                "step": float(self.experiment.grid[0]),
+                "step": float(self.chapter.grids[0][0]),
                 "examples": sampled[0].attrs["examples"],
                 "confidence": sampled[0].attrs["confidence"],
                 "converged": sampled[0].attrs["converged"],
@@ -169,7 +172,7 @@ class Case:
         sizes = [max(1, int(part * whole)) for part in PARTS]
         by_examples = [self._round(n, self.options.thresholds, SWEPT) for n in sizes]
         return {
-            "chapter": self.experiment.chapter.name,
+            "chapter": self.chapter.run.name,
             "swept": SWEPT,
             "by_thresholds": by_thresholds,
             "by_examples": by_examples,
@@ -233,11 +236,9 @@ def _run(given: argparse.Namespace) -> None:
         }
         if not todo:
             continue
-        experiment = Experiment(
-            chapter.model, chapter.dataset, given.profile, results=given.results, progress=True
-        )
-        experiment.check_sources()
-        case = Case(experiment, options)
+        run = Run(settings(chapter.model, chapter.dataset, given.profile), given.results)
+        run.check_sources()
+        case = Case(experiment(run), options)
         for name, measure in todo.items():
             _write(folder / f"{name}.json", options, measure(case))
 

@@ -8,9 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from thermo_utils.errors import ThermoError, unknown
+
+if TYPE_CHECKING:
+    from companion.runs.run import Run
 
 __all__ = ["main"]
 
@@ -139,8 +142,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _chapters(options: argparse.Namespace) -> None:
     from companion.data.specs import DATASETS
-    from companion.runs.chapters import CHAPTERS, PROFILES
+    from companion.runs.chapters import CHAPTERS
     from companion.runs.records import read_chapter
+    from companion.runs.settings import PROFILES
 
     width = 12
     heads = "".join(f"{profile:>{width}}" for profile in PROFILES)
@@ -164,8 +168,6 @@ def _chapters(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from companion.runs.chapters import settings
-
     overrides = _overrides(options.parameter)
     for name in ("dataset", "profile", "seed", "results", "force"):
         if name in overrides:
@@ -173,19 +175,14 @@ def _run(options: argparse.Namespace) -> None:
     if options.frozen and options.force:
         raise ThermoError("--frozen computes nothing and --force everything: take one of them")
     # Mistakes are found before anything is written, and most before the slow imports.
-    settings(options.model, options.dataset, options.profile, options.seed, **overrides)
-    from companion.runs.experiment import Experiment, check_results
+    run = _prepared(options, overrides, force=options.force)
+    if options.frozen:
+        run.check_frozen()
+    else:
+        run.check_sources()
+    from companion.runs.chapters import chapter
     from companion.runs.notebooks import EXECUTED, execute, notebook_path
 
-    experiment = Experiment(
-        options.model, options.dataset, options.profile, options.seed, options.results,
-        force=options.force, **overrides,
-    )  # fmt: skip
-    check_results(options.results)
-    if options.frozen:
-        experiment.check_frozen()
-    else:
-        experiment.check_sources()
     values: dict[str, Any] = {
         "dataset": options.dataset,
         "profile": options.profile,
@@ -194,29 +191,36 @@ def _run(options: argparse.Namespace) -> None:
         "force": options.force,
         "overrides": overrides,
     }
+    about = chapter(options.model, options.dataset)
     execute(
         notebook_path(options.model),
-        experiment.folder / EXECUTED,
+        run.folder / EXECUTED,
         values,
-        heading=f"Fig. {experiment.chapter.figure}: {experiment.title}",
+        heading=about.title if about.figure is None else f"Fig. {about.figure}: {about.title}",
         progress=not options.quiet,
     )
-    print(f"{experiment.title}: {experiment.folder}")
+    print(f"{about.title}: {run.folder}")
 
 
 def _variants(options: argparse.Namespace) -> None:
-    from companion.runs.chapters import settings
+    run = _prepared(options, {}, force=False)
+    run.check_sources()
+    from companion.runs.experiment import experiment
+    from companion.runs.variants import check_examples, write_variants
 
-    settings(options.model, options.dataset, options.profile, options.seed)
-    from companion.runs.experiment import Experiment, check_results
-    from companion.runs.variants import write_variants
+    check_examples(options.full_examples)
+    print(write_variants(experiment(run), full_examples=options.full_examples))
 
-    experiment = Experiment(
-        options.model, options.dataset, options.profile, options.seed, options.results
-    )
+
+def _prepared(options: argparse.Namespace, overrides: dict[str, Any], *, force: bool) -> Run:
+    """The run that is meant, if it may be started."""
+    from companion.runs.settings import settings
+
+    s = settings(options.model, options.dataset, options.profile, options.seed, **overrides)
+    from companion.runs.run import Run, check_results
+
     check_results(options.results)
-    experiment.check_sources()
-    print(write_variants(experiment, full_examples=options.full_examples))
+    return Run(s, options.results, force=force)
 
 
 def _notebook(options: argparse.Namespace) -> None:
@@ -240,7 +244,7 @@ def _overrides(pairs: list[list[str]]) -> dict[str, Any]:
 
 def _book(options: argparse.Namespace) -> None:
     from companion.pages.site import build
-    from companion.runs.chapters import PROFILES
+    from companion.runs.settings import PROFILES
 
     if options.profile not in PROFILES:
         raise unknown("profile", options.profile, PROFILES)

@@ -29,6 +29,7 @@ __all__ = [
     "Examples",
     "Splits",
     "batches",
+    "evaluation_batches",
     "image_splits",
     "load_splits",
 ]
@@ -103,6 +104,23 @@ class Splits:
     padding: int | None = None
     max_length: int | None = None
 
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What a network has to know of the data: arguments of its ``make``.
+
+        ``classes`` and, of images, ``image_size`` (pixels of a side); of texts ``vocabulary``,
+        ``padding`` and ``max_length``.
+        """
+        classes = {"classes": len(self.class_names)}
+        if isinstance(self.train.inputs, Tensor):
+            return {**classes, "image_size": int(self.train.inputs.shape[-1])}
+        return {
+            **classes,
+            "vocabulary": self.vocabulary,
+            "padding": self.padding,
+            "max_length": self.max_length,
+        }
+
     def facts(self) -> dict[str, Any]:
         """What a result record keeps of the data."""
         return {
@@ -152,6 +170,30 @@ def batches(
     # A sampler of lists with batch_size=None makes DataLoader index whole batches at once,
     # instead of collating single examples.
     return DataLoader(examples, sampler=BatchSampler(order, batch_size, alone), batch_size=None)
+
+
+def evaluation_batches(examples: Examples, batch_size: int) -> DataLoader[Any]:
+    """Batches to evaluate on: in order, and larger than those to train on.
+
+    Parameters
+    ----------
+    examples : Examples
+        The data.
+    batch_size : int
+        Examples per step of training.
+
+    Returns
+    -------
+    DataLoader
+        As :func:`batches`.
+
+    Examples
+    --------
+    >>> nine = Examples(torch.zeros(9), torch.zeros(9))
+    >>> [len(targets) for _, targets in evaluation_batches(nine, 2)]
+    [8, 1]
+    """
+    return batches(examples, EVALUATION_FACTOR * batch_size)
 
 
 def load_splits(

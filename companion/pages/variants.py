@@ -5,59 +5,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from companion.pages.tables import chapter_title, counted, markdown, point
-from companion.runs.chapters import CHAPTERS
-from companion.runs.records import Record, sha256
-from thermo_utils.errors import ThermoError
+from companion.pages.tables import counted, markdown, point
+from companion.runs.chapters import CHAPTERS, chapter_title
+from companion.runs.records import Record
+from companion.runs.variant_files import read_variants
 
-__all__ = ["chapters_with_variants", "read_variants", "variants_page"]
+__all__ = ["chapters_with_variants", "variants_page"]
 
-#: The table, and how it was made, which is written last.
-TABLE, FACTS = "variants.csv", "variants.json"
 #: What stands where there is no feature or no drop, and where nothing was computed.
 NONE, NOT_COMPUTED = "none", ""
 HEADER = ("taken as", "N", "RFE", "FE", "accuracy")
-
-
-def read_variants(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]] | None:
-    """Read a table of alternatives and how it was made.
-
-    Parameters
-    ----------
-    folder : path
-        Folder of the chapter's record.
-
-    Returns
-    -------
-    tuple of (DataFrame, dict), or None
-        None when there is no complete table.
-
-    Raises
-    ------
-    ThermoError
-        If there is a damaged one.
-    """
-    folder = Path(folder)
-    try:
-        facts = json.loads((folder / FACTS).read_bytes())
-        text = (folder / TABLE).read_bytes().decode()
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ThermoError(
-            f"{folder / FACTS} is damaged: {error}; delete it and run thermo variants again"
-        ) from error
-    if facts.get("variants_sha256") != sha256(text):
-        return None  # a run was killed between the two files
-    return pd.read_csv(StringIO(text), keep_default_na=False, na_values=[""]), facts
 
 
 def chapters_with_variants(

@@ -24,7 +24,7 @@ from companion.runs.records import Record
 from thermo_utils.files import write_atomically
 
 if TYPE_CHECKING:
-    from companion.runs.chapters import Settings
+    from companion.runs.settings import Settings
 
 __all__ = ["DONE", "STAGES", "Stage", "Stages"]
 
@@ -47,6 +47,12 @@ class Stage(NamedTuple):
 
     facts: dict[str, Any]
     curve: pd.DataFrame | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The curve of a stage that has one."""
+        assert self.curve is not None, "all stages but training have one"
+        return self.curve
 
 
 class Stages:
@@ -95,12 +101,15 @@ class Stages:
             assert self._record is not None
             result = self._record.result
             if name != "train":
-                return Stage(dict(result["stages"][name]), self._record.curve(name))
+                facts = {**result["stages"][name], "layers": result["layers"]}
+                return Stage(facts, self._record.curve(name))
             shown = {key: result[key] for key in ("history", "data")}  # a record's own sections
             return Stage({**result["stages"][name], **shown})
         return self._recall(name) if self.kept(name) else None
 
-    def get(self, name: str, compute: Callable[[Path], Stage]) -> Stage:
+    def get(
+        self, name: str, compute: Callable[[Path], Stage], check: Callable[[Stage], None]
+    ) -> Stage:
         """A stage, looked up if possible.
 
         Parameters
@@ -110,6 +119,8 @@ class Stages:
         compute : callable
             Gets the folder in which the stage may keep its state while it goes on, and returns its
             own facts and its curve.
+        check : callable
+            Refuses a stage that was looked up and is not what `compute` would make.
 
         Returns
         -------
@@ -118,7 +129,10 @@ class Stages:
         stage = self.known(name)
         if stage is None:
             with self.alone(name):  # another run may have finished it while this one waited
-                stage = self.known(name) or self.compute(name, compute)
+                stage = self.known(name)
+                if stage is None:
+                    return self.compute(name, compute)
+        check(stage)
         self._used[name] = stage
         return stage
 

@@ -19,96 +19,37 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from companion.data.tensors import Examples, batches
-from companion.pages.variants import FACTS, TABLE
-from companion.runs.experiment import FINER, Experiment
+from companion.data.specs import DATASETS
+from companion.data.tensors import Examples, evaluation_batches
+from companion.networks import NETWORKS
+from companion.runs.experiment import Experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import sha256, to_json
+from companion.runs.variant_files import FACTS, TABLE
 from thermo_utils.batches import forward
-from thermo_utils.counting.spectrum import ActivationSpectrum
+from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation
 from thermo_utils.files import write_atomically
-from thermo_utils.grids import uniform_grid
+from thermo_utils.grids import FINER
 from thermo_utils.hooks import ActivationHooks, resolve_layers
 from thermo_utils.transitions import Threshold, accuracy_threshold, critical_threshold
 
 __all__ = [
     "Alternative",
     "alternatives",
+    "check_examples",
     "real_positions",
     "variants",
     "write_variants",
 ]
 
-Layers: TypeAlias = tuple[str | type[nn.Module], ...]
+Layers: TypeAlias = tuple[str, ...]
 
 #: The row all others are compared with.
 CHOSEN = "as in the chapters"
 #: Examples of the test data on which the full evaluation is repeated for every alternative.
 FULL_EXAMPLES = 1000
-
-_ENCODER: Mapping[str, Layers] = {
-    "before the GELU": ("{}.encoder.layer.*.intermediate.dense", "classifier"),
-    "second linear layer of each block too": (
-        "{}.encoder.layer.*.intermediate",
-        # A digit before the dot, which the output layer of the attention has not.
-        "{}.encoder.layer.*[0-9].output.dense",
-        "classifier",
-    ),
-    "without the classifier": ("{}.encoder.layer.*.intermediate",),
-}
-
-#: Other outputs that Section 4.2 may mean, by network, in words.
-OUTPUTS: Mapping[str, Mapping[str, Layers]] = {
-    "mlp": {
-        "linear layers": ("hidden.linear*",),
-        "after normalisation, before ReLU": ("hidden.norm*",),
-        "after dropout": ("hidden.dropout*",),
-    },
-    "cnn": {
-        "convolutions after normalisation": ("features.norm*", "hidden.linear*"),
-        "convolutions and dense layers after ReLU": ("features.relu*", "hidden.relu*"),
-        "convolutions after pooling, dense after ReLU": ("features.pool*", "hidden.relu*"),
-        "dense layers after ReLU": ("features.conv*", "hidden.relu*"),
-    },
-    "resnet18": {
-        "ReLU of the stem too": ("relu", "layer?.*.relu"),
-        "normalisations of the blocks, before ReLU": ("layer?.*.bn?",),
-        "convolutions of the blocks": ("layer?.*.conv?",),
-    },
-    "mobilenet_v2": {
-        "every normalisation": (nn.BatchNorm2d,),
-        "every convolution": (nn.Conv2d,),
-    },
-    "vit": {
-        "only the GELU": ("vit.layers.*.mlp.activation_fn",),
-        "only the linear layers": ("vit.layers.*.mlp.fc1", "vit.layers.*.mlp.fc2"),
-    },
-    "lstm": {
-        "after ReLU": ("classifier.relu*",),
-        "last linear layer too": ("classifier.linear*",),
-        "states of the LSTM too": ("lstm", "classifier.linear1", "classifier.linear2"),
-    },
-    **{
-        model: {
-            words: tuple(str(layer).format(model) for layer in layers)
-            for words, layers in _ENCODER.items()
-        }
-        for model in ("bert", "electra")
-    },
-    "t5": {
-        "only the first linear layers": ("t5.*.DenseReluDense.wi*", "classifier"),
-        "without the classifier": ("t5.*.DenseReluDense.wi*", "t5.*.DenseReluDense.wo"),
-    },
-    "gpt2": {
-        "only the first linear layers": ("transformer.h.*.mlp.c_fc", "score"),
-        "first linear layers after the GELU": (
-            "transformer.h.*.mlp.act", "transformer.h.*.mlp.c_proj", "score",
-        ),
-        "without the classifier": ("transformer.h.*.mlp.c_fc", "transformer.h.*.mlp.c_proj"),
-    },
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,7 +60,7 @@ class Alternative:
     ----------
     choice, words : str
         Which choice differs, and how it is taken.
-    layers : tuple of str or type
+    layers : tuple of str
         Outputs to prune.
     inclusive, count_zeros : bool
         As for :class:`thermo_utils.ActivationPruner`.
@@ -141,8 +82,8 @@ def alternatives(model: str, layers: Layers, *, text: bool) -> list[Alternative]
     Parameters
     ----------
     model : str
-        Short name of the network, a key of `OUTPUTS`.
-    layers : tuple of str or type
+        Short name of a registered network.
+    layers : tuple of str
         Outputs the chapter prunes.
     text : bool
         Whether inputs are texts, which have padding.
@@ -159,7 +100,10 @@ def alternatives(model: str, layers: Layers, *, text: bool) -> list[Alternative]
     changed = [
         Alternative("comparison", "kept only above the threshold", layers, inclusive=False),
         Alternative("N", "zeros counted", layers, count_zeros=True),
-        *(Alternative("outputs", words, other) for words, other in OUTPUTS[model].items()),
+        *(
+            Alternative("outputs", words, other)
+            for words, other in NETWORKS[model].alternatives.items()
+        ),
     ]
     if text:
         changed.append(Alternative("padding", "padding left out", layers, padding=False))
@@ -267,7 +211,7 @@ def variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> p
     Parameters
     ----------
     experiment : Experiment
-        Its network is trained first, unless that was done before.
+        A trained chapter.
     full_examples : int, default 1000
         Test examples for the full evaluation, the same for all alternatives; 0 leaves it out. The
         renormalized curves use all test data. Where only the counting of padding differs, the full
@@ -284,19 +228,15 @@ def variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> p
     Raises
     ------
     ThermoError
-        If `full_examples` is negative, and as :class:`~companion.runs.experiment.Experiment`.
+        If `full_examples` is negative.
     """
-    if full_examples < 0:
-        raise ThermoError(f"full_examples must be 0 or more, got {full_examples}")
-    coarse = experiment.grid
+    check_examples(full_examples)
+    s = experiment.run.settings
+    coarse, fine = experiment.grids
     step = float(coarse[0])
-    choices = alternatives(
-        experiment.settings.model, experiment.layers, text=experiment.architecture.kind == "text"
-    )
-    fine = uniform_grid(step / FINER, float(coarse[-1]))
-    curves = renormalized_of_all(
-        experiment.network, experiment.test_batches, choices, fine.tolist()
-    )
+    text = DATASETS[s.dataset].kind == "text"
+    choices = alternatives(s.model, experiment.layers, text=text)
+    curves = renormalized_of_all(experiment.network(), experiment.test(), choices, fine.tolist())
     rows = [
         _row(choice, curve, full)
         for choice, curve, full in zip(
@@ -317,19 +257,36 @@ def variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> p
     return table
 
 
+def check_examples(full_examples: int) -> None:
+    """Refuse a number of examples that is none.
+
+    Parameters
+    ----------
+    full_examples : int
+        As for :func:`variants`.
+
+    Raises
+    ------
+    ThermoError
+        If it is negative.
+    """
+    if full_examples < 0:
+        raise ThermoError(f"full_examples must be 0 or more, got {full_examples}")
+
+
 def _full(
     experiment: Experiment, choices: Sequence[Alternative], examples: int
 ) -> list[pd.DataFrame | None]:
     if examples == 0:
         return [None] * len(choices)
-    s = experiment.settings
-    data = batches(subset(experiment.data.test, examples, s.seed), experiment.evaluation_batch_size)
+    s = experiment.run.settings
+    data = evaluation_batches(subset(experiment.data().test, examples, s.seed), s.batch_size)
     return [
         full_evaluation(
-            experiment.network,
+            experiment.network(),
             data,
             choice.layers,
-            experiment.grid,
+            experiment.grids[0],
             inclusive=choice.inclusive,
             count_zeros=choice.count_zeros,
             progress=False,
@@ -375,7 +332,7 @@ def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES
     -------
     Path
         The table, ``variants.csv``. ``variants.json`` beside it says how it was made, and makes it
-        complete; see :func:`companion.pages.variants.read_variants`.
+        complete; see :func:`companion.runs.variant_files.read_variants`.
 
     Raises
     ------
@@ -385,19 +342,20 @@ def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES
     started = time.time()
     table = variants(experiment, full_examples=full_examples)
     text = table.to_csv(index=False)
+    run, s = experiment.run, experiment.run.settings
     facts = {
-        "model": experiment.settings.model,
-        "dataset": experiment.settings.dataset,
-        "profile": experiment.settings.profile,
-        "seed": experiment.settings.seed,
-        "key": experiment.settings.key("renormalized"),
-        "step": float(experiment.grid[0]),
-        "full_examples": min(full_examples, len(experiment.data.test)),
+        "model": s.model,
+        "dataset": s.dataset,
+        "profile": s.profile,
+        "seed": s.seed,
+        "key": s.key("renormalized"),
+        "step": float(experiment.grids[0][0]),
+        "full_examples": min(full_examples, len(experiment.data().test)),
         "seconds": time.time() - started,
         "provenance": provenance(),
         "variants_sha256": sha256(text),
     }
-    experiment.folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(experiment.folder / TABLE, text)
-    write_atomically(experiment.folder / FACTS, to_json(facts) + "\n")
-    return experiment.folder / TABLE
+    run.folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(run.folder / TABLE, text)
+    write_atomically(run.folder / FACTS, to_json(facts) + "\n")
+    return run.folder / TABLE

@@ -16,7 +16,9 @@ from benchmarks.clock import interleaved, peak_bytes
 from benchmarks.methods import stored_renormalized
 from companion.pages.speed import PROCEDURES
 from companion.pages.speed_files import FOLDER, GROWTH, ratios, read_speed
-from companion.runs.experiment import Experiment
+from companion.runs.experiment import experiment
+from companion.runs.run import Run
+from companion.runs.settings import settings
 from thermo_utils import renormalized
 
 
@@ -79,16 +81,15 @@ def test_storing_finds_what_one_pass_finds():
 def trained(tmp_path_factory):
     """A results folder with a tiny trained chapter that the command takes for the demo's."""
     folder = tmp_path_factory.mktemp("results")
-    return folder, Experiment(
-        "mlp", "cifar10", results=folder, progress=False, train_size=200, validation_size=50,
-        test_size=120, epochs=1, tau_step=0.1, tau_max=1.0,
-    )  # fmt: skip
+    sizes = {"train_size": 200, "validation_size": 50, "test_size": 120}
+    chosen = settings("mlp", "cifar10", epochs=1, tau_step=0.1, tau_max=1.0, **sizes)
+    return folder, experiment(Run(chosen, folder), progress=False)
 
 
 @pytest.fixture
 def small(trained, monkeypatch):
-    folder, experiment = trained
-    monkeypatch.setattr(command, "Experiment", lambda *a, **k: experiment)
+    folder, chapter = trained
+    monkeypatch.setattr(command, "experiment", lambda run: chapter)
     monkeypatch.setattr(command, "COUNTS", (2, 4))
     return folder
 

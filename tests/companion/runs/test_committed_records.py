@@ -12,8 +12,12 @@ import pytest
 
 from companion.pages.conclusion import conclusion
 from companion.runs.chapters import CHAPTERS
-from companion.runs.experiment import Experiment
+from companion.runs.experiment import experiment
+from companion.runs.methods import CURVES
 from companion.runs.records import read_chapter, to_json
+from companion.runs.result import result
+from companion.runs.run import Run
+from companion.runs.settings import settings
 from companion.runs.stages import STAGES
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -29,11 +33,9 @@ TAU_TOLERANCE = 2
 each = pytest.mark.parametrize("record", RECORDS, ids=NAMES)
 
 
-def of(record, results=RESULTS, **options):
+def of(record, results=RESULTS) -> Run:
     r = record.result
-    return Experiment(
-        r["model"], r["dataset"], r["profile"], r["seed"], results, progress=False, **options
-    )
+    return Run(settings(r["model"], r["dataset"], r["profile"], r["seed"]), results)
 
 
 def test_there_are_records():
@@ -54,22 +56,22 @@ def test_the_readme_tells_what_the_records_do():
 
 @each
 def test_a_record_is_of_todays_recipe(record):
-    experiment = of(record)
-    experiment.check_frozen()
-    assert json.loads(to_json(experiment.settings.__dict__)) == record.result["settings"]
+    run = of(record)
+    run.check_frozen()
+    run.check_sources()  # which a record does not need
+    assert json.loads(to_json(run.settings.__dict__)) == record.result["settings"]
 
 
 @each
 def test_a_record_follows_from_its_curves(record):
-    experiment = of(record)
-    thresholds = {
-        method: found._asdict() if found else None
-        for method, found in experiment.thresholds().items()
+    facts = {
+        stage: {**kept, **{name: record.result[name] for name in ("layers", "history", "data")}}
+        for stage, kept in record.result["stages"].items()
     }
-    assert json.loads(to_json(thresholds)) == record.result["thresholds"]
-    assert (
-        json.loads(to_json(experiment.features().to_dict("records"))) == record.result["features"]
-    )
+    again = result(of(record).settings, facts, {m: record.curve(m) for m in CURVES})
+    again = json.loads(to_json(again))
+    for section in again.keys() - {"stages", "provenance"}:
+        assert again[section] == record.result[section], section
 
 
 @each
@@ -98,15 +100,16 @@ def test_both_methods_counted_the_same_network(record):
 @pytest.mark.skipif("THERMO_DATA" not in os.environ, reason="THERMO_DATA names no real data")
 def test_the_cheapest_record_runs_again(tmp_path):
     cheapest = min(RECORDS, key=lambda r: sum(r.result["timings"][k] for k in ("train", "full")))
-    again = of(cheapest, tmp_path)
-    again.save()
-    ours, theirs = again.full_evaluation(), cheapest.curve("full")
+    chapter = experiment(of(cheapest, tmp_path))
+    chapter.renormalized()
+    ours, theirs = chapter.full_evaluation(), cheapest.curve("full")
+    again = chapter.run.save()
     assert ours["tau"].tolist() == theirs["tau"].tolist()
     difference = ours.attrs["baseline_accuracy"] - theirs.attrs["baseline_accuracy"]
     assert abs(difference) < ACCURACY_TOLERANCE
     step = float(theirs["tau"].iloc[0])
-    for method, found in again.thresholds().items():
+    for method, found in again.result["thresholds"].items():
         recorded = cheapest.result["thresholds"][method]
         assert (found is None) == (recorded is None)
         if found is not None:
-            assert abs(found.tau - recorded["tau"]) <= TAU_TOLERANCE * step * (1 + 1e-9)
+            assert abs(found["tau"] - recorded["tau"]) <= TAU_TOLERANCE * step * (1 + 1e-9)

@@ -14,9 +14,10 @@ import pytest
 
 from companion.runs import notebooks
 from companion.runs.chapters import CHAPTERS
-from companion.runs.experiment import Experiment
 from companion.runs.notebooks import execute, notebook_path, parameters
 from companion.runs.records import read_record
+from companion.runs.run import Run
+from companion.runs.settings import settings
 from thermo_utils.errors import ThermoError
 
 FOLDER = Path(__file__).parents[3] / "notebooks"
@@ -67,24 +68,37 @@ class TestChapterNotebook:
         assert named == fitting
 
     def test_uses_the_library_alone(self, path):
-        assert imports(path) == {"companion", "pandas", "thermo_utils"}
+        assert imports(path) == {"companion", "inspect", "pandas", "thermo_utils", "torch"}
 
     def test_runs_its_own_model(self, path):
         source = "\n".join(cell.source for cell in code(path))
-        assert re.findall(r'Experiment\(\s*"(\w+)"', source) == [path.stem]
+        assert re.findall(r'settings\(\s*"(\w+)"', source) == [path.stem]
+        assert set(re.findall(r"(\w+)\.(?:make|NETWORK)\b", source)) == {path.stem}
         text = path.read_text()
         assert set(re.findall(r"^thermo run (\w+)", text, flags=re.MULTILINE)) == {path.stem}
 
     def test_tells_the_whole_story_in_order(self, path):
         source = "\n".join(cell.source for cell in code(path))
-        stages = [
-            "summary", "train", "renormalized", "full_evaluation", "thresholds", "features",
-            "comparison", "timings", "save", "claims", "provenance",
+        steps = [
+            "settings_table(s)", "def data():", "def network():", 'run.keep(\n    "train", train,',
+            'run.keep("renormalized", renormalized,', 'run.keep(\n    "full", full_evaluation,',
+            "run.save()", "page.six_panels()", "page.features()", "page.thresholds()",
+            "page.seeds()", "page.timings()", "page.claims()", "page.provenance()",
         ]  # fmt: skip
-        places = [source.find(f"experiment.{stage}(") for stage in stages]
-        assert -1 not in places
+        places = [source.find(step) for step in steps]
+        assert -1 not in places, steps[places.index(-1)]
         assert places == sorted(places)
-        assert code(path)[-1].source.splitlines()[-1] == "experiment.provenance()"
+
+    def test_says_what_no_other_notebook_says(self, path):
+        def paragraphs(file):
+            cells = jupytext.read(file).cells
+            texts = [c.source for c in cells if c.cell_type == "markdown"]
+            found = "\n\n".join(texts).split("\n\n")
+            return {" ".join(p.split()) for p in found if len(p) > 150}
+
+        for other in CHAPTER_NOTEBOOKS:
+            if other != path:
+                assert not paragraphs(path) & paragraphs(other)
 
     def test_begins_with_its_only_title(self, path):
         cells = jupytext.read(path).cells
@@ -254,7 +268,7 @@ def test_every_other_chapter_runs(tmp_path, model):
     before = (target.parent / "result.json").read_bytes()
     execute(notebook_path(model), target, given, progress=False)
     assert (target.parent / "result.json").read_bytes() == before
-    Experiment(model, dataset, "demo", 4, tmp_path, **given["overrides"]).check_frozen()
+    Run(settings(model, dataset, "demo", 4, **given["overrides"]), tmp_path).check_frozen()
 
 
 @pytest.mark.slow
@@ -279,8 +293,9 @@ def test_a_killed_chapter_goes_on(tmp_path):
         assert not (folder / "chapter.ipynb").exists()
         time.sleep(3)  # the kernel notices that its parent is gone
     assert subprocess.run(command, check=False).returncode == 0
-    uninterrupted = Experiment("mlp", "cifar10", results=tmp_path / "other", epochs=4)
-    interrupted = Experiment("mlp", "cifar10", results=tmp_path, epochs=4)
-    interrupted.check_frozen()
-    assert interrupted.full_evaluation().equals(uninterrupted.full_evaluation())
-    assert interrupted.renormalized().equals(uninterrupted.renormalized())
+    command[command.index(str(tmp_path))] = str(tmp_path / "other")
+    assert subprocess.run(command, check=False).returncode == 0
+    interrupted = read_record(folder)
+    uninterrupted = read_record(tmp_path / "other" / "demo" / "mlp-cifar10")
+    assert interrupted.curves.equals(uninterrupted.curves)
+    assert interrupted.result["history"] == uninterrupted.result["history"]

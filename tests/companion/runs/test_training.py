@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from companion.data.tensors import Examples, Splits, batches
+from companion.runs import classifier, training
 from thermo_utils import ThermoError, evaluate
-from thermo_utils.evaluation import forward
-
-training = pytest.importorskip("companion.runs.training")
+from thermo_utils.batches import forward
 
 
 class KilledError(RuntimeError):
@@ -57,14 +56,14 @@ def same(a, b):
 
 
 def interrupt(monkeypatch, epoch, step, error=KilledError):
-    real = training._Classifier.training_step
+    real = classifier.Classifier.training_step
 
     def training_step(self, batch, index):
         if (self.current_epoch, index) == (epoch, step):
             raise error
         return real(self, batch, index)
 
-    monkeypatch.setattr(training._Classifier, "training_step", training_step)
+    monkeypatch.setattr(classifier.Classifier, "training_step", training_step)
 
 
 def test_history_and_best_weights(tmp_path):
@@ -118,9 +117,9 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, monkeypatch, epo
         fit(tmp_path / "parts")
     monkeypatch.undo()
     steps = []
-    real = training._Classifier.training_step
+    real = classifier.Classifier.training_step
     monkeypatch.setattr(
-        training._Classifier,
+        classifier.Classifier,
         "training_step",
         lambda self, batch, i: (steps.append(self.current_epoch), real(self, batch, i))[1],
     )

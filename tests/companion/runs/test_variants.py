@@ -14,20 +14,15 @@ from torch import nn
 
 from companion import cli
 from companion.data.tensors import Examples
-from companion.networks.models import ARCHITECTURES
-from companion.pages.variants import (
-    FACTS,
-    TABLE,
-    chapters_with_variants,
-    read_variants,
-    summary,
-    variants_page,
-)
-from companion.runs.experiment import Experiment
-from companion.runs.records import Record, read_record
+from companion.networks import NETWORKS
+from companion.pages.variants import chapters_with_variants
+from companion.runs import experiment as chapters
+from companion.runs.records import read_record
+from companion.runs.run import Run
+from companion.runs.settings import settings
+from companion.runs.variant_files import FACTS, TABLE, read_variants
 from companion.runs.variants import (
     CHOSEN,
-    OUTPUTS,
     Alternative,
     alternatives,
     real_positions,
@@ -36,7 +31,7 @@ from companion.runs.variants import (
     variants,
     write_variants,
 )
-from thermo_utils import ThermoError, renormalized, resolve_layers
+from thermo_utils import ThermoError, critical_threshold, renormalized
 
 TAUS = [0.25, 0.5, 0.75, 1.0]
 
@@ -45,7 +40,8 @@ TAUS = [0.25, 0.5, 0.75, 1.0]
 def experiment(tmp_path_factory):
     """A tiny MLP on generated images, trained."""
     folder = tmp_path_factory.mktemp("results")
-    return Experiment("mlp", "cifar10", results=folder, progress=False, epochs=1, test_size=64)
+    chosen = settings("mlp", "cifar10", epochs=1, test_size=64)
+    return chapters.experiment(Run(chosen, folder), progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +84,9 @@ def texts(padding):
 
 
 class TestAlternatives:
-    @pytest.mark.parametrize("model", ARCHITECTURES)
+    @pytest.mark.parametrize("model", NETWORKS)
     def test_one_choice_at_a_time(self, model):
-        layers, text = ARCHITECTURES[model].layers, ARCHITECTURES[model].kind == "text"
+        layers, text = NETWORKS[model].layers, NETWORKS[model].reads == "text"
         first, *others = alternatives(model, layers, text=text)
         assert first == Alternative("none", CHOSEN, layers)
         for other in others:
@@ -101,20 +97,6 @@ class TestAlternatives:
             ]
             assert len(differing) == 1
         assert any(not other.padding for other in others) == text
-
-    @pytest.mark.parametrize("model", ARCHITECTURES)
-    def test_every_output_exists_and_none_is_the_chosen_one(self, model, tmp_path):
-        dataset = "cifar10" if ARCHITECTURES[model].kind == "image" else "ag_news"
-        made = Experiment(model, dataset, results=tmp_path)._new_network()
-        chosen = set(resolve_layers(made, ARCHITECTURES[model].layers))
-        found = [frozenset(resolve_layers(made, layers)) for layers in OUTPUTS[model].values()]
-        assert len({frozenset(chosen), *found}) == len(found) + 1
-
-    def test_attention_is_not_mistaken_for_a_linear_layer_of_the_block(self, tmp_path):
-        made = Experiment("bert", "ag_news", results=tmp_path)._new_network()
-        names = resolve_layers(made, OUTPUTS["bert"]["second linear layer of each block too"])
-        assert any(name.endswith("output.dense") for name in names)
-        assert not any("attention" in name for name in names)
 
 
 class TestCurves:
@@ -217,7 +199,7 @@ class TestVariants:
         assert not table.duplicated(["choice", "alternative"]).any()
 
     def test_the_first_row_is_the_chapter(self, experiment, table):
-        found = experiment.thresholds()["renormalized"]
+        found = critical_threshold(experiment.renormalized())
         first = table.iloc[0]
         if found is None:
             assert np.isnan(first["rfe_tau"])
@@ -227,7 +209,7 @@ class TestVariants:
     def test_shifts_are_differences_in_steps(self, experiment, table):
         for method in ("rfe", "fe", "acc"):
             tau = pd.to_numeric(table[f"{method}_tau"])
-            expected = (tau - tau[0]) / experiment.grid[0]
+            expected = (tau - tau[0]) / experiment.grids[0][0]
             np.testing.assert_allclose(table[f"{method}_shift"], expected)
             assert table[f"{method}_shift"][0] == 0 or np.isnan(tau[0])
 
@@ -261,17 +243,17 @@ class TestVariants:
 class TestFiles:
     def test_written_is_read(self, experiment):
         path = write_variants(experiment, full_examples=0)
-        assert path == experiment.folder / TABLE
-        table, facts = read_variants(experiment.folder)
+        assert path == experiment.run.folder / TABLE
+        table, facts = read_variants(experiment.run.folder)
         expected = variants(experiment, full_examples=0)
         assert_frame_equal(
             table.replace("", np.nan), expected.replace("", np.nan), check_dtype=False
         )
-        assert facts["key"] == experiment.settings.key("renormalized")
+        assert facts["key"] == experiment.run.settings.key("renormalized")
         assert facts["full_examples"] == 0
         assert facts["seconds"] > 0
         assert facts["provenance"]["packages"]["torch"]
-        assert list(chapters_with_variants(experiment.results, "demo")) == ["mlp-cifar10"]
+        assert list(chapters_with_variants(experiment.run.results, "demo")) == ["mlp-cifar10"]
 
     def test_nothing_there(self, tmp_path):
         assert read_variants(tmp_path) is None
@@ -280,7 +262,7 @@ class TestFiles:
     def test_half_written_is_not_there(self, experiment, tmp_path):
         write_variants(experiment, full_examples=0)
         for name in (TABLE, FACTS):
-            (tmp_path / name).write_bytes((experiment.folder / name).read_bytes())
+            (tmp_path / name).write_bytes((experiment.run.folder / name).read_bytes())
         with (tmp_path / TABLE).open("a") as file:
             file.write("\n")
         assert read_variants(tmp_path) is None
@@ -302,8 +284,8 @@ def test_committed_tables_agree_with_the_records_beside_them():
     assert {"mlp-cifar10", "cnn-cifar10"} <= set(tables)
     for name, (rows, facts) in tables.items():
         model = name.split("-")[0]
-        text = ARCHITECTURES[model].kind == "text"
-        words = [a.words for a in alternatives(model, ARCHITECTURES[model].layers, text=text)]
+        text = NETWORKS[model].reads == "text"
+        words = [a.words for a in alternatives(model, NETWORKS[model].layers, text=text)]
         assert rows["alternative"].tolist()[: len(words)] == words
         record = read_record(COMMITTED / "small" / name)
         if record is None or record.result["stages"]["renormalized"]["key"] != facts["key"]:
@@ -334,54 +316,3 @@ class TestCommand:
         assert cli.main(["variants", *words, "--results", str(tmp_path / "none")]) == 2
         assert expected in capsys.readouterr().err
         assert not (tmp_path / "none").exists()
-
-
-MADE = {
-    "full_examples": 32, "step": 0.1, "seed": 0, "seconds": 2.0, "key": "a",
-    "provenance": {"git_commit": None},
-}  # fmt: skip
-
-
-class TestPage:
-    def test_none(self):
-        assert "thermo variants mlp cifar10 --profile small" in variants_page({}, {})
-
-    def test_every_alternative_is_shown(self, table):
-        page = variants_page({"mlp-cifar10": (table, MADE)}, {})
-        assert "### MLP on CIFAR-10" in page
-        assert all(f"{words} |" in page for words in table["alternative"])
-        assert "nan" not in page
-        assert "-0.0" not in page
-
-    def test_a_record_of_other_settings_is_told(self, table):
-        record = Record(Path(), {"stages": {"renormalized": {"key": "b"}}}, pd.DataFrame())
-        tables = {"mlp-cifar10": (table, MADE)}
-        assert "other settings since" in variants_page(tables, {"mlp-cifar10": record})
-        record.result["stages"]["renormalized"]["key"] = "a"
-        assert "other settings since" not in variants_page(tables, {"mlp-cifar10": record})
-
-    def test_summary_counts_moves_and_losses(self):
-        rows = pd.DataFrame(
-            {
-                "total": [100, 100, 200, 50, 60, 100],
-                "choice": ["none", "comparison", "N", "outputs", "outputs", "grid"],
-                "rfe_tau": [1.0, 1.0, np.nan, 1.5, 1.05, 1.05],
-                "rfe_shift": [0.0, 0.0, np.nan, 5.0, 0.5, 0.5],
-            }
-        )
-        text = summary({"mlp-cifar10": rows})
-        assert "(1 comparison): the renormalized threshold never moves" in text
-        assert "(not at all)" in text
-        assert "zeros in N (1 comparison): there is no feature any more in 1" in text
-        assert "in 1 of 2 (by at most 5.0)" in text
-        assert "(by 0.5 at most)" in text
-        assert "padding" not in text
-
-    def test_summary_tells_how_much_is_padding(self):
-        rows = pd.DataFrame(
-            {
-                "choice": ["none", "padding"], "total": [100, 76],
-                "rfe_tau": [1.0, 1.0], "rfe_shift": [0.0, 0.0],
-            }
-        )  # fmt: skip
-        assert "At most 24 % of the activations counted are padding" in summary({"a": rows})

@@ -1,0 +1,154 @@
+"""Training on Lightning: loss and history of a classifier, a progress bar, interrupts."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from companion.data.tensors import Splits, batches, evaluation_batches
+from thermo_utils.batches import forward
+from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import IGNORE_INDEX, scores
+
+__all__ = ["Bar", "Classifier", "interruptible", "quiet"]
+
+
+class Classifier(lightning.LightningModule):
+    """Cross-entropy on the class scores of a network, and the history of it."""
+
+    def __init__(
+        self, network: nn.Module, data: Splits, batch_size: int, learning_rate: float, seed: int
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.history: list[dict[str, float]] = []
+        self._data = data
+        self._batch_size = batch_size
+        self._learning_rate = learning_rate
+        self._seed = seed
+        self._sums: dict[str, Tensor] = {}
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return batches(self._data.train, self._batch_size, shuffle=True, seed=self._epoch_seed())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return evaluation_batches(self._data.validation, self._batch_size)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        trainable = [p for p in self.network.parameters() if p.requires_grad]
+        return torch.optim.Adam(trainable, lr=self._learning_rate)
+
+    def on_train_epoch_start(self) -> None:
+        self._sums = {}
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        if index == 0:  # not earlier: making the iterator draws from the generator, too
+            torch.manual_seed(self._epoch_seed())
+        loss, _, count = self._loss(batch)
+        if not torch.isfinite(loss):
+            raise ThermoError(
+                f"the loss became {float(loss.detach())} in epoch {self.current_epoch + 1}: "
+                "lower learning_rate, or take precision 32-true"
+            )
+        self._add("train_loss", loss.detach() * count, "trained", count)
+        return loss
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        loss, hits, count = self._loss(batch)
+        self._add("validation_loss", loss * count, "validated", count)
+        self._add("validation_accuracy", hits)
+
+    def on_validation_epoch_end(self) -> None:
+        trained, validated = self._sums.pop("trained"), self._sums.pop("validated")
+        mean = {
+            name: float(total / (trained if name == "train_loss" else validated))
+            for name, total in self._sums.items()
+        }
+        self.history.append({"epoch": self.current_epoch + 1, **mean})
+        self.log("validation_accuracy", mean["validation_accuracy"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["history"] = self.history
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = checkpoint["history"]
+
+    def _epoch_seed(self) -> int:
+        return self._seed * 100_003 + self.current_epoch
+
+    def _loss(self, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
+        inputs, targets = batch
+        logits = scores(forward(self.network, inputs))
+        loss = nn.functional.cross_entropy(logits, targets, ignore_index=IGNORE_INDEX)
+        hits = (logits.argmax(-1) == targets).sum()
+        return loss, hits, (targets != IGNORE_INDEX).sum()
+
+    def _add(self, *pairs: Any) -> None:
+        for name, value in zip(pairs[::2], pairs[1::2], strict=True):
+            self._sums[name] = self._sums.get(name, 0) + value
+
+
+class Bar(Callback):
+    """Progress over all steps of an epoch, on standard error, with the accuracy so far."""
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self._bar = tqdm(
+            total=int(trainer.num_training_batches),
+            desc=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            unit="batch",
+        )
+        best = max((row["validation_accuracy"] for row in pl_module.history), default=None)
+        if best is not None:
+            self._bar.set_postfix_str(f"best accuracy {best:.3f}")
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self._bar.update()
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self._bar.close()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._bar.close()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's advice is for its own users; ours get a progress bar."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Ctrl-C stays what it is: Lightning ends the process instead, and ignores further ones."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)

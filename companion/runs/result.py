@@ -1,0 +1,85 @@
+"""What a record says of a run: everything that follows from its stages, in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from companion.runs.chapters import CHAPTERS
+from companion.runs.provenance import provenance
+from thermo_utils.transitions import (
+    accuracy_threshold,
+    earliest,
+    find_transitions,
+    transitions_match,
+)
+
+if TYPE_CHECKING:
+    from companion.runs.settings import Settings
+
+__all__ = ["result"]
+
+
+def result(
+    settings: Settings, stages: Mapping[str, Mapping[str, Any]], curves: Mapping[str, pd.DataFrame]
+) -> dict[str, Any]:
+    """The content of a record, but for what :func:`companion.runs.records.write_record` adds.
+
+    Parameters
+    ----------
+    settings : Settings
+        What was run.
+    stages : mapping of str to mapping
+        Facts of the stages ``train``, ``renormalized`` and ``full``.
+    curves : mapping of str to DataFrame
+        Those of the last two.
+
+    Returns
+    -------
+    dict
+        For :func:`companion.runs.records.to_json`.
+    """
+    full, fast = curves["full"], curves["renormalized"]
+    found = {method: find_transitions(curve) for method, curve in curves.items()}
+    thresholds = {
+        "accuracy": accuracy_threshold(full),
+        **{method: earliest(features) for method, features in found.items()},
+    }
+    features = pd.concat([f.assign(method=m) for m, f in found.items()], ignore_index=True)
+    trained, times = stages["train"], {m: curves[m].attrs["seconds"] for m in curves}
+    figure = {(c.model, c.dataset): c.figure for c in CHAPTERS}
+    return {
+        "model": settings.model,
+        "dataset": settings.dataset,
+        "figure": figure.get((settings.model, settings.dataset)),
+        "profile": settings.profile,
+        "seed": settings.seed,
+        "synthetic": settings.synthetic,
+        "settings": dataclasses.asdict(settings),
+        "layers": stages["full"]["layers"],
+        "stages": {
+            name: {k: v for k, v in facts.items() if k not in ("history", "layers")}
+            for name, facts in stages.items()
+        },
+        "data": trained["data"],
+        "history": trained["history"],
+        "differs": [*settings.differs, *trained["data"]["departures"]],
+        "metrics": {
+            "test_accuracy": full.attrs["baseline_accuracy"],
+            "validation_accuracy": max(r["validation_accuracy"] for r in trained["history"]),
+            "epochs": len(trained["history"]),
+            "parameters": trained["parameters"],
+        },
+        "features": features[["method", "kind", "tau", "beta", "prominence"]].to_dict("records"),
+        "thresholds": {m: t._asdict() if t else None for m, t in thresholds.items()},
+        "match": transitions_match(full, fast),
+        "timings": {
+            "train": trained["seconds"],
+            **times,
+            "speedup": times["full"] / times["renormalized"],
+        },
+        "provenance": provenance(),
+    }

@@ -1,0 +1,432 @@
+"""A run: stages that are computed once and kept, and the record they make.
+
+A chapter's notebook calls the library in the open; :meth:`Run.keep` stands between a call and its
+result. A call whose result is in the chapter's record, or was kept by an earlier run, finished or
+not, is not made again. Whatever a call needs is made by functions marked with :meth:`Run.once`, and
+only if the call is made: a finished chapter is shown without data, weights or GPU.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import inspect
+import os
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from companion.runs.methods import CURVES
+from companion.runs.records import Record, read_record, record_folder, write_record
+from companion.runs.result import result
+from companion.runs.stages import STAGES, Stage, Stages
+from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.grids import automatic_step, uniform_grid
+
+if TYPE_CHECKING:  # a finished chapter is shown without torch
+    from torch import nn
+
+    from companion.runs.settings import Settings
+
+__all__ = ["WORK", "Once", "Run", "check_results", "names"]
+
+T = TypeVar("T")
+
+#: Folder of what runs keep, in the folder of the records.
+WORK = ".work"
+WEIGHTS = "weights.pt"
+
+
+class Once(Generic[T]):
+    """A function without arguments that is called at most once; see :meth:`Run.once`.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the value.
+    checked : bool, default True
+        Whether a training is held against the function's code, see :attr:`definition`.
+
+    Examples
+    --------
+    >>> numbers = Once(lambda: [1, 2])
+    >>> numbers() is numbers()
+    True
+    """
+
+    def __init__(self, make: Callable[[], T], *, checked: bool = True) -> None:
+        functools.update_wrapper(self, make)
+        self._make, self._checked = make, checked
+        self._made: list[T] = []
+        self._finish: Callable[[T], object] | None = None
+
+    def __call__(self) -> T:
+        if not self._made:
+            value = self._make()
+            if self._finish is not None:
+                self._finish(value)
+            self._made.append(value)
+        return self._made[0]
+
+    def then(self, finish: Callable[[T], object]) -> None:
+        """Finish the value with a function: now if it is made already, else when it is."""
+        self._finish = finish
+        if self._made:
+            finish(self._made[0])
+
+    @property
+    def definition(self) -> str | None:
+        """A digest of the function's code, without comments and layout; None if not checked."""
+        if not self._checked:
+            return None
+        try:
+            source = textwrap.dedent(inspect.getsource(self._make))
+            tree = ast.dump(ast.parse(source))
+        except (OSError, TypeError, SyntaxError):
+            return None
+        return hashlib.sha256(tree.encode()).hexdigest()[:16]
+
+
+class Run:
+    """One network on one dataset with given settings: its stages, and its record.
+
+    Parameters
+    ----------
+    settings : Settings
+        What is run: :func:`companion.runs.settings.settings` of a chapter, or a ``Settings`` made
+        by hand for a network of your own.
+    results : path, default "results"
+        Folder of the records.
+    force : bool, default False
+        Compute everything again. The record stays until the new one replaces it, what was kept of
+        a stage until its turn.
+
+    Raises
+    ------
+    ThermoError
+        If there is a record of this run, and it is damaged.
+
+    Examples
+    --------
+    A notebook reads like this; each line of it can be replaced::
+
+        run = Run(settings("mlp", "cifar10"))
+
+        @run.once
+        def data():
+            return image_splits("cifar10", synthetic=True, sizes=run.settings.sizes)
+
+        @run.once
+        def network():
+            return build("mlp", data().shape)
+
+        @run.once
+        def test():
+            return batches(data().test, 256)
+
+        history = run.keep("train", train, network, data, epochs=8, batch_size=64,
+                           folder=run.scratch("train"))
+        layers = ["hidden.relu*"]
+        coarse, fine = grids(*run.grid(network, test, layers))
+        rfe = run.keep("renormalized", renormalized, network, test, layers, fine)
+        fe = run.keep("full", full_evaluation, network, test, layers, coarse)
+        record = run.save()
+    """
+
+    def __init__(
+        self, settings: Settings, results: str | Path = "results", *, force: bool = False
+    ) -> None:
+        self.settings = settings
+        self.results = Path(results)
+        self.name = f"{settings.model}-{settings.dataset}"
+        self.folder = record_folder(self.results, settings.profile, self.name, settings.seed)
+        self._record: Record | None = None if force else read_record(self.folder)
+        self._stages = Stages(settings, self._record, self.results / WORK, force=force)
+        self._grid: tuple[float, float] | None = None
+
+    # -- what notebooks call ---------------------------------------------------------------------
+
+    @staticmethod
+    def once(make: Callable[[], T]) -> Once[T]:
+        """Mark a function whose value the stages need: called when needed, at most once."""
+        return Once(make)
+
+    def keep(
+        self, stage: str, function: Callable[..., pd.DataFrame], *arguments: Any, **options: Any
+    ) -> pd.DataFrame:
+        """The result of ``function(*arguments, **options)``, recalled if it is known.
+
+        Parameters
+        ----------
+        stage : {"train", "renormalized", "full"}
+            What the call is.
+        function : callable
+            Returns a DataFrame: of training the history, else a curve. Training gets the network
+            and the data first and changes the network; the others get network, batches, layers and
+            thresholds first.
+        *arguments, **options
+            For `function`; of what is marked with :meth:`once`, it gets the value.
+
+        Returns
+        -------
+        DataFrame
+            What `function` returned, now or in an earlier run.
+
+        Raises
+        ------
+        ThermoError
+            If there is no such stage, or what is known was made by another network, with other
+            layers or on another grid than this call's.
+        """
+        if stage not in STAGES:
+            raise unknown("stage", stage, STAGES)
+        if stage == "train":
+            return self._train(function, arguments, options)
+        layers, taus = names(arguments[2]), arguments[3]
+
+        def compute(folder: Path) -> Stage:
+            values = map(_value, arguments)
+            curve = function(*values, **{name: _value(value) for name, value in options.items()})
+            facts: dict[str, Any] = {"attrs": curve.attrs, "layers": layers}
+            if stage == "renormalized" and self._grid is not None:
+                facts |= dict(zip(("tau_step", "tau_max"), self._grid, strict=True))
+            return Stage(facts, curve)
+
+        found = self._stages.get(stage, compute, lambda known: self._check(known, layers, taus))
+        return found.frame
+
+    def grid(self, network: Any, data: Any, layers: Iterable[str]) -> tuple[float, float]:
+        """Step and end of the full evaluation's grid: the recipe's, or one that suits the network.
+
+        Parameters
+        ----------
+        network, data, layers
+            As for :func:`thermo_utils.grids.automatic_step`, which chooses where the recipe does
+            not, once per run; values or functions marked with :meth:`once`.
+
+        Returns
+        -------
+        step, last : float
+            For :func:`thermo_utils.grids.grids`.
+        """
+        s = self.settings
+        known = self._stages.known("renormalized")
+        if s.tau_step is not None and s.tau_max is not None:
+            step, last = s.tau_step, s.tau_max
+        elif known is not None and "tau_step" in known.facts:
+            step, last = known.facts["tau_step"], known.facts["tau_max"]
+        else:
+            step, last = automatic_step(_value(network), _value(data), layers)
+        # The last coarse threshold is kept, so both grids end at the same point.
+        self._grid = step, float(uniform_grid(step, last)[-1])
+        return self._grid
+
+    def scratch(self, stage: str) -> Path:
+        """Folder in which a stage may keep its state while it goes on; it need not exist."""
+        return self._stages.folder(stage)
+
+    def save(self) -> Record:
+        """Write the record; a run that used it for every stage leaves it as it is.
+
+        Returns
+        -------
+        Record
+
+        Raises
+        ------
+        ThermoError
+            If a stage is missing.
+        """
+        used = self._stages.used()
+        missing = [stage for stage in STAGES if stage not in used]
+        if missing:
+            raise ThermoError(f"nothing to save: run.keep has not run {' and '.join(missing)}")
+        if self._record is None or not all(map(self._stages.recorded, STAGES)):
+            curves = {stage: used[stage].frame for stage in CURVES}
+            facts = {stage: found.facts for stage, found in used.items()}
+            write_record(self.folder, result(self.settings, facts, curves), curves)
+            self._record = read_record(self.folder)
+            assert self._record is not None
+        return self._record
+
+    # -- what is asked before a notebook is executed ---------------------------------------------
+
+    def check_frozen(self) -> None:
+        """Refuse to go on unless every stage is in the record.
+
+        Raises
+        ------
+        ThermoError
+            If there is no record, or it is of other settings.
+        """
+        if self._record is None:
+            raise ThermoError(f"no record in {self.folder}: run the chapter without --frozen")
+        for stage in STAGES:
+            if not self._stages.recorded(stage):
+                raise ThermoError(
+                    f"the record in {self.folder} is of other settings (stage {stage}): run the "
+                    "chapter without --frozen"
+                )
+
+    def check_sources(self) -> None:
+        """Refuse to start a run whose data or weights are out of reach, before anything is written.
+
+        Raises
+        ------
+        ThermoError
+            If ``THERMO_DATA`` points nowhere, or the data or the checkpoint cannot be had.
+        """
+        stages, s = self._stages, self.settings
+        if s.synthetic or all(stages.recorded(name) or stages.kept(name) for name in STAGES):
+            return
+        from companion.checkpoints import locate
+        from companion.data.sources import check_available
+
+        check_available(s.dataset)
+        if s.checkpoint is not None:
+            locate(s.checkpoint)
+
+    # -- stages ----------------------------------------------------------------------------------
+
+    def _train(
+        self,
+        function: Callable[..., pd.DataFrame],
+        arguments: tuple[Any, ...],
+        options: Mapping[str, Any],
+    ) -> pd.DataFrame:
+        """Train, or have the network get the weights of an earlier training when it is made."""
+        network, *others = arguments
+        definition = network.definition if isinstance(network, Once) else None
+        trained = []
+
+        def train(folder: Path, module: nn.Module) -> Stage:
+            values = [_value(value) for value in others]
+            given = {name: _value(value) for name, value in options.items()}
+            history = function(module, *values, **given)
+            trained.append(_ready(module))
+            _save_weights(module, folder / WEIGHTS)
+            facts = {
+                "history": history.to_dict("records"),
+                "data": _described(values),
+                "parameters": sum(p.numel() for p in module.parameters()),
+                "definition": definition,
+            }
+            return Stage(facts)
+
+        def restore(module: nn.Module) -> None:
+            weights = self.scratch("train") / WEIGHTS
+            with self._stages.alone("train"):
+                if not weights.exists():  # the record came without them
+                    self._stages.compute("train", lambda folder: train(folder, module))
+            _load_weights(module, weights)
+
+        def check(found: Stage) -> None:
+            before = found.facts.get("definition")
+            if None not in (before, definition) and before != definition:
+                raise self._another("another network")
+
+        found = self._stages.get("train", lambda folder: train(folder, _value(network)), check)
+        if not trained:  # in this process: recalled
+            network.then(restore) if isinstance(network, Once) else restore(network)
+        return pd.DataFrame(found.facts["history"])
+
+    def _check(self, found: Stage, layers: list[str], taus: Iterable[float]) -> None:
+        """Refuse a curve that another call has made."""
+        grid, wanted = found.frame["tau"].to_numpy(), np.asarray(taus, dtype=np.float64)
+        if found.facts["layers"] != layers:
+            raise self._another("other layers")
+        if grid.shape != wanted.shape or not np.allclose(grid, wanted, rtol=1e-9, atol=0.0):
+            raise self._another("another grid")
+
+    def _another(self, what: str) -> ThermoError:
+        return ThermoError(
+            f"what {self.results} holds of {self.name} was made with {what}: give this run "
+            "a name of its own, Settings(model=...), another results folder, or force=True to "
+            "replace it"
+        )
+
+
+def names(layers: str | type | Iterable[str | type]) -> list[str]:
+    """Layers as a record names them.
+
+    Parameters
+    ----------
+    layers : str, type or iterable of these
+        See :func:`thermo_utils.resolve_layers`.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> names(["encoder.*", int]), names("relu")
+    (['encoder.*', 'int'], ['relu'])
+    """
+    items = [layers] if isinstance(layers, str | type) else layers
+    return [item if isinstance(item, str) else item.__name__ for item in items]
+
+
+def _described(values: Iterable[Any]) -> dict[str, Any]:
+    """What a record says of the data among the arguments of a training."""
+    for value in values:
+        if hasattr(value, "facts"):
+            facts: dict[str, Any] = value.facts()
+            return facts
+    raise ThermoError(
+        "a record says what a network was trained on: pass the data to run.keep as Splits, such as "
+        "image_splits or text_splits return"
+    )
+
+
+def _value(given: Any) -> Any:
+    return given() if isinstance(given, Once) else given
+
+
+def _ready(network: nn.Module) -> nn.Module:
+    """Ready for evaluation: in eval mode, on the GPU if there is one."""
+    import torch
+
+    return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _save_weights(network: nn.Module, path: Path) -> None:
+    import torch
+
+    part = path.with_name(f"{path.name}.part")
+    torch.save({name: w.cpu() for name, w in network.state_dict().items()}, part)
+    os.replace(part, path)
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    import torch
+
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    _ready(network)
+
+
+def check_results(results: Path) -> None:
+    """Refuse a results folder that cannot be written to.
+
+    Parameters
+    ----------
+    results : Path
+        The folder; it need not exist yet.
+
+    Raises
+    ------
+    ThermoError
+        If it, or what it would lie in, is a file or not writable.
+    """
+    existing = next((p for p in (results, *results.absolute().parents) if p.exists()), None)
+    if existing is not None and not existing.is_dir():
+        raise ThermoError(f"results folder {results}: {existing} is a file; name another folder")
+    if existing is not None and not os.access(existing, os.W_OK | os.X_OK):
+        raise ThermoError(
+            f"results folder {results}: {existing} cannot be written to; name another"
+        )
