@@ -78,7 +78,7 @@ def full_evaluation(
     DataFrame, K rows
         The columns of :func:`thermo_utils.thermodynamic_curve` and ``accuracy`` (a share).
         ``attrs`` holds ``baseline_accuracy``, ``total`` (N), ``total_abs_sum`` (Sigma_0),
-        ``samples`` and ``seconds`` (wall time of the passes, without resumed ones).
+        ``samples`` and ``seconds`` (wall time of all passes, also those of an earlier run).
 
     Raises
     ------

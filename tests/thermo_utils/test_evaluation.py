@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn.utils.rnn import pack_sequence
 from torch.utils.data import DataLoader, TensorDataset
 
 from thermo_utils import ThermoError, evaluate, full_evaluation, renormalized
-from thermo_utils.batches import Resident, keep_on_device
+from thermo_utils.batches import Resident
+from thermo_utils.evaluation import scores
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 TAUS = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
@@ -327,6 +327,38 @@ def test_mappings_lose_their_labels_so_no_loss_is_computed():
     assert "labels" in batch
 
 
+def test_a_class_per_position_is_scored_position_by_position():
+    given_scores = torch.zeros(2, 3, 4)
+    given_scores[..., 1] = 1
+    targets = torch.tensor([[1, 1, 0], [2, -100, -100]])
+    assert evaluate(nn.Identity(), [(given_scores, targets)]) == 2 / 4
+
+
+def test_batches_of_different_size_count_by_their_targets():
+    data = [(torch.eye(3), torch.tensor([0, 1, 2])), (torch.eye(3)[:1], torch.tensor([1]))]
+    assert evaluate(nn.Identity(), data) == 3 / 4
+
+
+def test_nothing_is_recorded_for_gradients():
+    class Asked(nn.Module):
+        def forward(self, x):
+            assert not torch.is_grad_enabled()
+            return x
+
+    assert evaluate(Asked(), [(torch.eye(3), torch.tensor([0, 1, 2]))]) == 1
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    "output",
+    [torch.ones(4, 3, dtype=torch.int64), torch.ones(4), torch.ones(4, 1), None, (), {"logits": 3}],
+    ids=["whole numbers", "one dimension", "one class", "nothing", "empty", "a number"],
+)
+def test_what_holds_no_scores(output):
+    with pytest.raises(ThermoError):
+        scores(output)
+
+
 def test_ignored_targets_do_not_count():
     data = [(torch.eye(3), torch.tensor([0, -100, 0]))]
     assert evaluate(nn.Identity(), data) == 0.5
@@ -499,34 +531,6 @@ def test_data_kept_on_a_device_are_read_once(monkeypatch):
         assert data.reads == reads
 
 
-def test_on_a_cpu_data_are_left_where_they_are():
-    assert keep_on_device(DATA, torch.device("cpu")) is DATA
-    assert keep_on_device(DATA, None) is DATA
-
-
-def test_kept_batches_keep_their_structure_and_their_values():
-    packed = pack_sequence([torch.ones(3, 2), torch.zeros(1, 2)])
-    batch = {"x": [torch.arange(3.0), (torch.eye(2), "name", None)], "packed": packed}
-    kept = Resident([batch], torch.device("cpu"), 10_000)
-    list(kept)
-    for _ in range(2):
-        (again,) = kept
-        assert torch.equal(again["x"][0], torch.arange(3.0))
-        assert torch.equal(again["x"][1][0], torch.eye(2))
-        assert again["x"][1][1:] == ("name", None)
-        assert torch.equal(again["packed"].data, packed.data)
-        again["x"][0].zero_()  # as a network may do
-
-
-def test_an_interrupted_pass_keeps_nothing():
-    data = Reread([torch.ones(1), torch.ones(2)])
-    kept = Resident(data, torch.device("cpu"), 1000)
-    next(iter(kept))
-    assert [len(batch) for batch in kept] == [1, 2]
-    assert [len(batch) for batch in kept] == [1, 2]
-    assert data.reads == 2
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_data_are_read_once_and_the_curve_is_the_same():
     model, data = network().cuda(), Reread(DATA)
@@ -559,6 +563,8 @@ def test_an_interrupted_sweep_goes_on(tmp_path):
     wider = Counting(network())
     fe(wider, checkpoint=path, taus=[*TAUS, 2.0])
     assert wider.calls == len(DATA) * 2
+    spent = sum(json.loads(line).get("seconds", 0) for line in path.read_text().splitlines())
+    assert fe(wider, checkpoint=path, taus=[*TAUS, 2.0]).attrs["seconds"] > spent > 0
 
 
 def test_interrupted_after_thirty_of_fifty_goes_on_at_the_next(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from thermo_utils import ThermoError, renormalized
-from thermo_utils.grids import OCTAVES, automatic_step, step_for, uniform_grid
+from thermo_utils.grids import FINER, OCTAVES, automatic_step, grids, step_for, uniform_grid
+from thermo_utils.transitions import MAX_BETA
 
 
 @given(st.integers(1, 999), st.integers(-6, 3), st.integers(1, 60), st.integers(2, 20))
@@ -36,6 +38,40 @@ def test_bound_between_two_multiples():
 def test_grids_without_a_point(step, last):
     with pytest.raises(ThermoError, match="step must be positive and at most"):
         uniform_grid(step, last)
+
+
+@given(st.integers(1, 999), st.integers(-6, 3), st.floats(1, 60))
+def test_both_grids_of_a_chapter_end_at_one_threshold(digits, exponent, steps):
+    step = float(f"{digits}e{exponent}")
+    coarse, fine = grids(step, step * steps)
+    np.testing.assert_array_equal(coarse, uniform_grid(step, step * steps))
+    np.testing.assert_array_equal(fine[FINER - 1 :: FINER], coarse)
+    assert step * steps * (1 + 1e-8) >= coarse[-1] > step * (steps - 1) * (1 - 1e-8)
+
+
+def test_octaves():
+    assert OCTAVES[[0, -1]].tolist() == [2.0**-24, 2.0**16]
+    assert len(OCTAVES) == 40 * 32 + 1
+    np.testing.assert_allclose(OCTAVES[32:] / OCTAVES[:-32], 2, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("beta", "points", "step", "last"),
+    [(0.9, 4, 0.5, 2.0), (0.9, 3, 0.6, 2.0), (0.91, 1, 3.0, 3.0), (0.91, 10, 0.3, 3.0),
+     (0.91, 2, 1.5, 3.0), (0.5, 1, 1.0, 1.0), (0.99, 11, 0.25, 3.0), (0.5, 60, 0.015, 1.0)],
+)  # fmt: skip
+def test_the_step_is_the_next_readable_number_below(beta, points, step, last):
+    curve = pd.DataFrame({"tau": [1.0, 2.0, 3.0], "beta": [0.5, 0.9, 0.95]})
+    assert step_for(curve, points=points, beta=beta) == (step, last)
+
+
+def test_by_default_forty_thresholds_reach_the_sparsity_that_is_searched():
+    model = nn.Sequential(nn.ReLU())
+    data = [torch.randn(200, 100, generator=torch.Generator().manual_seed(0))]
+    step, last = automatic_step(model, data, nn.ReLU)
+    curve = renormalized(model, data, nn.ReLU, [last / 2 ** (1 / 32), last], progress=False)
+    assert curve["beta"][0] < MAX_BETA <= curve["beta"][1]
+    assert 40 <= len(uniform_grid(step, last)) <= 50
 
 
 @pytest.mark.parametrize("scale", [1e-4, 0.3, 1.0, 77.0])

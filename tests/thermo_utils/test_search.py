@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from thermo_utils import ActivationPruner, SafeThreshold, ThermoError, evaluate, find_safe_threshold
+from thermo_utils import (
+    ActivationPruner,
+    SafeThreshold,
+    ThermoError,
+    critical_threshold,
+    evaluate,
+    find_safe_threshold,
+    renormalized,
+)
 from thermo_utils.search import default_layers
 
 
@@ -48,6 +56,29 @@ def test_finds_the_last_safe_grid_point(max_drop, data):
 def test_default_grid(max_drop):
     safe = find_safe_threshold(Votes(), VOTES, max_drop=max_drop, max_passes=14)
     assert 0.97 * max_drop <= safe.tau <= max_drop + 1e-3
+
+
+def test_the_bracket_is_halved_in_sparsity_from_the_critical_threshold_on():
+    n = 1_000_000  # enough for a transition to stand out of what counting explains
+    votes = [((torch.arange(n) + 0.5) / n, torch.ones(n, dtype=torch.int64))]
+    safe = find_safe_threshold(Votes(), votes, max_drop=0.1, taus=GRID, max_passes=7)
+    critical = critical_threshold(renormalized(Votes(), votes, "act", GRID, progress=False))
+    assert critical is not None
+    assert safe.passes["tau"][1] == critical.tau
+    low, high = 0.0, 1.0
+    for step in safe.passes.iloc[1:].itertuples():
+        if step.Index > 1:
+            assert step.beta == pytest.approx((low + high) / 2, abs=0.01)
+        low, high = (step.beta, high) if step.safe else (low, step.beta)
+    assert high - low == pytest.approx(0.02, abs=0.011)
+
+
+def test_without_a_transition_the_middle_is_probed_first():
+    # Activations all alike but for their places on the grid: F has no feature.
+    taus = [0.2, 0.4, 0.6]
+    safe = find_safe_threshold(Votes(), VOTES, max_drop=1.0, taus=taus)
+    assert safe.passes["tau"].tolist() == [0.0, 0.6]
+    assert safe.tau == 0.6
 
 
 @settings(max_examples=20)
