@@ -15,12 +15,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mutmut.stats import status_by_exit_code
 
 __all__ = ["ENOUGH", "Score", "forget_survivors", "main", "read_scores", "summary"]
 
 FOLDER = Path("mutants")
+#: mutmut's notes in it: how long each test takes, and which functions it reaches.
+NOTES = "mutmut-stats.json"
 #: Share of the mutants that the tests must kill.
 ENOUGH = 0.9
 #: A mutant that never ends, or ends the interpreter, is noticed too.
@@ -113,9 +116,16 @@ def forget_survivors(folder: Path, tests: Iterable[Path]) -> None:
             mutant: code if _fate(code) == "killed" else None for mutant, code in codes.items()
         }
         file.write_text(json.dumps(meta), encoding="utf-8")
-    (folder / "mutmut-stats.json").unlink(missing_ok=True)  # which test reaches which function
+    (folder / NOTES).unlink(missing_ok=True)
     folder.mkdir(exist_ok=True)
     stamp.write_text(contents.hexdigest())
+
+
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    """As a plugin of pytest: the fast tests first, for the first that fails ends the run."""
+    if (notes := Path(NOTES)).exists():
+        seconds = json.loads(notes.read_text(encoding="utf-8"))["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
 
 
 def main(names: list[str]) -> int:
