@@ -262,7 +262,7 @@ def test_everything_is_restored_after_an_exception(method, error):
 @pytest.mark.parametrize("method", [fe, rfe])
 def test_unknown_layer_leaves_no_trace(method):
     model = network().train()
-    with pytest.raises(ThermoError, match="no layer matches"):
+    with pytest.raises(ThermoError, match="relu9"):
         method(model, layers=["1", "relu9"])
     assert hooks_of(model) == 0
     assert model.training
@@ -369,7 +369,7 @@ def test_targets_may_be_missing_for_the_renormalized_curve():
     expected = rfe(model)
     for data in ([x for x, _ in DATA], [(x,) for x, _ in DATA], [(x, None) for x, _ in DATA]):
         pd.testing.assert_frame_equal(rfe(model, data), expected)
-    with pytest.raises(ThermoError, match=r"no targets: yield \(inputs, targets\) pairs"):
+    with pytest.raises(ThermoError, match="targets"):
         fe(model, [x for x, _ in DATA])
 
 
@@ -379,22 +379,22 @@ X = torch.randn(4, 6)
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        (network(), [], "there is no data"),
-        (network(), iter([]), "there is no data"),
-        (network(), [(X, torch.full((4,), -100))], "no batch with a target"),
-        (network(), [(X, torch.zeros(4, 3))], r"targets of shape \(4, 3\) do not fit scores"),
-        (network(), [(X, torch.zeros(3))], r"targets of shape \(3,\) .* one class number per row"),
-        (network(), [(X, torch.zeros(4, 1))], r"targets of shape \(4, 1\)"),
-        (network(), [(X, torch.zeros(4), torch.zeros(4))], "a batch has 3 parts"),
+        (network(), [], "data"),
+        (network(), iter([]), "data"),
+        (network(), [(X, torch.full((4,), -100))], "data"),
+        (network(), [(X, torch.zeros(4, 3))], r"\(4, 3\)"),
+        (network(), [(X, torch.zeros(3))], r"\(3,\).*\(4, 3\)"),
+        (network(), [(X, torch.zeros(4, 1))], r"\(4, 1\)"),
+        (network(), [(X, torch.zeros(4), torch.zeros(4))], "3 parts"),
         (
             nn.Sequential(nn.ReLU(), nn.Linear(6, 1)),
             [(X, torch.zeros(4))],
-            "a single score per row: give one score per class",
+            "one score per class",
         ),
         (
             nn.Sequential(nn.ReLU(), nn.Flatten(0)),
             [(X, torch.zeros(4))],
-            r"returned Tensor and its logits are of shape \(24,\)",
+            r"Tensor.*\(24,\)",
         ),
         (
             nn.Sequential(nn.ReLU(), nn.LSTM(6, 2), nn.ReLU()),
@@ -419,7 +419,7 @@ def test_model_without_scores():
             self.act(x)
             return {"hidden": x}
 
-    with pytest.raises(ThermoError, match="returned dict and its logits are missing"):
+    with pytest.raises(ThermoError, match=r"dict.*logits"):
         fe(Silent(), layers="act")
     assert len(rfe(Silent(), layers="act")) == len(TAUS)
 
@@ -439,7 +439,7 @@ def test_layer_that_never_runs(method):
     model = network()
     model.spare = nn.Linear(2, 2)
     model.forward = types.MethodType(lambda self, x: self[5](self[1](self[0](x))[:, :12]), model)
-    with pytest.raises(ThermoError, match=r"'spare' never ran .*layers that did: 1"):
+    with pytest.raises(ThermoError, match="'spare'"):
         method(model, layers=["1", "spare"])
 
 
@@ -449,22 +449,22 @@ def test_all_activations_zero(method):
     with torch.no_grad():
         model[0].weight.zero_()
         model[0].bias.fill_(-1)
-    with pytest.raises(ThermoError, match="zero"):
+    with pytest.raises(ThermoError):
         method(model)
 
 
 @pytest.mark.parametrize(
     ("taus", "message"),
     [
-        ([-0.1, 0.1], r"taus\[0\] = -0.1 must be positive"),
-        ([0.2, 0.1], r"taus\[1\] = 0.1 must be larger than taus\[0\] = 0.2"),
-        ([0.1, 0.1], "must be larger"),
-        ([0.1, np.nan], r"taus\[1\] = nan must be finite"),
-        ([0.1, np.inf], "must be finite"),
-        ([], "at least one threshold"),
-        ([[0.1, 0.2]], "one-dimensional"),
-        (0.1, "one-dimensional"),
-        ("abc", "must be numbers"),
+        ([-0.1, 0.1], r"taus\[0\] = -0\.1"),
+        ([0.2, 0.1], r"taus\[1\] = 0\.1.*taus\[0\] = 0\.2"),
+        ([0.1, 0.1], r"taus\[1\] = 0\.1"),
+        ([0.1, np.nan], r"taus\[1\] = nan"),
+        ([0.1, np.inf], r"taus\[1\] = inf"),
+        ([], r"\(0,\)"),
+        ([[0.1, 0.2]], r"\(1, 2\)"),
+        (0.1, r"\(\)"),
+        ("abc", "'abc'"),
     ],
 )
 @pytest.mark.parametrize("method", [fe, rfe])
@@ -659,7 +659,7 @@ def test_a_checkpoint_of_another_sweep_is_refused(tmp_path, change, named):
     path = tmp_path / "sweep.jsonl"
     fe(network(), checkpoint=path)
     before = path.read_text()
-    with pytest.raises(ThermoError, match=rf"another network or data \(.*{named}.* differ"):
+    with pytest.raises(ThermoError, match=rf"sweep\.jsonl.*{named}"):
         fe(**{"model": network(), "checkpoint": path, **change})
     assert path.read_text() == before
 
@@ -671,10 +671,10 @@ def test_a_file_that_is_no_checkpoint_is_never_overwritten(tmp_path, text):
     if not text:
         assert len(fe(network(), checkpoint=path)) == len(TAUS)
         return
-    with pytest.raises(ThermoError, match="is no checkpoint of a sweep"):
+    with pytest.raises(ThermoError, match="file"):
         fe(network(), checkpoint=path)
     assert path.read_text(encoding="latin-1") == text
-    with pytest.raises(ThermoError, match="is no checkpoint"):
+    with pytest.raises(ThermoError, match=str(tmp_path)):
         fe(network(), checkpoint=tmp_path)
 
 

@@ -116,19 +116,19 @@ def test_a_name_or_pattern_comes_before_the_name_of_a_class():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ("blocks.0.atc", "no layer matches 'blocks.0.atc'; nearest: blocks.0.act"),
-        ("steem", "nearest: stem"),
+        ("blocks.0.atc", "'blocks.0.atc'.*blocks.0.act"),
+        ("steem", "'steem'.*stem"),
         ("Relu", "'Relu'.*ReLU"),
         ("GELU", "'GELU'.*ReLU"),
         ("zzz", "'zzz'.*stem.*Linear"),
-        ("blocks.*.gelu", "no layer matches 'blocks"),
-        (nn.GELU, "no layer of type GELU; types here: ReLU"),
-        ([], "no layers given: name at least one"),
-        ([nn.ReLU, "nope"], "no layer matches 'nope'"),
-        ([3], "must be names, patterns or nn.Module types, got 3"),
-        ([int], "must be names, patterns or nn.Module types, got <class 'int'>"),
-        (["stem", None], "got None"),
-        ("", "no layer matches ''"),
+        ("blocks.*.gelu", "'blocks"),
+        (nn.GELU, "GELU.*ReLU"),
+        ([], "layers="),
+        ([nn.ReLU, "nope"], "'nope'"),
+        ([3], "3"),
+        ([int], "<class 'int'>"),
+        (["stem", None], "None"),
+        ("", "''"),
     ],
 )
 def test_resolve_refusals(layers, message):
@@ -171,7 +171,7 @@ def test_without_totals_only_what_survives_is_known():
         assert torch.equal(model(x), y)
     assert (pruner.active, pruner.abs_sum) == (expected.active, expected.abs_sum)
     for name in ("total", "total_abs_sum"):
-        with pytest.raises(ThermoError, match="only what survived"):
+        with pytest.raises(ThermoError, match="totals=False"):
             getattr(pruner, name)
     with pytest.raises(ThermoError, match="totals=False"):
         pruner.per_layer()
@@ -215,7 +215,7 @@ def test_count_zeros():
 @pytest.mark.parametrize("tau", [-0.1, float("nan"), float("inf")])
 def test_tau_must_be_a_threshold(tau):
     model = mlp()
-    with pytest.raises(ThermoError, match="tau must be zero or more and finite"):
+    with pytest.raises(ThermoError, match=f"tau.*{tau}"):
         ActivationPruner(model, nn.ReLU, tau)
     assert hooks_of(model) == 0
 
@@ -275,7 +275,7 @@ def test_entering_twice():
     pruner = ActivationPruner(model, nn.ReLU, 0.5)
     with pruner:
         model(x)
-        with pytest.raises(ThermoError, match="in place already"):
+        with pytest.raises(ThermoError, match="leave the block"):
             pruner.__enter__()
     first = pruner.active
     with pruner:  # a new block counts anew
@@ -324,12 +324,12 @@ def test_layer_that_never_runs():
     model = Tree()
     model.unused = nn.ReLU()
     with (
-        pytest.raises(ThermoError, match=r"layer 'unused' never ran .*layers that did: stem"),
+        pytest.raises(ThermoError, match=r"'unused'.*stem"),
         ActivationPruner(model, ["stem", "unused"], 0.1),
     ):
         model(batch())
     with (
-        pytest.raises(ThermoError, match="layer 'unused' never ran"),
+        pytest.raises(ThermoError, match="'unused'"),
         ActivationPruner(model, "unused", 0.1),
     ):
         model(batch())
@@ -457,7 +457,7 @@ def test_second_float_tensor_passes_through():
 def test_output_without_activation(value):
     model = Wraps(lambda x: value)
     with (
-        pytest.raises(ThermoError, match=r"layer 'inner' returned .* hook a layer inside it"),
+        pytest.raises(ThermoError, match="'inner'"),
         ActivationPruner(model, "inner", 0.1),
     ):
         model(batch())

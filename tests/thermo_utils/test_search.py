@@ -157,12 +157,12 @@ def test_default_layers(model, names):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_drop": -0.1}, "max_drop must be between 0 and 1"),
-        ({"max_drop": 1.5}, "not percent"),
-        ({"max_drop": float("nan")}, "max_drop must be"),
-        ({"max_passes": 1}, "max_passes must be at least 2, got 1"),
-        ({"taus": [0.2, 0.1]}, "must be larger"),
-        ({"layers": "nope"}, "no layer matches 'nope'"),
+        ({"max_drop": -0.1}, r"max_drop.*-0\.1"),
+        ({"max_drop": 1.5}, r"max_drop.*1\.5"),
+        ({"max_drop": float("nan")}, "max_drop.*nan"),
+        ({"max_passes": 1}, "max_passes.*1"),
+        ({"taus": [0.2, 0.1]}, r"taus\[1\].*0\.1"),
+        ({"layers": "nope"}, "'nope'"),
     ],
 )
 def test_refusals(options, message):
@@ -172,5 +172,5 @@ def test_refusals(options, message):
 
 def test_model_without_anything_to_prune():
     model = nn.Sequential(nn.Linear(4, 2))
-    with pytest.raises(ThermoError, match="neither activation modules nor two linear layers"):
+    with pytest.raises(ThermoError, match="layers="):
         find_safe_threshold(model, [(torch.ones(2, 4), torch.zeros(2))])

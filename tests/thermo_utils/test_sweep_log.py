@@ -54,7 +54,7 @@ def test_every_cut_of_the_file_keeps_the_whole_lines(tmp_path):
 def test_other_identity(tmp_path):
     path = tmp_path / "log.jsonl"
     SweepLog(path, IDENTITY).append({"tau": 1.0})
-    with pytest.raises(ThermoError, match=r"\(total differ\)"):
+    with pytest.raises(ThermoError, match=r"log\.jsonl.*total"):
         SweepLog(path, {**IDENTITY, "total": 11})
     assert 1.0 in SweepLog(path, {"sum": 0.1 + 0.2, "total": 10, "layers": ("a",)})
 
@@ -64,5 +64,5 @@ def test_damage_in_the_middle(tmp_path, middle):
     path = tmp_path / "log.jsonl"
     SweepLog(path, IDENTITY).append({"tau": 1.0})
     path.write_text(path.read_text() + middle + "\n")
-    with pytest.raises(ThermoError, match="is no checkpoint of a sweep"):
+    with pytest.raises(ThermoError, match=r"log\.jsonl"):
         SweepLog(path, IDENTITY)

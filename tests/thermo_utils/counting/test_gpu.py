@@ -124,7 +124,7 @@ def test_a_word_has_room_for_as_many_equal_values_as_the_host_allows():
 def test_not_finite_is_found_later():
     spectrum = spectrum_of([torch.ones(5)], [0.5], kernel="triton")
     spectrum.update(torch.tensor([math.nan, 1.0, math.inf, -math.nan]))
-    with pytest.raises(ThermoError, match=r"2 NaN and 1 infinite activations, reset\(\)"):
+    with pytest.raises(ThermoError, match="2 NaN and 1 infinite"):
         spectrum.compute()
 
 
@@ -200,12 +200,12 @@ def test_compiles_for_gpus(dtype, prune, architecture, tmp_path, monkeypatch):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_refused_where_it_cannot_run():
     for make, grid in ((ActivationSpectrum, [0.5]), (PruneCounts, 0.5)):
-        with pytest.raises(ThermoError, match="kernel 'triton' cannot run, there is no GPU: take"):
+        with pytest.raises(ThermoError, match=r"'triton'.*GPU"):
             make(grid, kernel="triton")
 
 
 @compiled
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cpu_tensors_are_refused():
-    with pytest.raises(ThermoError, match="counts on CUDA devices, not on 'cpu'"):
+    with pytest.raises(ThermoError, match=r"CUDA.*'cpu'"):
         spectrum_of([torch.ones(3)], [0.5], kernel="triton")

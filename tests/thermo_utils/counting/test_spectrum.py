@@ -288,7 +288,7 @@ def test_not_finite_is_refused_and_leaves_no_trace(dtype, n, kernel):
     counts.prune(good)
     before = state(spectrum), state(counts)
     for call in (spectrum.update, counts.prune):
-        with pytest.raises(ThermoError, match=r"1 NaN and 2 infinite activations.*find the layer"):
+        with pytest.raises(ThermoError, match="1 NaN and 2 infinite"):
             call(bad)
     assert (state(spectrum), state(counts)) == before
     spectrum.update(good)
@@ -309,7 +309,7 @@ def test_not_finite_found_later_where_the_device_is_not_waited_for(monkeypatch):
         assert state(spectrum) == expected
         assert state(pickle.loads(pickle.dumps(spectrum))) == expected
     spectrum.update(torch.tensor([math.nan, 1.0, math.inf, math.nan]))
-    with pytest.raises(ThermoError, match=r"2 NaN and 1 infinite activations, reset\(\)"):
+    with pytest.raises(ThermoError, match="2 NaN and 1 infinite"):
         spectrum.compute()
 
 
@@ -325,28 +325,28 @@ def test_not_finite_found_later_where_the_device_is_not_waited_for(monkeypatch):
     ids=["int", "bool", "complex", "float8", "sparse"],
 )
 def test_other_types_are_refused(x):
-    with pytest.raises(ThermoError, match="dense and float16, bfloat16, float32 or float64"):
+    with pytest.raises(ThermoError, match=f"{x.layout}.*{x.dtype}"):
         ActivationSpectrum([0.5]).update(x)
 
 
 def test_not_a_tensor():
-    with pytest.raises(ThermoError, match=r"must be a torch\.Tensor, got ndarray"):
+    with pytest.raises(ThermoError, match="ndarray"):
         ActivationSpectrum([0.5]).update(np.ones(3))
 
 
 @pytest.mark.parametrize(
     ("taus", "message"),
     [
-        ([], "at least one"),
-        (0.5, "one-dimensional"),
-        ([[0.1, 0.2]], "one-dimensional"),
-        ([0.1, math.nan], r"taus\[1\] = nan must be finite"),
-        ([0.1, math.inf], r"taus\[1\] = inf must be finite"),
-        ([0.0, 0.1], r"taus\[0\] = 0.0 must be positive"),
-        ([-0.5, 0.1], r"taus\[0\] = -0.5 must be positive"),
-        ([0.1, 0.3, 0.2], r"taus\[2\] = 0.2 must be larger than taus\[1\] = 0.3.*np\.unique"),
-        ([0.1, 0.1], r"taus\[1\] = 0.1 must be larger"),
-        (["a"], "must be numbers"),
+        ([], r"\(0,\)"),
+        (0.5, r"\(\)"),
+        ([[0.1, 0.2]], r"\(1, 2\)"),
+        ([0.1, math.nan], r"taus\[1\] = nan"),
+        ([0.1, math.inf], r"taus\[1\] = inf"),
+        ([0.0, 0.1], r"taus\[0\] = 0\.0"),
+        ([-0.5, 0.1], r"taus\[0\] = -0\.5"),
+        ([0.1, 0.3, 0.2], r"taus\[2\] = 0\.2.*taus\[1\] = 0\.3"),
+        ([0.1, 0.1], r"taus\[1\] = 0\.1"),
+        (["a"], "'a'"),
     ],
 )
 def test_bad_grids(taus, message):
@@ -365,15 +365,15 @@ def test_check_taus_copies():
 
 
 def test_bad_options(monkeypatch):
-    with pytest.raises(ThermoError, match="unknown kernel 'cuda'"):
+    with pytest.raises(ThermoError, match="'cuda'"):
         ActivationSpectrum([0.5], kernel="cuda")
     with pytest.raises(ThermoError, match="threads"):
         ActivationSpectrum([0.5], threads=0)
     for tau in (-0.1, math.nan, math.inf):
-        with pytest.raises(ThermoError, match="tau must be zero or more"):
+        with pytest.raises(ThermoError, match=f"tau.*{tau}"):
             PruneCounts(tau)
     monkeypatch.setattr("thermo_utils.counting.settings.have_numba", lambda: False)
-    with pytest.raises(ThermoError, match="needs the package numba"):
+    with pytest.raises(ThermoError, match="'numba'"):
         ActivationSpectrum([0.5], kernel="numba")
     assert spectrum_of([torch.ones(3)], [0.5]).total == 3, "auto falls back on torch"
 
@@ -388,20 +388,20 @@ def test_bad_options(monkeypatch):
     ],
 )
 def test_merge_refuses_what_counts_something_else(other):
-    with pytest.raises(ThermoError, match="can only merge"):
+    with pytest.raises(ThermoError, match="thresholds"):
         ActivationSpectrum([0.5]).merge(other)
 
 
 def test_compute():
     taus = [0.25, 0.5, 1.0]
     spectrum = ActivationSpectrum(taus)
-    with pytest.raises(ThermoError, match="no activations seen, call update first"):
+    with pytest.raises(ThermoError, match="update"):
         spectrum.compute()
     spectrum.update(torch.zeros(0))
-    with pytest.raises(ThermoError, match="no activations seen"):
+    with pytest.raises(ThermoError, match="update"):
         spectrum.compute()
     spectrum.update(torch.tensor([0.0, -0.0]))
-    with pytest.raises(ThermoError, match="all 2 activations seen are zero"):
+    with pytest.raises(ThermoError, match="2"):
         spectrum.compute()
     spectrum.update(torch.tensor([0.25, -0.5, 1.0, 0.125]))
     curve = spectrum.compute()
@@ -460,7 +460,7 @@ def test_memory_is_constant():
 def test_too_many_for_the_integers(monkeypatch):
     spectrum = spectrum_of([torch.ones(10)], [0.5])
     next(iter(spectrum._bins.values())).seen = (1 << 40) - 5
-    with pytest.raises(ThermoError, match=r"1099511627776 activations of torch\.float32"):
+    with pytest.raises(ThermoError, match=r"1099511627776.*torch\.float32"):
         spectrum.update(torch.ones(6))
     spectrum.update(torch.ones(5))
 
@@ -591,9 +591,9 @@ def test_survivors_alone_have_no_totals():
     alone = PruneCounts(0.5, totals=False)
     alone.prune(torch.ones(3))
     for name in ("total", "total_abs_sum", "zeros"):
-        with pytest.raises(ThermoError, match="totals=False: only what survived"):
+        with pytest.raises(ThermoError, match="totals=False"):
             getattr(alone, name)
-    with pytest.raises(ThermoError, match="can only merge"):
+    with pytest.raises(ThermoError, match="thresholds"):
         alone.merge(prune_count(torch.ones(3), 0.5)[1])
     twin = pickle.loads(pickle.dumps(alone)).merge(alone)
     assert (twin.active, twin.abs_sum) == (6, 6.0)
@@ -607,7 +607,7 @@ def test_survivors_alone_refuse_what_is_not_finite(dtype, n, bad):
     alone.prune(torch.ones(3, dtype=dtype))
     x = torch.ones(n, dtype=dtype)
     x[-1] = bad
-    with pytest.raises(ThermoError, match="nothing of this tensor was counted"):
+    with pytest.raises(ThermoError, match="NaN"):
         alone.prune(x)
     assert (alone.active, alone.abs_sum) == (3, 3.0)
 
