@@ -25,7 +25,7 @@ from tqdm import tqdm
 from thermo_utils.batches import device_of, forward, keep_on_device, unpack
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
-from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
+from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec, resolve_layers
 from thermo_utils.sweep_log import SweepLog
 from thermo_utils.thermodynamics import thermodynamic_curve
 
@@ -132,7 +132,7 @@ def full_evaluation(
         log = SweepLog(
             checkpoint,
             {
-                "layers": list(ActivationHooks(model, layers, lambda *_: None).layers),
+                "layers": list(resolve_layers(model, layers)),
                 "inclusive": inclusive,
                 "count_zeros": count_zeros,
                 **{key: unpruned[key] for key in ("total", "total_abs_sum", "accuracy", "samples")},
