@@ -37,6 +37,7 @@ TEXT_MODELS = {
     "gpt2": ("gpt2", GPT2, (BLOCKS * (INNER + HIDDEN), CLASSES)),
     "lstm": ("lstm", LSTM, (0, INNER + 10)),
 }  # fmt: skip
+ENCODER_ATTENTION = "attention_probs_dropout_prob"
 each_text_model = pytest.mark.parametrize("name", TEXT_MODELS)
 
 
@@ -133,10 +134,12 @@ def test_gradients_reach_every_weight(name):
 
 @each_text_model
 def test_dropout_is_set_and_silent_in_eval(name):
-    network, inputs = make(name, dropout=0.25), batch(4, LENGTH)
+    # T5 has one rate for everything; the LSTM has no attention.
+    option = {"bert": ENCODER_ATTENTION, "electra": ENCODER_ATTENTION, "gpt2": "attn_pdrop"}
+    attention = {option[name]: 0.5} if name in option else {}
+    network, inputs = make(name, dropout=0.25, **attention), batch(4, LENGTH)
     rates = {m.p for m in network.modules() if isinstance(m, nn.Dropout)}
-    attention = {0.1} if name in ("bert", "electra", "gpt2") else set()
-    assert rates == {0.25} | attention
+    assert rates == {0.25, *attention.values()}
     torch.testing.assert_close(scores(network, inputs), scores(network, inputs), rtol=0, atol=0)
 
 
@@ -180,6 +183,12 @@ def test_vit_takes_images_of_any_size(side):
         assert scores(network, torch.randn(3, 3, side, side)).shape == (3, CLASSES)
     assert len(seen) == len(set(seen)) == 3 * BLOCKS
     assert all(p.requires_grad for p in network.parameters())
+
+
+def test_dropout_of_vit_is_set():
+    network = tiny_vit(dropout=0.25)
+    rates = [m.p for m in network.modules() if isinstance(m, nn.Dropout)]
+    assert set(rates) == {0.25}
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 4])
