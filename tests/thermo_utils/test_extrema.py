@@ -88,6 +88,10 @@ def test_white_noise_needs_five_differences():
 
 def test_the_higher_order_tells_a_curve_from_noise():
     assert white_noise(np.linspace(0, 1, 40) ** 5) < 1e-12
+    # The sixth difference of x^6 is a constant, 6! h^6, and below the fourth.
+    assert white_noise(np.linspace(0, 1, 20) ** 6) == pytest.approx(
+        720 / 19**6 / 0.6745 / np.sqrt(924), rel=1e-3
+    )
     # With ten points there are too few differences of order six, and the curve looks like noise.
     assert white_noise(np.linspace(0, 1, 10) ** 5) > 1e-4
 
@@ -115,6 +119,26 @@ def test_windows_widen_and_derivatives_lose_half_of_one_at_either_end(points, ma
         for column in (level.x, level.value, level.error):
             assert column.shape == inside.shape
         np.testing.assert_array_equal(level.x, inside)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_each_value_is_a_tricube_weighted_fit_of_its_neighbours(order):
+    rng = np.random.default_rng(order)
+    n, degree = 30, 1 if order == 0 else 2
+    x, y = np.sort(rng.random(n)), rng.random(n)
+    noise = Noise(0.2, np.zeros(n), np.zeros(n))
+    for level, width in zip(levels(x, y, order, noise, 0.0), (5, 5, 7, 9, 13), strict=True):
+        for i, (value, error) in enumerate(zip(level.value, level.error, strict=True)):
+            at = i + level.offset
+            first = min(max(at - width // 2, 0), n - width)
+            near = np.arange(first, first + width)
+            distance = np.abs(near - at)
+            root = np.sqrt((1 - (distance / (distance.max() + 1)) ** 3) ** 3)
+            u = x[near] - x[at]
+            design = root[:, None] * u[:, None] ** np.arange(degree + 1)
+            operator = np.linalg.pinv(design)[order] * root * (1, 1, 2)[order]
+            assert value == pytest.approx(operator @ y[near], rel=1e-6)
+            assert error == pytest.approx(0.2 * np.linalg.norm(operator), rel=1e-6)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
@@ -151,6 +175,12 @@ def test_ripples_are_the_median_of_many_extrema():
     assert ripple([0.0, 1, 0, 1, 0, 1, 0]) == 0  # five are few
     assert ripple([0.0, 1, 0, 1, 0, 1, 0, 1]) == 1
     assert ripple([0.0, 9, 0, 1, 0, 1, 0, 1]) == 1
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_ripples_of_the_curve_do_not_count_against_its_slope(order):
+    zigzag = np.tile([0.0, 1.0], 10)
+    assert {level.ripple for level in levels(np.arange(20.0), zigzag, order, silent(20), 1)} == {0}
 
 
 # -- what is significant -------------------------------------------------------------------------
