@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from companion.paper import claims as claims_source
+from companion.paper import claims as claims_module
 from companion.paper.claims import KINDS, OVER, claims
 from companion.paper.left_out import LEFT_OUT, reason_left_out
 from companion.paper.measures import MEASURES
@@ -93,7 +93,7 @@ class TestClaims:
 
     def test_paragraphs_are_those_of_quotes_in_use(self):
         quotes = {version.quote for c in CLAIMS for version in c.stated}
-        assert {quote for _, quote in claims_source._paragraphs()} <= quotes
+        assert {quote for _, quote in claims_module._paragraphs()} <= quotes
 
     def test_every_quote_is_in_the_paper(self):
         path = os.environ.get("THERMO_PAPER")
@@ -229,7 +229,7 @@ class TestWritten:
             self.read(monkeypatch, ["over", "scope"], [over, scope])
 
     def read(self, monkeypatch, column, value):
-        read = claims_source._read
+        read = claims_module._read
 
         def broken(file):
             rows = read(file)
@@ -237,5 +237,5 @@ class TestWritten:
                 rows.loc[3, column] = value
             return rows
 
-        monkeypatch.setattr(claims_source, "_read", broken)
-        list(claims_source._written())
+        monkeypatch.setattr(claims_module, "_read", broken)
+        list(claims_module._written())

@@ -239,7 +239,13 @@ def test_a_match_is_a_word():
 
 @pytest.mark.parametrize(
     ("entropy", "expected"),
-    [({0.5: 2.0}, "yes"), ({5.5: 0.05}, "no"), ({0.5: NAN, 1.0: 1.7}, "yes")],
+    [
+        ({0.5: 2.0}, "yes"),
+        ({5.5: 0.05}, "no"),
+        ({5.5: 0.04}, "yes"),  # the last, not the one before
+        ({0.5: 0.12}, "no"),  # nor the second
+        ({0.5: NAN, 1.0: 1.7}, "yes"),
+    ],
 )
 def test_entropy_falls_where_the_last_known_is_below_the_first(entropy, expected):
     assert measure("entropy falls", record(curve(entropy=entropy))) == expected
