@@ -447,6 +447,30 @@ def test_inference_mode_inside_and_outside(kernel):
     assert spectrum.merge(twice).total == counts.merge(counts).total * 2 == 2 * twice.total
 
 
+def test_kernels_are_bound_when_bins_are_made(monkeypatch):
+    made = []
+    for name in ("histogram", "survivors"):
+        maker = getattr(accumulators, name)
+        monkeypatch.setattr(
+            accumulators,
+            name,
+            lambda *args, maker=maker, **k: made.append(args) or maker(*args, **k),
+        )
+    counts = PruneCounts(0.5, totals=False)
+    counts.prune(torch.ones(10))
+    first = len(made)
+    assert first > 0
+    for _ in range(3):
+        counts.prune(torch.ones(5))
+        counts.update(torch.ones(CHUNK + 1))
+    counts.reset()
+    assert len(made) == first
+    twin = counts.twin()
+    assert twin.settings is counts.settings
+    twin.update(torch.ones(3))
+    assert (twin.active, counts.active) == (3, 0)
+
+
 def test_memory_is_constant():
     spectrum = spectrum_of([torch.rand(1000)], GRIDS["uniform"], threads=1)
     before = spectrum.state_bytes
