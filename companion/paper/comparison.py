@@ -30,6 +30,8 @@ __all__ = [
 NEAR: Final = 0.5
 #: A difference is established if chance alone produces it less often than this.
 LEVEL: Final = 0.05
+#: Errors that differ by no more are equal.
+ROUNDING: Final = 1e-9
 #: Loss of accuracy that is too much, the same as marks the target.
 UNSAFE: Final = MAX_DROP
 #: Simple rules made to be near; the remaining one is made to be safe.
@@ -79,11 +81,10 @@ def compare(errors: pd.DataFrame, first: str, second: str, *, by: str = "octaves
     """
     table = errors.pivot(index="chapter", columns="predictor", values=by)
     one, two = table[first], table[second]
-    # Two misses are equally bad; rounding is no difference.
-    ties = (one == two) | ((one - two).abs() < 1e-9)
-    wins, losses = int(((one < two) & ~ties).sum()), int(((one > two) & ~ties).sum())
+    # Two misses are equally bad, and rounding is no difference: the rest are ties.
+    wins, losses = int((one < two - ROUNDING).sum()), int((one > two + ROUNDING).sum())
     p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    return Comparison(wins, losses, int(ties.sum()), p)
+    return Comparison(wins, losses, len(table) - wins - losses, p)
 
 
 class Standing(NamedTuple):

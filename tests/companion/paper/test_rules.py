@@ -119,6 +119,8 @@ def test_unknown_rules_are_refused(rule):
 def test_a_rule_without_its_number_names_what_stands_there():
     with pytest.raises(ThermoError, match="'x'"):
         rule_text("within x")
+    with pytest.raises(ThermoError, match="'within'"):
+        rule_text("within")
     with pytest.raises(ThermoError, match="at least"):  # the nearest
         rule_text("at leas 1")
 
