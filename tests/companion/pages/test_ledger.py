@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -14,10 +15,13 @@ from companion.paper import ledger as paper_ledger
 from companion.paper.claims import KINDS, claims
 from companion.paper.ledger import counts, ledger
 from companion.paper.left_out import LEFT_OUT
+from companion.paper.measures import MEASURES, measure
 from companion.paper.rules import RULES, VERDICTS, Verdict
 from companion.runs.chapters import CHAPTERS
+from companion.runs.records import read_chapter
 from tests.companion.paper.hand_record import at, record
 
+ROOT = Path(__file__).parents[3]
 CLAIMS = claims()
 NAMES = [chapter.name for chapter in CHAPTERS]
 SOME = {
@@ -25,7 +29,7 @@ SOME = {
     "vit-flowers102": [at("full", beta=0.6)],
     "cnn-cifar10": [record(differs=["half < of the data"])],
 }
-ALL = {name: [record()] * 3 for name in NAMES}
+ALL = dict.fromkeys(NAMES, [record()] * 3)
 
 
 class Page(HTMLParser):
@@ -180,18 +184,26 @@ def test_what_is_shown_is_escaped():
 
 def test_the_page_takes_each_measure_of_each_record_once(monkeypatch):
     taken = Counter()
-    measure = paper_ledger.measure
 
     def counting(name, run):
         taken[name, id(run)] += 1
         return measure(name, run)
 
     monkeypatch.setattr(paper_ledger, "measure", counting)
-    pieces({name: [record()] for name in NAMES})
+    pieces(ALL | SOME)
     assert set(taken.values()) == {1}
 
 
+def test_every_committed_record_gives_numbers_words_or_nothing():
+    found = [run for n in NAMES for run in read_chapter(ROOT / "results", "small", n)[:1]]
+    assert found
+    for run in found:
+        for name in MEASURES:
+            value = measure(name, run)
+            assert value is None or isinstance(value, str) or math.isfinite(value), name
+
+
 def test_needs_no_network():
-    static = Path(__file__).parents[3] / "book" / "static"
+    static = ROOT / "book" / "static"
     for name in ("claims.js", "claims.css"):
         assert "//" not in re.sub(r"^\s*//.*$", "", (static / name).read_text(), flags=re.M)

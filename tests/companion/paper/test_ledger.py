@@ -15,6 +15,7 @@ from tests.companion.paper.hand_record import at, record, without
 
 CLAIMS = claims()
 NAMES = [chapter.name for chapter in CHAPTERS]
+RUN = record()
 CPU = {
     "full": {"device": "CPU (x86_64), 1 threads", "attrs": {"baseline_accuracy": 0.8}},
     "renormalized": {"device": "CPU (x86_64), 1 threads", "attrs": {}},
@@ -25,7 +26,7 @@ GPU = {name: stage | {"device": "NVIDIA H100"} for name, stage in CPU.items()}
 def everywhere(**chapters):
     """Three equal runs of every chapter, but for those given; ``_`` stands for the hyphen."""
     given = {name.replace("_", "-", 1): runs for name, runs in chapters.items()}
-    return {name: given.get(name, [record()] * 3) for name in NAMES}
+    return {name: given.get(name, [RUN] * 3) for name in NAMES}
 
 
 def row(table, name):
@@ -49,10 +50,10 @@ def measured(monkeypatch):
 
 class TestWork:
     def test_the_whole_ledger_takes_each_measure_of_each_record_once(self, measured):
-        runs = {name: [record(), record()] for name in NAMES}
-        ledger(runs)
+        several = [record(), record(), record()]
+        ledger(everywhere(vit_cifar10=several))
         assert set(measured.values()) == {1}
-        assert len({run for _, run in measured}) == 2 * len(NAMES)
+        assert {run for _, run in measured} == {id(run) for run in (RUN, *several)}
 
     def test_a_chapter_evaluates_its_own_claims_and_no_other(self, measured, monkeypatch):
         given = []
@@ -79,7 +80,7 @@ class TestRecords:
         assert list(evaluated([], {}).columns) == list(ledger({}).columns)
 
     def test_synthetic_records_confirm_nothing(self):
-        made_up = {name: [record(synthetic=True)] * 3 for name in NAMES}
+        made_up = dict.fromkeys(NAMES, [record(synthetic=True)] * 3)
         assert set(ledger(made_up)["verdict"]) == {Verdict.NOT_RUN}
         mixed = of_chapter("mlp-cifar10", [record(synthetic=True), record()])
         alone = of_chapter("mlp-cifar10", [record()])
