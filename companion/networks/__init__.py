@@ -6,10 +6,11 @@ the nearest network, rename it and its ``name``, and change the rest.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from thermo_utils.errors import ThermoError, nearest, unknown
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["NETWORKS", "Network", "Recipe", "build"]
+__all__ = ["NETWORKS", "Network", "Recipe", "build", "definition"]
 
 
 class Registry(Mapping[str, Network]):
@@ -124,3 +125,30 @@ def build(network: str | Network, shape: Mapping[str, Any], **options: Any) -> n
                 + f"It takes {', '.join(allowed) or 'none'}"
             )
     return network.make(**shape, **options)
+
+
+def definition(make: Callable[..., nn.Module]) -> str:
+    """The code that makes a network, without its docstring.
+
+    Parameters
+    ----------
+    make : callable
+        A network's.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from companion.networks import mlp
+    >>> lines = definition(mlp.make).splitlines()
+    >>> lines[0], lines[7].strip()
+    ('def make(', 'from torch import nn')
+    """
+    lines = inspect.getsource(make).splitlines()
+    (function,) = ast.parse("\n".join(lines)).body
+    first = function.body[0] if isinstance(function, ast.FunctionDef) else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        del lines[first.lineno - 1 : first.end_lineno]
+    return "\n".join(line for line in lines if line.strip())

@@ -68,7 +68,7 @@ class TestChapterNotebook:
         assert named == fitting
 
     def test_uses_the_library_alone(self, path):
-        assert imports(path) == {"companion", "inspect", "pandas", "thermo_utils", "torch"}
+        assert imports(path) == {"companion", "pandas", "thermo_utils", "torch"}
 
     def test_runs_its_own_model(self, path):
         source = "\n".join(cell.source for cell in code(path))
