@@ -283,8 +283,15 @@ def test_a_side_ends_where_the_curve_is_higher(mirrored):
 
 @pytest.mark.parametrize(
     ("others", "expected"),
-    [([], False), ([0.2], True), ([0.19], False), ([0.8], True), ([0.81], False), ([9, 0.5], True)],
+    [
+        ([], False),
+        ([0.125], True),
+        ([0.12], False),
+        ([0.875], True),
+        ([0.88], False),
+        ([9, 0.5], True),
+    ],
 )
 def test_a_flank_lies_within_three_half_widths(others, expected):
-    feature = Feature(point=5, kind="bend", size=1.0, position=0.5, half_width=0.1 + 1e-9)
+    feature = Feature(point=5, kind="bend", size=1.0, position=0.5, half_width=0.125)
     assert is_flank(feature, np.array(others)) is expected
