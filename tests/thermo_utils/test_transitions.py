@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import numpy as np
@@ -296,6 +297,17 @@ def family(kind, size):
     return curve_of(tau, f)
 
 
+@pytest.mark.parametrize("function", [find_transitions, accuracy_threshold, transitions_match])
+def test_defaults_are_those_of_the_documentation(function):
+    stated = dict(
+        re.findall(r"^    (\w+) : [^\n]*default [^\n]*?([\d.e-]+)$", function.__doc__, re.M)
+    )
+    assert stated
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.default not in (inspect.Parameter.empty, None):
+            assert parameter.default == float(stated[name])
+
+
 @pytest.mark.parametrize(
     ("kind", "sizes", "bound"),
     [
@@ -333,6 +345,7 @@ def test_a_curve_of_small_range_is_flat():
     assert critical_threshold(curve_of(tau, 2.001e-3 * f)).kind == "peak"
     assert critical_threshold(curve_of(tau, 1.999e-3 * f)) is None
     assert critical_threshold(curve_of(tau, 1e-6 * f), min_range=1e-7).kind == "peak"
+    assert critical_threshold(curve_of(tau, f), min_range=float(np.ptp(f))).kind == "peak"
 
 
 def test_five_points_can_show_a_peak():
