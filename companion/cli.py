@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from companion.interrupts import INTERRUPTED, MESSAGE, end_on_signals
 from thermo_utils.errors import ThermoError, unknown
 
 if TYPE_CHECKING:
@@ -42,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code: 0, 2 for a request that cannot be met, 130 when interrupted.
     """
+    if arguments is None:  # the process is this command's own
+        end_on_signals()
+    if sys.stderr is None:  # closed
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        return _refuse("standard output is closed: send it to /dev/null if nobody reads it")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names are shown in any locale
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     # Kernels inherit it: libraries look for widgets to draw bars with, and do without.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")
@@ -49,20 +59,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.function(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except ModuleNotFoundError as error:
         return _refuse(f"{error.name} is not installed: pip install -e '.[book]' in the clone")
+    except UnicodeEncodeError as error:
+        return _refuse(
+            f"{error.object!a} cannot be written as {error.encoding}: "
+            "take other names, or a locale such as C.UTF-8"
+        )
     except (ThermoError, OSError) as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
-        print("thermo: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+        print(MESSAGE, file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
 def _refuse(message: str) -> int:
+    try:
+        sys.stdout.flush()
+    except (AttributeError, OSError):  # closed, or on a disk that is full
+        _drop_output()
     print(f"thermo: {' '.join(message.split())}", file=sys.stderr)
     return REFUSED
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere, so that the end of the process is silent."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> _Parser:

@@ -6,13 +6,13 @@ import ast
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
 
+from companion.interrupts import scratch_folder
 from thermo_utils.errors import ThermoError, unknown
 
 __all__ = ["EXECUTED", "execute", "notebook_path", "parameters"]
@@ -128,7 +128,7 @@ def execute(
     failed = target.with_name(FAILED)
     # What papermill logs is said once more in the error below.
     logging.getLogger("papermill").addHandler(logging.NullHandler())
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         prepared, executed = Path(scratch, "in.ipynb"), Path(scratch, "out.ipynb")
         jupytext.write(notebook, prepared)
         try:
@@ -173,10 +173,12 @@ def _transport(scratch: str) -> dict[str, str]:
     """Where a kernel listens: sockets in a folder of this run alone, if paths may be that long.
 
     Without a folder of their own, kernels started at the same moment take each other's sockets.
+    The file that names the sockets lies there too, and goes when the run goes.
     """
+    file = {"connection_file": str(Path(scratch, "kernel.json"))}
     if len(os.fsencode(scratch)) > SOCKET_FOLDER:
-        return {"transport": "tcp"}
-    return {"transport": "ipc", "ip": str(Path(scratch, "kernel"))}
+        return {"transport": "tcp", **file}
+    return {"transport": "ipc", "ip": str(Path(scratch, "kernel")), **file}
 
 
 def _set_heading(notebook: nbformat.NotebookNode, heading: str) -> None:
