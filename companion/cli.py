@@ -97,7 +97,7 @@ def _parser() -> _Parser:
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     listing = verbs.add_parser("chapters", help="list the twenty chapters and their results")
-    listing.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    listing.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
     listing.set_defaults(function=_chapters)
 
     run = verbs.add_parser(
@@ -127,7 +127,7 @@ def _parser() -> _Parser:
 
     book = verbs.add_parser("book", help="build the site from the records of a profile")
     book.add_argument("--profile", default="demo", help="demo (default), small or paper")
-    book.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    book.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
     book.set_defaults(function=_book)
 
     notebook = verbs.add_parser("notebook", help="execute a text notebook, such as your_model.md")
@@ -156,13 +156,25 @@ def _parser() -> _Parser:
     return parser
 
 
+def _folder(word: str) -> Path:
+    """A folder that can be looked into, or one that is not there yet."""
+    path = Path(word)
+    try:
+        os.listdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a file, or none of the user's business
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}; name another folder") from None
+    return path
+
+
 def _add_run(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which run is meant."""
     parser.add_argument("model", help="mlp, cnn, resnet18, mobilenet_v2, vit, lstm, bert, ...")
     parser.add_argument("dataset", help="cifar10, flowers102, ag_news or yelp")
     parser.add_argument("--profile", default="demo", help="demo (default), small or paper")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the records")
+    parser.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
 
 
 def _chapters(options: argparse.Namespace) -> None:

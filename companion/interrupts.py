@@ -27,7 +27,7 @@ MESSAGE = "thermo: interrupted; the same command goes on from here"
 #: Exit code, as shells have it for Ctrl-C.
 INTERRUPTED = 130
 #: Ctrl-C, a request to end such as a scheduler's, and a terminal that was closed.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = tuple(s for s in signal.Signals if s.name in {"SIGINT", "SIGTERM", "SIGHUP"})
 
 _folders: set[str] = set()
 
