@@ -94,7 +94,10 @@ class TestPredictions:
         assert predicted["tau"].notna().sum() == len(THEORY) + 1
 
     def test_nothing_in_nothing_out(self):
-        assert per_chapter(predictions({})).empty
+        nothing, something = predictions({}), predictions(five())
+        assert nothing.empty
+        assert list(nothing.columns) == list(something.columns)
+        assert list(per_chapter(nothing).columns) == list(per_chapter(something).columns)
 
     def test_what_is_predicted_by_hand(self):
         # The others fall at 1.2, 1.5, 2.0 and 2.5.
