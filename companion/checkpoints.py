@@ -2,19 +2,25 @@
 
 With ``THERMO_MODELS=<folder>`` they are read from a local mirror laid out by hub id
 (``<folder>/google-bert/bert-base-uncased``, ...) and nothing is downloaded. A checkpoint given as
-an existing path is used as it is.
+an existing path is used as it is. Downloads come from the Hugging Face hub and, of torchvision's
+networks, from PyTorch's server, in whose place ``THERMO_TORCHVISION_URL`` names another.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor, nn
 
+from companion.hub import cause, hub
 from companion.mirror import mirror
 from thermo_utils.errors import ThermoError
 
@@ -22,14 +28,18 @@ __all__ = ["load", "load_body", "locate", "state_dict"]
 
 T = TypeVar("T")
 
-#: Where torchvision keeps its weights.
+#: Where torchvision keeps its weights, unless ``THERMO_TORCHVISION_URL`` says otherwise.
 TORCHVISION_URL = "https://download.pytorch.org/models/"
+#: The first digits of a file's SHA-256, which torchvision puts into its name.
+DIGITS = re.compile(r"-([0-9a-f]{8,64})\.")
 #: Parts of a network that fine-tuning starts from scratch, so a checkpoint may lack them.
 HEADS = ("classifier.", "score.")
 FIX = (
     "check the network, set THERMO_MODELS to a folder with local copies laid out by hub id, or use "
     "profile demo, which needs no checkpoint"
 )
+#: Variable by which ``transformers`` is kept from asking a public service to convert a checkpoint.
+NO_CONVERSION = "DISABLE_SAFETENSORS_CONVERSION"
 
 
 def locate(checkpoint: str) -> str:
@@ -103,7 +113,7 @@ def load(function: Callable[..., T], checkpoint: str, **kwargs: Any) -> T:
     owner = getattr(function, "__self__", None)
     is_model = isinstance(owner, type) and issubclass(owner, nn.Module)
     try:
-        with _quiet_transformers():
+        with hub(not Path(place).exists()), _quiet_transformers():
             if not is_model:
                 return function(place, **kwargs)
             _check_family(owner, place)
@@ -130,7 +140,8 @@ def state_dict(checkpoint: str, filename: str) -> dict[str, Tensor]:
         a name under which ``THERMO_MODELS`` may hold that folder.
     filename : str
         What to download when ``THERMO_MODELS`` is not set: a complete URL, or the name of
-        a file on PyTorch's server.
+        a file on PyTorch's server. A name such as ``resnet18-f37072fd.pth`` gives the first digits
+        of the SHA-256 that the file must have.
 
     Returns
     -------
@@ -147,14 +158,15 @@ def state_dict(checkpoint: str, filename: str) -> dict[str, Tensor]:
     file = _single_file(place) if local else place
     try:
         if not local:
-            url = filename if "://" in filename else TORCHVISION_URL + filename
-            found = torch.hub.load_state_dict_from_url(url, map_location="cpu", weights_only=True)
-        elif file.suffix == ".safetensors":
+            file = _downloaded(filename)
+        if file.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             found = load_file(file)
         else:
             found = torch.load(file, map_location="cpu", weights_only=True)
+    except ThermoError as error:
+        raise ThermoError(f"checkpoint {checkpoint}: {error}") from error
     except Exception as error:  # network, file format and pickle errors alike
         raise _failure(checkpoint, error) from error
     if not isinstance(found, Mapping) or not all(isinstance(w, Tensor) for w in found.values()):
@@ -191,6 +203,47 @@ def load_body(network: nn.Module, checkpoint: str, filename: str, *, head: str) 
         ) from error
 
 
+def _downloaded(filename: str) -> Path:
+    """A file of torchvision's in PyTorch's own cache; a download that broke off goes on."""
+    from filelock import FileLock
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.file_download import http_get
+
+    base = os.environ.get("THERMO_TORCHVISION_URL") or TORCHVISION_URL
+    url = filename if "://" in filename else f"{base.rstrip('/')}/{filename}"
+    file = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(urlsplit(url).path).name)
+    known = DIGITS.search(file.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f"{file.name}.lock")):
+        if file.exists() and _is_whole(file):
+            return file
+        part = file.with_name(f"{file.name}.part")
+        # A file without digits in its name may have become another one in between.
+        with part.open("ab" if known else "wb") as stream:
+            try:
+                http_get(url, stream, resume_size=stream.tell())
+            except HfHubHTTPError:  # an answer, and not the rest of this part
+                part.unlink()
+                raise
+        if not _is_whole(part):
+            part.unlink()
+            raise ThermoError(
+                f"{url} holds something else: its SHA-256 does not begin with the digits in its "
+                "name; try again, or ask another server (THERMO_TORCHVISION_URL)"
+            )
+        os.replace(part, file)
+    return file
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a file has the hash that its name gives, if it gives one."""
+    known = DIGITS.search(file.name)
+    if known is None:
+        return True
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest().startswith(known[1])
+
+
 def _single_file(place: Path) -> Path:
     if place.is_file():
         return place
@@ -204,11 +257,7 @@ def _single_file(place: Path) -> Path:
 
 
 def _failure(checkpoint: str, error: Exception) -> ThermoError:
-    cause = " ".join(str(error).split())
-    return ThermoError(
-        f"could not load checkpoint {checkpoint}: {type(error).__name__}: {cause[:400]}. "
-        f"To fix it, {FIX}"
-    )
+    return ThermoError(f"could not load checkpoint {checkpoint}: {cause(error)}. To fix it, {FIX}")
 
 
 def _check_family(model: Any, place: str) -> None:
@@ -236,15 +285,23 @@ def _check_weights(checkpoint: str, report: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Silence the report on new classification heads and the bar over weights."""
+    """Silence the report on new classification heads and the bar over weights, and the request
+    to a public service to convert weights of an old format, which nobody here has asked for.
+    """
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    conversion = os.environ.get(NO_CONVERSION)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    os.environ[NO_CONVERSION] = "1"
     try:
         yield
     finally:
+        if conversion is None:
+            del os.environ[NO_CONVERSION]
+        else:
+            os.environ[NO_CONVERSION] = conversion
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORK", "make"]
 
-#: ImageNet weights, and where torchvision keeps them.
-WEIGHTS = {
-    "torchvision/mobilenet_v2": "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth",
-}
+#: ImageNet weights, and torchvision's file of them.
+WEIGHTS = {"torchvision/mobilenet_v2": "mobilenet_v2-7ebf99e0.pth"}
 
 
 def make(

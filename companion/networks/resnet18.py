@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORK", "make"]
 
-#: ImageNet weights, and where torchvision keeps them.
-WEIGHTS = {
-    "torchvision/resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-}
+#: ImageNet weights, and torchvision's file of them.
+WEIGHTS = {"torchvision/resnet18": "resnet18-f37072fd.pth"}
 
 
 def make(

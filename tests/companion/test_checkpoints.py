@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import time
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoTokenizer, BertForSequenceClassification, T5Model
 
 from companion import checkpoints
-from companion.networks import build
+from companion.networks import NETWORKS, build
+from tests.hub.server import Hub
 from thermo_utils.errors import ThermoError
 
 TEXT = {"vocabulary": 60, "padding": 0, "max_length": 16}
@@ -151,18 +155,103 @@ def test_state_dict_of_something_else(tmp_path):
         checkpoints.state_dict(str(tmp_path), "a.pth")
 
 
-def test_state_dict_downloads_from_pytorch(monkeypatch):
-    asked = []
+class TestDownload:
+    """Torchvision's files, from a server on the loopback."""
 
-    def download(url, **options):
-        asked.append(url)
-        raise OSError("no network")
+    @pytest.fixture
+    def content(self):
+        # Clients write pieces of 10 MiB; a download can only go on from a piece.
+        file = io.BytesIO()
+        torch.save({"fc.weight": torch.arange(3 * 2**20, dtype=torch.float32)}, file)
+        return file.getvalue()
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
-    for filename in ("net-1234.pth", "https://example.org/net.pth"):
-        with pytest.raises(ThermoError, match=r"torchvision/net: OSError: no.*THERMO_MODELS"):
-            checkpoints.state_dict("torchvision/net", filename)
-    assert asked == [
-        "https://download.pytorch.org/models/net-1234.pth",
-        "https://example.org/net.pth",
-    ]
+    @pytest.fixture
+    def server(self, content, tmp_path, monkeypatch):
+        digits = hashlib.sha256(content).hexdigest()[:8]
+        files = {f"net-{digits}.pth": content, "net-00000000.pth": content, "net.pth": content}
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        with Hub({}, files) as server:
+            monkeypatch.setenv("THERMO_TORCHVISION_URL", f"{server.url}/models")
+            server.name = f"net-{digits}.pth"
+            yield server
+
+    def folder(self, tmp_path):
+        return sorted(
+            p.name for p in (tmp_path / "hub/checkpoints").iterdir() if p.suffix != ".lock"
+        )
+
+    def load(self, name):
+        return checkpoints.state_dict("torchvision/net", name)["fc.weight"]
+
+    def test_once(self, server, tmp_path):
+        for _ in range(2):
+            assert self.load(server.name)[-1] == 3 * 2**20 - 1
+        assert server.requests == [("GET", f"/models/{server.name}", None)]
+        assert self.folder(tmp_path) == [server.name]
+
+    def test_complete_address(self, server, monkeypatch):
+        monkeypatch.setenv("THERMO_TORCHVISION_URL", "http://127.0.0.1:9")
+        assert len(self.load(f"{server.url}/models/net.pth")) == 3 * 2**20
+
+    def test_goes_on_where_it_broke_off(self, server):
+        server.cut = {server.name: [11 * 2**20]}
+        assert self.load(server.name)[-1] == 3 * 2**20 - 1
+        assert server.ranges() == [f"bytes={10 * 2**20}-"]
+
+    def test_goes_on_in_the_next_run(self, server, tmp_path):
+        server.cut = {server.name: [11 * 2**20] + 6 * [0]}
+        with pytest.raises(ThermoError, match=r"torchvision/net: .*THERMO_MODELS"):
+            self.load(server.name)
+        assert self.folder(tmp_path) == [f"{server.name}.part"]
+        server.forget()
+        assert self.load(server.name)[-1] == 3 * 2**20 - 1
+        assert server.ranges() == [f"bytes={10 * 2**20}-"]
+        assert self.folder(tmp_path) == [server.name]
+
+    def test_without_a_hash_it_starts_again(self, server):
+        server.cut = {"net.pth": [11 * 2**20] + 6 * [0]}
+        with pytest.raises(ThermoError):
+            self.load("net.pth")
+        server.forget()
+        assert self.load("net.pth")[-1] == 3 * 2**20 - 1
+        assert server.ranges() == []
+
+    def test_another_content_than_the_name_says(self, server, tmp_path):
+        with pytest.raises(ThermoError, match=r"net-00000000.pth .*SHA-256.*THERMO_TORCHVISION"):
+            self.load("net-00000000.pth")
+        assert self.folder(tmp_path) == []
+
+    def test_a_damaged_file_in_the_cache_is_replaced(self, server, tmp_path):
+        self.load(server.name)
+        file = tmp_path / "hub/checkpoints" / server.name
+        file.write_bytes(file.read_bytes()[: 2**20])
+        assert self.load(server.name)[-1] == 3 * 2**20 - 1
+        assert len(server.requests) == 2
+
+    def test_a_part_that_is_too_long_is_dropped(self, server, content, tmp_path):
+        folder = tmp_path / "hub/checkpoints"
+        folder.mkdir(parents=True)
+        (folder / f"{server.name}.part").write_bytes(content + b"more")
+        with pytest.raises(ThermoError, match="416"):
+            self.load(server.name)
+        assert self.load(server.name)[-1] == 3 * 2**20 - 1
+
+    def test_missing(self, server, tmp_path):
+        with pytest.raises(ThermoError, match=r"404.*THERMO_MODELS"):
+            self.load("other-12345678.pth")
+        assert self.folder(tmp_path) == []
+
+    def test_no_network(self, server, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(ThermoError, match=r"torchvision/net: .*THERMO_MODELS"):
+            self.load(server.name)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("network", ["resnet18", "mobilenet_v2"])
+def test_torchvision_says_where_its_best_weights_are(network):
+    official = torchvision.models.get_model_weights(network)["DEFAULT"].url
+    (name,) = NETWORKS[network].make.__globals__["WEIGHTS"].values()
+    assert checkpoints.TORCHVISION_URL + name == official
