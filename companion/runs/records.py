@@ -1,7 +1,9 @@
 """The result record of a chapter: two small text files that everything shown is made from.
 
-``curves.csv`` holds the curves, ``result.json`` everything else. A record is complete when
-``result.json`` is there and names the hash of the ``curves.csv`` beside it; it is written last.
+``curves.csv`` holds the curves, ``result.json`` everything else and the hash of the ``curves.csv``
+beside it. It is written first under another name, then ``curves.csv``, then it takes its place: a
+reader always finds the old record or the new one, wherever a run was killed. What is in neither
+state was changed by somebody else, and is damaged.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ if TYPE_CHECKING:  # who only asks what has been run reads no curve
 __all__ = [
     "CURVES",
     "FORMAT",
-    "REQUIRED",
+    "NEXT",
     "RESULT",
     "Record",
+    "examined",
     "read_chapter",
     "read_record",
     "record_folder",
@@ -39,12 +42,10 @@ __all__ = [
 
 FORMAT = 1
 CURVES, RESULT = "curves.csv", "result.json"
-#: What ``result.json`` must hold.
-REQUIRED = (
-    "format", "model", "dataset", "figure", "profile", "seed", "synthetic", "settings", "stages",
-    "data", "differs", "history", "metrics", "features", "thresholds", "match", "timings",
-    "provenance", "curves_sha256",
-)  # fmt: skip
+#: The new ``result.json`` while a record is replaced.
+NEXT = ".result.json.next"
+#: What a message about a damaged record ends with.
+MEND = "delete it and run again"
 
 
 class Record:
@@ -112,9 +113,9 @@ def write_record(
     Raises
     ------
     ThermoError
-        If the result lacks a field.
+        If the result or a curve is not what :mod:`companion.runs.schema` asks for.
     TypeError
-        If it holds something else. Nothing is written then.
+        If it holds something that JSON cannot. Nothing is written in either case.
     """
     import pandas as pd
 
@@ -123,12 +124,13 @@ def write_record(
         [curve.assign(method=method) for method, curve in curves.items()], ignore_index=True
     )
     text = table[["method", *[c for c in table if c != "method"]]].to_csv(index=False)
-    result = {"format": FORMAT, **result, "curves_sha256": sha256(text)}
-    _validate(result, folder)
-    facts = to_json(result) + "\n"
+    facts = to_json({"format": FORMAT, **result, "curves_sha256": sha256(text)}) + "\n"
+    _validated(folder, facts.encode(), text.encode())
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / CURVES, text)
-    write_atomically(folder / RESULT, facts)  # last: it makes the record complete
+    write_atomically(folder / NEXT, facts)
+    write_atomically(folder / CURVES, text)  # from here on it is the new record
+    write_atomically(folder / RESULT, facts)
+    (folder / NEXT).unlink(missing_ok=True)
 
 
 def read_record(folder: str | Path) -> Record | None:
@@ -142,30 +144,57 @@ def read_record(folder: str | Path) -> Record | None:
     Returns
     -------
     Record or None
-        None when there is no complete record.
+        None when there is none, or the first was interrupted while it was written.
 
     Raises
     ------
     ThermoError
         If there is one, but of another format or damaged.
     """
-    folder = Path(folder)
     try:
-        result = json.loads((folder / RESULT).read_bytes())
-        content = (folder / CURVES).read_bytes()
+        return _read(Path(folder))
+    except ThermoError as error:
+        raise ThermoError(f"{error}; {MEND}") from error
+
+
+def _read(folder: Path) -> Record | None:
+    files = _files(folder)
+    while True:
+        result, curves, new = files
+        # What a killed run was about to put in place counts as soon as its curves are there.
+        if new is not None and curves is not None and sha256(curves).encode() in new:
+            result = new
+        if result is None:
+            return None
+        try:
+            return Record(folder, _validated(folder, result, curves), curves or b"")
+        except ThermoError:
+            before, files = files, _files(folder)
+            if files == before:  # else another process was just writing them
+                raise
+
+
+def _files(folder: Path) -> tuple[bytes | None, ...]:
+    """Contents of the files of a record; None where there is no such file."""
+    return tuple(_content(folder / name) for name in (RESULT, CURVES, NEXT))
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise ThermoError(
-            f"{folder / RESULT} is damaged: {error}; delete it and run again"
-        ) from error
-    _validate(result, folder)
-    if result["curves_sha256"] != sha256(content):
-        return None  # a run was killed between the two files
-    return Record(folder, result, content)
+    except OSError as error:
+        raise ThermoError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def record_folder(results: str | Path, profile: str, name: str, seed: int = 0) -> Path:
+def record_folder(
+    results: str | Path,
+    profile: str,
+    name: str,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+) -> Path:
     """Where the record of a run lies.
 
     Parameters
@@ -176,6 +205,10 @@ def record_folder(results: str | Path, profile: str, name: str, seed: int = 0) -
         The profile and the chapter's ``model-dataset``.
     seed : int, default 0
         Seeds other than 0 have folders of their own in the chapter's.
+    overrides : mapping, optional
+        Settings that differ from the registered recipe, see
+        :func:`companion.runs.settings.overridden`. Such a run never shares a folder with the
+        chapter's, nor with one of other overrides.
 
     Returns
     -------
@@ -185,8 +218,12 @@ def record_folder(results: str | Path, profile: str, name: str, seed: int = 0) -
     --------
     >>> record_folder("results", "demo", "mlp-cifar10", 2).as_posix()
     'results/demo/mlp-cifar10/seed-2'
+    >>> record_folder("results", "demo", "mlp-cifar10", 2, {"epochs": 3}).as_posix()
+    'results/demo/mlp-cifar10/with-543da7ab/seed-2'
     """
     folder = Path(results) / profile / name
+    if overrides:
+        folder /= f"with-{sha256(json.dumps(dict(overrides), sort_keys=True))[:8]}"
     return folder / f"seed-{seed}" if seed else folder
 
 
@@ -207,13 +244,41 @@ def read_chapter(results: str | Path, profile: str, name: str) -> list[Record]:
     Raises
     ------
     ThermoError
-        If a record is damaged or of another format.
+        If records are damaged or of another format; it names all of them.
+    """
+    found, bad = examined(results, profile, name)
+    if bad:
+        raise ThermoError(f"{'; '.join(bad)}; {MEND}")
+    return found
+
+
+def examined(results: str | Path, profile: str, name: str) -> tuple[list[Record], list[str]]:
+    """The records of a chapter that are good, and what is wrong with the others.
+
+    Parameters
+    ----------
+    results, profile, name
+        As for :func:`record_folder`.
+
+    Returns
+    -------
+    found : list of Record
+        As from :func:`read_chapter`.
+    bad : list of str
+        A few words for each record that is damaged or of another format, beginning with the file.
     """
     chapter = record_folder(results, profile, name)
-    folders = [chapter, *chapter.glob("seed-*")]
-    found = [record for record in map(read_record, folders) if record is not None]
+    found, bad = [], []
+    for folder in (chapter, *sorted(chapter.glob("seed-*"))):
+        try:
+            record = _read(folder)
+        except ThermoError as error:
+            bad.append(str(error))
+        else:
+            found += [] if record is None else [record]
     found.sort(key=lambda record: int(record.result["seed"]))
-    return [record for record in found if same_but_seed(record, found[0].result["settings"])]
+    first = found[0].result["settings"] if found else {}
+    return [record for record in found if same_but_seed(record, first)], bad
 
 
 def same_but_seed(record: Record, settings: Mapping[str, Any]) -> bool:
@@ -265,16 +330,44 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _validate(result: Any, folder: Path) -> None:
+def _validated(folder: Path, facts: bytes, curves: bytes | None) -> dict[str, Any]:
+    """The content of ``result.json`` if it and ``curves.csv`` are what they should be."""
+    from companion.runs import schema  # pydantic takes a tenth of a second
+    from companion.runs.curve_rules import curve_problems
+
+    path = folder / RESULT
+    try:
+        result = schema.parsed(facts)
+    except ValueError as error:
+        raise _damaged(path, [str(error)]) from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
-        raise ThermoError(
-            f"the record in {folder} is not of format {FORMAT}: delete it and run the chapter again"
-        )
-    missing = [name for name in REQUIRED if name not in result]
-    if missing:
-        raise ThermoError(
-            f"the record in {folder} lacks {', '.join(missing)}: delete it and run again"
-        )
+        raise ThermoError(f"{path} is not of format {FORMAT}")
+    if found := schema.result_problems(result, _place(folder)):
+        raise _damaged(path, found)
+    if curves is None:
+        raise ThermoError(f"{folder / CURVES} is missing beside {RESULT}")
+    if result["curves_sha256"] != sha256(curves):
+        raise _damaged(folder / CURVES, [f"it is not the file that {RESULT} was written with"])
+    if found := curve_problems(curves, result):
+        raise _damaged(folder / CURVES, found)
+    return result
+
+
+def _damaged(path: Path, found: list[str]) -> ThermoError:
+    from companion.runs.schema import printable
+
+    return ThermoError(f"{path} is damaged: {printable(found)}")
+
+
+def _place(folder: Path) -> tuple[str, str, int]:
+    """Profile, name of the chapter and seed that a folder stands for."""
+    chapter, seed = folder.absolute(), 0
+    _, named, number = chapter.name.partition("seed-")
+    if named and number.isdecimal():
+        chapter, seed = chapter.parent, int(number)
+    if chapter.name.startswith("with-"):  # of a run with other settings
+        chapter = chapter.parent
+    return chapter.parent.name, chapter.name, seed
 
 
 def sha256(content: bytes | str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from companion.runs.records import Record, write_record
+from companion.runs.settings import Settings
 from thermo_utils import thermodynamic_curve
 
 PEAK = {"tau": 0.12, "beta": 0.13, "kind": "peak", "prominence": 0.007, "rule": "earliest of 2"}
@@ -27,18 +29,24 @@ def curve(points, *, accuracy=None):
     return table
 
 
-def made(model="mlp", dataset="cifar10", seed=0, accuracy=0.56, **changed):
+def made(model="mlp", dataset="cifar10", seed=0, accuracy=0.56, profile="small", **changed):
     """The result of a run, and its curves."""
     curves = {"full": curve(20, accuracy=accuracy), "renormalized": curve(200)}
+    for table in curves.values():
+        table.attrs |= {"seconds": 1.5, "total": 1000, "total_abs_sum": 1000.0}
     figure = 2 if (model, dataset) == ("mlp", "cifar10") else None
+    settings = Settings(
+        model=model, dataset=dataset, profile=profile, seed=seed, epochs=3, batch_size=64
+    )
     result = {
-        "format": 1, "model": model, "dataset": dataset, "figure": figure, "profile": "small",
-        "seed": seed, "synthetic": False, "settings": {"seed": seed, "epochs": 3, "differs": []},
+        "format": 1, "model": model, "dataset": dataset, "figure": figure, "profile": profile,
+        "seed": seed, "synthetic": settings.synthetic,
+        "settings": asdict(settings) | changed.pop("settings", {}),
         "layers": ["hidden.relu*"],
         "stages": {
             name: {
-                "key": name, "device": "an abacus",
-                "attrs": dict(curves[name].attrs) if name in curves else {},
+                "key": name, "device": "an abacus", "seconds": 2.5,
+                **({"attrs": dict(curves[name].attrs)} if name in curves else {"parameters": 7}),
             }
             for name in ("train", "renormalized", "full")
         },

@@ -160,16 +160,17 @@ class TestSiblings:
         written(chapter)
         for seed in (1, 5):
             written(chapter / f"seed-{seed}", seed=seed)
-        written(chapter / "seed-2", seed=2, settings={"seed": 2, "epochs": 9, "differs": []})
+        written(chapter / "seed-2", seed=2, settings={"epochs": 9})
         for folder, others in ((chapter, [1, 5]), (chapter / "seed-5", [0, 1])):
             page = Page(read_record(folder))
             assert [run.result["seed"] for run in page.siblings] == others
             assert page.seeds().index.tolist()[:3] == ["0", "1", "5"]
         assert Page(read_record(chapter / "seed-2")).siblings == []
 
-    def test_wherever_the_record_lies(self, tmp_path, written):
-        mine = written(tmp_path / "mine", "perceptron", "digits", seed=3)
-        written(mine / "seed-4", "perceptron", "digits", seed=4)
+    def test_of_a_network_of_your_own(self, tmp_path, written):
+        chapter = tmp_path / "tried" / "perceptron-digits"
+        mine = written(chapter / "seed-3", "perceptron", "digits", 3, profile="tried")
+        written(chapter / "seed-4", "perceptron", "digits", 4, profile="tried")
         assert [run.result["seed"] for run in Page(read_record(mine)).siblings] == [4]
 
     def test_a_damaged_one_is_named(self, tmp_path, written):

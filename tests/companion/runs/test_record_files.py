@@ -1,93 +1,116 @@
-"""Result records: whole or not there, and the same to the bit after reading."""
+"""Result records: whole or not there, the same to the bit after reading, and never a lie."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import shutil
+import subprocess
+from dataclasses import fields
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.runs import curve_rules, records, schema
 from companion.runs.provenance import provenance
 from companion.runs.records import (
     CURVES,
     FORMAT,
-    REQUIRED,
+    NEXT,
     RESULT,
+    examined,
     read_chapter,
     read_record,
     record_folder,
+    sha256,
     to_json,
     write_record,
 )
-from thermo_utils import ThermoError, files, thermodynamic_curve
+from companion.runs.settings import Settings
+from tests.companion.pages.conftest import curve, made
+from thermo_utils import ThermoError, files, grids
 from thermo_utils.files import write_atomically
+from thermo_utils.thermodynamics import CURVE_COLUMNS
+from thermo_utils.transitions import Kind
 
-ATTRS = {"total": 10**12 + 1, "total_abs_sum": 0.1 + 0.2, "seconds": 1 / 3}
+ROOT = Path(__file__).parents[3]
 
 
 def curves():
-    tau = np.array([0.1, 0.2, 1 / 3, 7.0])
-    fast = thermodynamic_curve(tau, [9 * 10**11, 7, 3, 0], [0.3, 0.2, 1e-17, 0], 10**12, 1 / 3)
-    full = fast.assign(accuracy=[0.9, 1 / 3, 0.1, 0.1])
-    full.attrs, fast.attrs = {**ATTRS, "baseline_accuracy": 2 / 3}, dict(ATTRS)
-    return {"full": full, "renormalized": fast}
+    return made()[1]
 
 
 def result(**changed):
-    stages = {"full": {"attrs": curves()["full"].attrs}, "renormalized": {"attrs": ATTRS}}
-    filled = dict.fromkeys(set(REQUIRED) - {"format", "curves_sha256"}, 0)
-    return {**filled, "stages": stages, **changed}
+    facts = made(**changed)[0]
+    del facts["curves_sha256"], facts["format"]
+    return facts
 
 
-def test_round_trip_to_the_bit(tmp_path):
-    write_record(tmp_path / "new" / "folder", result(metrics={"x": 0.1 + 0.2}), curves())
-    record = read_record(tmp_path / "new" / "folder")
-    assert record.result["metrics"] == {"x": 0.1 + 0.2}
+@pytest.fixture
+def folder(tmp_path):
+    """Where the record of `result` belongs."""
+    return tmp_path / "small" / "mlp-cifar10"
+
+
+@pytest.fixture
+def there(folder):
+    """The folder with a record in it."""
+    write_record(folder, result(), curves())
+    return folder
+
+
+def test_round_trip_to_the_bit(folder):
+    facts = result()
+    facts["metrics"]["x"] = 0.1 + 0.2
+    write_record(folder, facts, curves())
+    record = read_record(folder)
+    assert record.result["metrics"] == facts["metrics"]
     assert record.result["format"] == FORMAT
-    for name, curve in curves().items():
+    for name, table in curves().items():
         back = record.curve(name)
-        pd.testing.assert_frame_equal(back, curve, check_exact=True)
-        assert back.attrs == curve.attrs
+        pd.testing.assert_frame_equal(back, table, check_exact=True, check_dtype=False)
+        assert back.attrs == table.attrs
     assert sorted(p.name for p in record.folder.iterdir()) == [CURVES, RESULT]
 
 
-@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=20))
+@hypothesis.settings(max_examples=20)
+@given(st.lists(st.floats(allow_nan=False), min_size=20, max_size=20))
 def test_any_float_survives_both_files(tmp_path_factory, values):
-    folder = tmp_path_factory.mktemp("record")
-    table = pd.DataFrame({"tau": values, "accuracy": values})
+    folder = tmp_path_factory.mktemp("record") / "small" / "mlp-cifar10"
     finite = [v for v in values if math.isfinite(v)]
-    write_record(folder, result(metrics=finite), {"full": table})
+    tables = curves()
+    tables["full"]["dF_dbeta"] = values
+    write_record(folder, result(more=finite), tables)
     record = read_record(folder)
-    assert record.curves["tau"].tolist() == values
-    assert record.result["metrics"] == finite
+    assert record.curve("full")["dF_dbeta"].tolist() == values
+    assert record.result["more"] == finite
 
 
-def test_unknown_method(tmp_path):
-    write_record(tmp_path, result(), curves())
+def test_unknown_method(there):
     with pytest.raises(ThermoError, match="unknown method 'ful': did you mean 'full'"):
-        read_record(tmp_path).curve("ful")
+        read_record(there).curve("ful")
 
 
-def test_undefined_numbers_become_null(tmp_path):
+def test_undefined_numbers_become_null(folder):
     nan = float("nan")
-    features = [{"kind": "peak", "beta": nan, "tau": np.float64(0.5), "n": np.int64(3)}]
-    write_record(
-        tmp_path,
-        result(features=features, thresholds={"full": (nan, math.inf)}, match=np.bool_(True)),
-        curves(),
-    )
-    text = (tmp_path / RESULT).read_text()
+    features = [
+        {"method": "full", "kind": "peak", "beta": nan, "tau": np.float64(0.5), "prominence": nan}
+    ]
+    facts = result(features=features, more=(nan, math.inf, np.int64(3)), match=np.bool_(True))
+    write_record(folder, facts, curves())
+    text = (folder / RESULT).read_text()
     assert "NaN" not in text
     assert "Infinity" not in text
-    back = read_record(tmp_path).result
-    assert back["features"] == [{"kind": "peak", "beta": None, "tau": 0.5, "n": 3}]
-    assert back["thresholds"] == {"full": [None, None]}
+    back = read_record(folder).result
+    nulls = {"beta": None, "prominence": None}
+    assert back["features"] == [{"method": "full", "kind": "peak", "tau": 0.5, **nulls}]
+    assert back["more"] == [None, None, 3]
     assert back["match"] is True
 
 
@@ -98,16 +121,17 @@ def test_json_takes_what_results_are_made_of():
         to_json({"a": object()})
 
 
-def test_no_record(tmp_path):
+def test_no_record(tmp_path, there):
     assert read_record(tmp_path) is None
     assert read_record(tmp_path / "nowhere") is None
-    write_record(tmp_path, result(), curves())
-    for name in (CURVES, RESULT):
-        text = (tmp_path / name).read_bytes()
-        (tmp_path / name).unlink()
-        assert read_record(tmp_path) is None
-        (tmp_path / name).write_bytes(text)
-    assert read_record(tmp_path) is not None
+    (there / RESULT).unlink()
+    assert read_record(there) is None  # the first run was killed between the two files
+
+
+def test_without_its_curves_it_is_damaged(there):
+    (there / CURVES).unlink()
+    with pytest.raises(ThermoError, match=CURVES):
+        read_record(there)
 
 
 def crash_on(monkeypatch, name):
@@ -121,36 +145,53 @@ def crash_on(monkeypatch, name):
     monkeypatch.setattr(files.os, "replace", replace)
 
 
-def test_killed_between_the_two_files(tmp_path, monkeypatch):
-    crash_on(monkeypatch, RESULT)
-    with pytest.raises(KeyboardInterrupt):
-        write_record(tmp_path, result(), curves())
-    assert read_record(tmp_path) is None  # curves alone are no record
-    monkeypatch.undo()
-    write_record(tmp_path, result(), curves())
+@pytest.mark.parametrize("before", [True, False], ids=["replaced", "first"])
+@pytest.mark.parametrize("name", [NEXT, CURVES, RESULT])
+def test_killed_at_any_file_it_is_the_old_record_or_the_new(folder, monkeypatch, name, before):
+    old, new = result(match=False), result(match=True)
+    if before:
+        write_record(folder, old, curves())
     changed = curves()
     changed["full"]["accuracy"] /= 2
-    crash_on(monkeypatch, RESULT)
-    with pytest.raises(KeyboardInterrupt):
-        write_record(tmp_path, result(), changed)
-    assert read_record(tmp_path) is None  # new curves beside an old result are none either
-    assert sorted(p.name for p in tmp_path.iterdir()) == [CURVES, RESULT]
+    with monkeypatch.context() as patch:
+        crash_on(patch, name)
+        with pytest.raises(KeyboardInterrupt):
+            write_record(folder, new, changed)
+    found = read_record(folder)
+    if name == RESULT:  # both files are there, if not in place
+        assert found.result["match"]
+        pd.testing.assert_frame_equal(
+            found.curve("full")[["accuracy"]], changed["full"][["accuracy"]]
+        )
+    else:
+        assert (found is not None) == before
+        assert found is None or not found.result["match"]
+    write_record(folder, new, changed)  # the next run
+    assert read_record(folder).result["match"]
+    assert sorted(p.name for p in folder.iterdir()) == [CURVES, RESULT]
 
 
-def test_killed_before_anything_was_replaced_keeps_the_old_record(tmp_path, monkeypatch):
-    write_record(tmp_path, result(seed=1), curves())
-    crash_on(monkeypatch, CURVES)
-    with pytest.raises(KeyboardInterrupt):
-        write_record(tmp_path, result(seed=2), curves())
-    assert read_record(tmp_path).result["seed"] == 1
-    assert sorted(p.name for p in tmp_path.iterdir()) == [CURVES, RESULT]
+def test_a_reader_meets_a_writer(there, monkeypatch):
+    changed = curves()
+    changed["full"]["accuracy"] /= 2
+    content = records._content
+
+    def meanwhile(path):
+        found = content(path)
+        if path.name == RESULT:  # everything is replaced between the reader's two files
+            monkeypatch.setattr(records, "_content", content)
+            write_record(there, result(match=True), changed)
+        return found
+
+    monkeypatch.setattr(records, "_content", meanwhile)
+    assert read_record(there).result["match"]
 
 
-def test_values_json_cannot_hold_leave_the_old_record(tmp_path):
-    write_record(tmp_path, result(seed=1), curves())
+def test_values_json_cannot_hold_leave_the_old_record(there):
+    before = (there / RESULT).read_bytes()
     with pytest.raises(TypeError):
-        write_record(tmp_path, result(seed=object()), curves())
-    assert read_record(tmp_path).result["seed"] == 1
+        write_record(there, result(more=object()), curves())
+    assert (there / RESULT).read_bytes() == before
 
 
 def test_atomic_write(tmp_path, monkeypatch):
@@ -164,47 +205,235 @@ def test_atomic_write(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("content", "message"),
     [
-        ("{", "damaged"),
-        ("", "damaged"),
-        ("[]", "not of format"),
-        ("null", "not of format"),
-        ('{"format": 99}', "not of format"),
-        (json.dumps({"format": FORMAT}), "lacks model, dataset"),
+        (b"{", "damaged"),
+        (b"", "damaged"),
+        (b"\xff\xfe", "damaged"),
+        (DEEP, "nested too deeply"),
+        (b'{"format": 1, "more": ' + DEEP + b"}", "nested too deeply"),
+        (b'{"format": 1, "more": ' + b"[" * 200 + b"]" * 200 + b"}", "nested too deeply"),
+        (b'{"format": 1, "more": NaN}', "damaged"),
+        (b'{"format": 1, "more": 1e999}', "damaged"),
+        (b'{"format": 1, "more": "\\ud800"}', "damaged"),
+        (b'{"format": 1, "seed": ' + b"9" * 5000 + b"}", "damaged"),
+        (b"[]", "not of format"),
+        (b"null", "not of format"),
+        (b'{"format": 99}', "not of format"),
+        (b'{"format": 1}', "lacks model, dataset"),
     ],
+    ids=lambda value: value[:22] if isinstance(value, bytes) else "",
 )
-def test_damaged_and_foreign_records(tmp_path, text, message):
-    write_record(tmp_path, result(), curves())
-    (tmp_path / RESULT).write_text(text)
-    with pytest.raises(ThermoError, match=message):
-        read_record(tmp_path)
+def test_damaged_and_foreign_records(there, content, message):
+    (there / RESULT).write_bytes(content)
+    with pytest.raises(ThermoError, match=message) as caught:
+        read_record(there)
+    assert str(there / RESULT) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
-def test_bytes_that_are_no_text(tmp_path):
-    write_record(tmp_path, result(), curves())
-    (tmp_path / RESULT).write_bytes(b"\xff\xfe")
-    with pytest.raises(ThermoError, match="damaged"):
-        read_record(tmp_path)
-    write_record(tmp_path, result(), curves())
-    (tmp_path / CURVES).write_bytes(b"\xff\xfe")
-    assert read_record(tmp_path) is None
+LIES = {
+    "seed of another folder": ("seed", 1),
+    "model of another folder": ("model", "cnn"),
+    "profile of another folder": ("profile", "paper"),
+    "seed as text": ("seed", "0"),
+    "seed as a boolean": ("seed", False),
+    "seed below zero": ("seed", -1),
+    "seed beyond all generators": ("settings.seed", 2**31),
+    "other settings": ("settings.dataset", "flowers102"),
+    "settings that are a list": ("settings", []),
+    "a setting of null": ("settings.batch_size", None),
+    "an option that is no mapping": ("settings.options", "none"),
+    "accuracy above one": ("metrics.test_accuracy", 1.5),
+    "another accuracy than that of the evaluation": ("metrics.test_accuracy", 0.57),
+    "accuracy below zero": ("history.0.validation_accuracy", -0.1),
+    "more epochs than there were": ("metrics.epochs", 3),
+    "no training": ("history", []),
+    "time as text": ("timings.train", "414"),
+    "time below zero": ("timings.full", -1.0),
+    "undefined time": ("timings.speedup", None),
+    "missing threshold": ("thresholds", {"accuracy": None, "full": None}),
+    "threshold of another kind": ("thresholds.accuracy.kind", "peak"),
+    "unknown kind": ("thresholds.full.kind", "cliff"),
+    "threshold as text": ("thresholds.renormalized.tau", "0.31"),
+    "sparsity above one": ("thresholds.full.beta", 1.01),
+    "feature of no method": ("features.0.method", "accuracy"),
+    "share above one": ("data.most_frequent", 10.0),
+    "part of the data below zero": ("data.train", -1),
+    "synthetic data elsewhere": ("synthetic", True),
+    "match as text": ("match", "yes"),
+    "remarks that are text": ("differs", "half of the images"),
+    "remarks that are numbers": ("differs", [1]),
+    "no stages": ("stages", {}),
+    "no activations": ("stages.full.attrs.total", 0),
+    "device of no name": ("provenance.device", 7),
+    "versions that are a list": ("provenance.packages", ["torch"]),
+    "no hash": ("curves_sha256", "abc"),
+}
 
 
-def test_touched_curves_are_not_trusted(tmp_path):
-    write_record(tmp_path, result(), curves())
-    path = tmp_path / CURVES
-    path.write_text(path.read_text().replace("0.9", "0.8", 1))
-    assert read_record(tmp_path) is None
+def put(value, path, new):
+    """A copy of a nested value with one leaf replaced."""
+    name, _, rest = path.partition(".")
+    key = int(name) if isinstance(value, list) else name
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[key] = put(value[key], rest, new) if rest else new
+    return copy
 
 
-def test_incomplete_results_are_not_written(tmp_path):
+@pytest.mark.parametrize(("path", "lie"), LIES.values(), ids=list(LIES))
+def test_a_lie_is_found_read_or_written(there, path, lie):
+    facts = json.loads((there / RESULT).read_text())
+    (there / RESULT).write_text(json.dumps(put(facts, path, lie)))
+    with pytest.raises(ThermoError, match=path.split(".")[-1]) as caught:
+        read_record(there)
+    assert str(there / RESULT) in str(caught.value)
+    if path != "curves_sha256":  # which is filled in
+        before = (there / RESULT).read_bytes()
+        with pytest.raises(ThermoError):
+            write_record(there, put(result(), path, lie), curves())
+        assert (there / RESULT).read_bytes() == before
+
+
+def test_what_is_not_known_may_be_there(there):
+    facts = json.loads((there / RESULT).read_text())
+    facts["stages"]["full"] |= {"remark": [1, {}], "data": "0" * 64, "threads": 2}
+    (there / RESULT).write_text(json.dumps(facts | {"weather": "fair"}))
+    assert read_record(there).result["weather"] == "fair"
+
+
+def test_a_message_holds_nothing_a_terminal_obeys(there):
+    facts = json.loads((there / RESULT).read_text())
+    facts["settings"]["model"] = "\x1b[2J\r" + "x" * 9999
+    (there / RESULT).write_text(json.dumps(facts))
+    with pytest.raises(ThermoError, match="model") as caught:
+        read_record(there)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+def nan(frame, column):
+    frame[column] = frame[column].astype(float)
+    frame.loc[3, column] = np.nan
+    return frame
+
+
+CROOKED = {
+    "undefined threshold": lambda f: nan(f, "tau"),
+    "undefined sparsity": lambda f: nan(f, "beta"),
+    "undefined free energy": lambda f: nan(f, "free_energy"),
+    "undefined slope": lambda f: nan(f, "dF_dtau"),
+    "undefined accuracy": lambda f: nan(f, "accuracy"),
+    "infinite entropy": lambda f: f.replace({"entropy": {f["entropy"][3]: math.inf}}),
+    "another order": lambda f: f[::-1],
+    "a threshold twice": lambda f: pd.concat([f.head(1), f]),
+    "accuracy in percent": lambda f: f.assign(accuracy=100 * f["accuracy"]),
+    "sparsity of other counts": lambda f: f.assign(beta=f["beta"] / 2),
+    "counts below zero": lambda f: f.assign(active=-f["active"]),
+    "half an activation": lambda f: f.assign(active=f["active"] + 0.5),
+    "words": lambda f: f.assign(entropy="high"),
+    "numbers with underscores": lambda f: f.assign(temperature="1_0"),
+    "no accuracy": lambda f: f.drop(columns="accuracy"),
+    "no entropy": lambda f: f.drop(columns="entropy"),
+    "no rows": lambda f: f.head(0),
+}
+
+
+@pytest.mark.parametrize("bend", CROOKED.values(), ids=list(CROOKED))
+def test_a_crooked_curve_is_found_read_or_written(there, bend):
+    tables = curves()
+    tables["full"] = bend(tables["full"])
+    with pytest.raises(ThermoError, match=CURVES):
+        write_record(there, result(), tables)
+    parts = [table.assign(method=method) for method, table in tables.items()]
+    text = pd.concat(parts, ignore_index=True).to_csv(index=False)
+    facts = json.loads((there / RESULT).read_text())
+    (there / RESULT).write_text(json.dumps(facts | {"curves_sha256": sha256(text)}))
+    (there / CURVES).write_text(text)
+    with pytest.raises(ThermoError, match=CURVES):
+        read_record(there)
+
+
+@pytest.mark.parametrize("name", ["full", "renormalized"])
+def test_a_curve_has_the_rows_of_its_grid(folder, name):
+    facts, tables = result(), curves()
+    facts["stages"]["renormalized"] |= {"tau_step": 0.1, "tau_max": 2.0}
+    write_record(folder, facts, tables)
+    attrs = tables[name].attrs
+    tables[name] = curve(40, accuracy=0.56 if name == "full" else None)
+    tables[name].attrs = attrs
+    with pytest.raises(ThermoError, match="40 rows"):
+        write_record(folder, facts, tables)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b"0.5", b"0.4", 1),
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text[: len(text) // 2],
+        lambda text: b"",
+        lambda text: b"\xff\xfe",
+    ],
+    ids=["a digit", "line ends", "half", "nothing", "no text"],
+)
+def test_touched_curves_are_damage_not_absence(there, change):
+    path = there / CURVES
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(ThermoError, match="damaged") as caught:
+        read_record(there)
+    assert str(path) in str(caught.value)
+
+
+def test_files_that_cannot_be_read(there, tmp_path):
+    (there / CURVES).unlink()
+    (there / CURVES).mkdir()
+    with pytest.raises(ThermoError, match=CURVES):
+        read_record(there)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ThermoError, match="file"):
+        read_record(tmp_path / "file" / "mlp-cifar10")
+
+
+def test_a_clone_that_turns_line_ends_keeps_records(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    origin = tmp_path / "origin"
+    folder = record_folder(origin / "results", "small", "mlp-cifar10")
+    write_record(folder, result(), curves())
+    shutil.copy(ROOT / ".gitattributes", origin)
+    (origin / "text.csv").write_text("a\nb\n")
+
+    def git(*words):
+        name = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init", "origin")
+    git("-C", "origin", "add", ".")
+    git("-C", "origin", "commit", "-m", "a record")
+    git("clone", "-c", "core.autocrlf=true", "origin", "copy")
+    copy = tmp_path / "copy"
+    assert b"\r\n" in (copy / "text.csv").read_bytes()  # such clones do turn them
+    assert read_record(record_folder(copy / "results", "small", "mlp-cifar10")) is not None
+
+
+def test_the_schema_names_what_the_rest_of_the_project_does():
+    assert set(schema.Settings.model_fields) == {field.name for field in fields(Settings)}
+    assert curve_rules.COLUMNS == CURVE_COLUMNS
+    assert curve_rules.FINER == grids.FINER
+    kinds = {*schema.FeatureKind.__args__, "accuracy"}
+    assert kinds == set(Kind.__args__)
+
+
+def test_incomplete_results_are_not_written(folder):
     incomplete = result()
     del incomplete["seed"]
     with pytest.raises(ThermoError, match="lacks seed"):
-        write_record(tmp_path / "a", incomplete, curves())
-    assert not (tmp_path / "a").exists()
+        write_record(folder, incomplete, curves())
+    assert not folder.exists()
 
 
 def test_provenance():
@@ -221,13 +450,17 @@ def test_provenance_outside_a_checkout(monkeypatch):
     assert provenance()["git_commit"] is None
 
 
+def write(results, seed, **changed):
+    folder = record_folder(results, "small", "mlp-cifar10", seed)
+    write_record(folder, result(seed=seed, **changed), curves())
+    return folder
+
+
 def test_seeds_of_a_chapter_are_read_together(tmp_path):
     for seed in (10, 2, 0):
-        folder = record_folder(tmp_path, "small", "mlp-cifar10", seed)
-        settings = {"epochs": 3, "options": {"a": (1, 2)}, "seed": seed, "differs": str(seed)}
-        write_record(folder, result(seed=seed, settings=settings), curves())
-    other = record_folder(tmp_path, "small", "mlp-cifar10", 1)
-    write_record(other, result(seed=1, settings={"epochs": 4, "seed": 1}), curves())
+        settings = {"options": {"a": (1, 2)}, "differs": [str(seed)]}
+        write(tmp_path, seed, settings=settings)
+    write(tmp_path, 1, settings={"epochs": 4})
     (record_folder(tmp_path, "small", "mlp-cifar10", 3)).mkdir()
     found = read_chapter(tmp_path, "small", "mlp-cifar10")
     assert [record.result["seed"] for record in found] == [0, 2, 10]
@@ -235,6 +468,26 @@ def test_seeds_of_a_chapter_are_read_together(tmp_path):
 
 
 def test_a_chapter_may_begin_with_any_seed(tmp_path):
-    folder = record_folder(tmp_path, "demo", "x", 7)
-    write_record(folder, result(seed=7, settings={"seed": 7}), curves())
-    assert [record.folder for record in read_chapter(tmp_path, "demo", "x")] == [folder]
+    folder = write(tmp_path, 7)
+    assert [record.folder for record in read_chapter(tmp_path, "small", "mlp-cifar10")] == [folder]
+
+
+def test_damaged_seeds_are_all_named_and_the_others_found(tmp_path):
+    folders = [write(tmp_path, seed) for seed in range(4)]
+    (folders[1] / CURVES).write_text("")
+    (folders[2] / RESULT).write_text("{")
+    with pytest.raises(ThermoError) as caught:
+        read_chapter(tmp_path, "small", "mlp-cifar10")
+    good, bad = examined(tmp_path, "small", "mlp-cifar10")
+    assert [record.result["seed"] for record in good] == [0, 3]
+    assert len(bad) == 2
+    for words, path in zip(bad, (folders[1] / CURVES, folders[2] / RESULT), strict=True):
+        assert words.startswith(str(path))
+        assert words in str(caught.value)
+
+
+def test_a_seed_in_the_folder_of_another_is_refused(tmp_path):
+    folder = write(tmp_path, 3)
+    shutil.copytree(folder, folder.with_name("seed-4"))
+    with pytest.raises(ThermoError, match="seed is 3"):
+        read_record(folder.with_name("seed-4"))
