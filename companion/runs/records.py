@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -162,16 +163,27 @@ def _read(folder: Path) -> Record | None:
     while True:
         result, curves, new = files
         # What a killed run was about to put in place counts as soon as its curves are there.
-        if new is not None and curves is not None and sha256(curves).encode() in new:
+        unfinished = new is not None and curves is not None and sha256(curves).encode() in new
+        if unfinished:
             result = new
         if result is None:
             return None
         try:
-            return Record(folder, _validated(folder, result, curves), curves or b"")
+            record = Record(folder, _validated(folder, result, curves), curves or b"")
+            if unfinished:
+                _finish(folder, result)
+            return record
         except ThermoError:
             before, files = files, _files(folder)
             if files == before:  # else another process was just writing them
                 raise
+
+
+def _finish(folder: Path, result: bytes) -> None:
+    """Do what a killed run came to last, where that is allowed."""
+    with suppress(OSError):
+        write_atomically(folder / RESULT, result.decode())
+        (folder / NEXT).unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> tuple[bytes | None, ...]:
