@@ -1,65 +1,54 @@
-"""What a sample says about the critical threshold of the whole set, and how sure it is.
+"""How sure a sample is of the critical threshold of the whole set.
 
-How far a sample can be trusted is read off the sample. It is read in groups of equal size, each
-drawn from all classes, and the counts of every group are kept: a few KB. Activations of one example
-go together, examples do not, so leaving out groups shows what reading other examples would have
-changed, at no pass over the data.
+A sample is read in groups of examples, whose counts are kept: activations of one example go
+together, examples do not, so the groups show what reading others would have changed. From them
+whole sets are drawn, and each is judged as the real one would be, by
+:func:`thermo_utils.critical_threshold`. The share that agree is the confidence.
 
-* **Which feature.** The curve is judged with the counts of the sample: at small thresholds it is
-  noisier than that of the whole set, and the rules of :func:`thermo_utils.find_transitions` must
-  know. Random halves of the groups are judged in the same way. A half differs from the sample
-  as much as the sample differs from all there is, so the share of halves that show the same feature
-  first tells how sure the feature is.
-* **Where it is.** Around a peak or valley lies a plateau, the points that sampling cannot tell
-  from the top. Which of them is highest is an accident; the vertex of a parabola through all of
-  them is not. The curve of the whole set, which is judged by its highest point, is that parabola,
-  as uncertain as the sample leaves it, plus the smaller noise of the whole set. Drawing such curves
-  gives the distribution of their highest points.
+A whole set is what has been read, as it is, and what has not been read. The latter
+
+* has a density of activations, known from the sample but for two things. The sample is one of many:
+  groups drawn from its own, with replacement, stand for another one. And it is rougher than all
+  there is: the density is smoothed, as far as this helps groups to predict the one left out;
+* has a roughness of its own, smaller the more there is to read.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.signal import savgol_filter
 
 from thermo_utils.thermodynamics import density, free_energy, internal_energy
-from thermo_utils.transitions import Threshold, critical_threshold, find_transitions
+from thermo_utils.transitions import Threshold, critical_threshold
+
+__all__ = ["Estimate", "estimate", "standard_error", "whole_sets"]
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
-#: Standard errors to which the plateau around an extremum reaches down: the first that leaves it
-#: an end on both sides. An extremum that stands out by less than the last is the sample's own.
-PLATEAU = (4.0, 3.0, 2.0)
-#: Standard errors by which a point of a plateau may miss the parabola.
-MISFIT = 3.5
-#: Rounding error of F.
-TINY = 1e-12
-#: Curves drawn to see where the highest point of the whole set's may lie.
-DRAWS = 400
-#: Thresholds that halves of a sample are judged on, at most, if they show enough.
-THIN = 80
-#: Halves of a sample that are judged, at least and at most. More would show higher confidence.
-HALVES = (10, 200)
+#: Fewer groups than this say nothing.
+FEWEST = 8
+#: Whole sets drawn, at least and at most. More can show a higher confidence.
+DRAWS = (40, 400)
 
 
-class Verdict(NamedTuple):
-    """What a sample says about the critical threshold of the whole set.
+class Estimate(NamedTuple):
+    """The critical threshold that a whole set most likely has.
 
     Attributes
     ----------
     tau : Threshold or None
-        The estimate; None where the sample shows no feature.
+        None where the whole set most likely has none, or nothing can be said.
     low, high : float
-        Interval that holds the whole set's threshold with the confidence asked for, if it has
-        the same feature; the tolerance where no parabola describes it, ``nan`` without one.
+        Interval that holds it with the confidence asked for, if there is one; else ``nan``.
     confidence : float
-        Probability that the whole set's threshold lies within tolerance.
+        Probability that the real one lies within tolerance of `tau`, or that there is none.
     """
 
     tau: Threshold | None
@@ -68,34 +57,7 @@ class Verdict(NamedTuple):
     confidence: float
 
 
-def deviations(taus: Floats, groups: Floats) -> Floats:
-    """What each group contributes to the sampling error of the free energy (jackknife).
-
-    Parameters
-    ----------
-    taus : ndarray of float64, shape (K,)
-    groups : ndarray of float64, shape (G, 2, K + 1)
-        ``M`` and ``Sigma`` of every group at each threshold; at the end ``N`` and ``Sigma_0``.
-
-    Returns
-    -------
-    ndarray of float64, shape (G, K)
-        ``d`` such that ``d.T @ d`` estimates the covariance of F over draws from an endless supply
-        of examples; ``nan`` where F is not defined, or not without one of the groups.
-
-    Examples
-    --------
-    >>> groups = np.array([[[3, 1, 4], [3.0, 2.0, 3.5]], [[3, 2, 4], [3.0, 2.5, 3.5]]])
-    >>> np.sqrt((deviations(np.array([0.5, 1.0]), groups) ** 2).sum(axis=0)).round(3)
-    array([0.   , 0.235])
-    """
-    count = len(groups)
-    without = _free_energy(taus, groups.sum(axis=0) - groups)
-    with np.errstate(invalid="ignore"):
-        return np.sqrt((count - 1) / count) * (without - without.mean(axis=0))
-
-
-def judge(
+def estimate(
     taus: Floats,
     groups: Floats,
     share: float,
@@ -103,258 +65,144 @@ def judge(
     tolerance: int,
     confidence: float,
     seed: Sequence[int],
-) -> Verdict:
+) -> Estimate:
     """Critical threshold of the whole set, from the groups of a sample, and how sure it is.
 
     Parameters
     ----------
     taus : ndarray of float64, shape (K,)
+        Thresholds, in units of the activations.
     groups : ndarray of float64, shape (G, 2, K + 1)
-        As for :func:`deviations`; of equal numbers of examples.
+        ``M`` and ``Sigma`` of groups of equally many examples at each threshold; at the end ``N``
+        and ``Sigma_0``.
     share : float
         Share of the whole set that the groups make up together.
     tolerance : int
         Grid steps within which the threshold shall be known.
     confidence : float
-        Probability asked for; sets how many halves are judged, and the interval.
+        Probability asked for; sets how many whole sets are drawn, and the interval.
     seed : sequence of int
-        Seed of the halves and draws.
+        Seed of the draws.
 
     Returns
     -------
-    Verdict
-
-    Notes
-    -----
-    The cost is that of some 20 calls of :func:`thermo_utils.find_transitions`, less when the answer
-    is clear earlier; it does not depend on the network or the data.
+    Estimate
     """
-    whole = groups.sum(axis=0)
-    if not np.all(whole[:, -1] > 0):  # nothing but zeros so far
-        return Verdict(None, np.nan, np.nan, 0.0)
+    total = groups.sum(axis=0)
     if share >= 1:  # nothing is left to estimate
-        tau = critical_threshold(_curve(taus, whole))
-        return Verdict(tau, *((tau.tau, tau.tau) if tau else (np.nan, np.nan)), 1.0)
-    noise = deviations(taus, groups)
-    rng = np.random.default_rng(list(seed))
-    found = _first_feature(taus, whole, noise)
-    if found is None:
-        sure = _share_of_halves(
-            groups, rng, confidence, 1.0, lambda half: _shows_nothing(taus, half, 2 / share)
-        )
-        return Verdict(None, np.nan, np.nan, sure)
-    point, within = found.point, 1.0
-    low, high = max(point - tolerance, 0), min(point + tolerance, taus.size - 1)
-    if found.plateau is not None:
-        points = _highest_points(_free_energy(taus, whole), noise, found, share, rng)
-        point = int(points[0])
-        within = float(np.mean(np.abs(points - point) <= tolerance))
-        tail = (1 - confidence) / 2
-        low, high = np.quantile(points, [tail, 1 - tail], method="inverted_cdf").astype(int)
-    coarse = _thinned(taus, groups, noise, found, tolerance)
-    sure = _share_of_halves(
-        coarse.groups, rng, confidence, within, lambda half: _agrees(half, coarse)
-    )
+        tau = critical_threshold(_curve(taus, total))
+        return Estimate(tau, *((tau.tau, tau.tau) if tau else (np.nan, np.nan)), 1.0)
+    if len(groups) < FEWEST or not np.all(total[:, -1] > 0):
+        return Estimate(None, np.nan, np.nan, 0.0)
+    least, most = DRAWS
+    count = min(max(least, math.ceil(2 / (1 - confidence))), most)
+    draws = whole_sets(taus, groups, share, np.random.default_rng(list(seed)))
+    found = [critical_threshold(_curve(taus, next(draws))) for _ in range(count)]
+    absent = -1 - tolerance  # out of reach of any point of the grid
+    points = np.array([np.searchsorted(taus, t.tau) if t else absent for t in found])
+    agree = np.abs(points - points[:, None]) <= tolerance
+    point = int(np.median(points[agree[agree.sum(axis=1).argmax()]]))
+    near = np.abs(points - point) <= tolerance
+    sure = float(near.sum() / (count + 1))  # the real one is one more: no sample is certain
+    features = [t for t, close in zip(found, near, strict=True) if t and close]
+    if not features:
+        return Estimate(None, np.nan, np.nan, sure)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(points[points >= 0], [tail, 1 - tail], method="inverted_cdf")
     threshold = Threshold(
         tau=float(taus[point]),
-        beta=float(1 - whole[0, point] / whole[0, -1]),
-        kind=found.kind,
-        prominence=found.prominence,
-        rule="earliest feature of a sample",
+        beta=float(1 - total[0, point] / total[0, -1]),
+        kind=Counter(t.kind for t in features).most_common(1)[0][0],
+        prominence=float(np.median([t.prominence for t in features])),
+        rule="earliest feature of most whole sets drawn from a sample",
     )
-    return Verdict(threshold, float(taus[low]), float(taus[high]), within * sure)
+    return Estimate(threshold, taus[min(point, low)].item(), taus[max(point, high)].item(), sure)
 
 
-class _Found(NamedTuple):
-    """The first feature of a curve, by grid point.
+def standard_error(taus: Floats, groups: Floats, share: float) -> Floats:
+    """Standard error of the free energy of a sample against that of the whole set (jackknife).
 
-    It is `clear` if sampling cannot explain it. The `plateau` around an extremum is None where no
-    parabola describes it.
+    Parameters
+    ----------
+    taus, groups, share
+        As for :func:`estimate`.
+
+    Returns
+    -------
+    ndarray of float64, shape (K,)
+        ``nan`` where F is not defined, or not without one of the groups.
+
+    Examples
+    --------
+    >>> groups = np.array([[[3, 1, 4], [3.0, 2.0, 3.5]], [[3, 2, 4], [3.0, 2.5, 3.5]]])
+    >>> standard_error(np.array([0.5, 1.0]), groups, 0.0).round(3)
+    array([0.   , 0.235])
     """
-
-    point: int
-    kind: Any
-    prominence: float
-    clear: bool
-    plateau: slice | None
+    without = _free_energy(taus, groups.sum(axis=0) - groups)
+    return np.sqrt((1 - share) * (len(groups) - 1)) * without.std(axis=0)
 
 
-def _first_feature(taus: Floats, sums: Floats, noise: Floats) -> _Found | None:
-    """The earliest feature that sampling cannot explain; if it can explain all, the earliest.
+def whole_sets(
+    taus: Floats, groups: Floats, share: float, rng: np.random.Generator
+) -> Iterator[Floats]:
+    """Draw counts and sums that the whole set may have, without end.
 
-    The detector takes activations as independent. Those of one example are not, so an extremum must
-    also stand out of what the groups say about the noise.
+    Parameters
+    ----------
+    taus, groups, share
+        As for :func:`estimate`; two groups or more, and a share above 0.
+    rng : Generator
+
+    Yields
+    ------
+    ndarray of float64, shape (2, K + 1)
+        As one of the groups, of all examples.
     """
-    features = find_transitions(_curve(taus, sums))
-    energy = _free_energy(taus, sums)
-    found = [
-        _Found(point, kind, prominence, *_plateau(energy, noise, point, kind))
-        for point, kind, prominence in zip(
-            np.searchsorted(taus, features["tau"]).tolist(),
-            features["kind"].tolist(),
-            features["prominence"].tolist(),
-            strict=True,
-        )
-    ]
-    return next(iter([f for f in found if f.clear] or found), None)
+    count = len(groups)
+    even = np.full(count, 1 / count)
+    # What lies between neighbouring thresholds; below the first, and beyond the last.
+    bins = -np.diff(np.roll(groups, 1, axis=-1), append=0.0)
+    choices = _smoothed(taus, bins)
+    misses = np.array([_misses(bins[:, 0], choice[:, 0]) for choice in choices])
+    unread = 1 / share - 1  # in units of the sample
+    while True:
+        again = rng.multinomial(count, even)
+        smooth = choices[(misses @ again).argmin()]
+        rough = rng.multinomial(count, even) - 1
+        rest = unread * np.tensordot(again, smooth, 1)
+        rest += np.sqrt(unread) * np.tensordot(rough, bins, 1)
+        whole = np.maximum(bins.sum(axis=0) + rest, 0)
+        sums = np.roll(whole[:, ::-1].cumsum(axis=1)[:, ::-1], -1, axis=1)
+        sums[0] = np.round(sums[0])  # counts, from which noise is told
+        yield sums
 
 
-def _plateau(energy: Floats, noise: Floats, point: int, kind: str) -> tuple[bool, slice | None]:
-    """Whether an extremum stands out, and the points around it that sampling cannot tell from it.
-
-    They are those of the widest plateau on which the curve is a parabola but for the noise.
-    """
-    if kind not in ("peak", "valley"):
-        return True, None
-    below = (energy[point] - energy) * (1 if kind == "peak" else -1)
-    with np.errstate(invalid="ignore"):
-        error = np.sqrt(((noise - noise[:, [point]]) ** 2).sum(axis=0))
-    known = np.isfinite(below) & np.isfinite(error)
-    clear = False
-    for factor in PLATEAU:
-        outside = np.flatnonzero(known & (below > factor * error))
-        left, right = outside[outside < point], outside[outside > point]
-        if left.size and right.size:
-            clear = True
-            here = slice(int(left[-1]) + 1, int(right[0]))
-            rest = np.eye(here.stop - here.start) - _parabolas(here)
-            spread = np.sqrt(((noise[:, here] @ rest) ** 2).sum(axis=0))
-            if np.all(np.abs(energy[here] @ rest) <= MISFIT * spread + TINY):
-                return True, here
-    return clear, None
+def _smoothed(taus: Floats, bins: Floats) -> list[Floats]:
+    """Bins as they are, and with local parabolas through the density over more and more of them."""
+    width = np.diff(taus, prepend=0.0)
+    choices, window = [bins], 5
+    while window <= taus.size:
+        fitted = savgol_filter(bins[..., :-1] / width, window, 2, mode="interp") * width
+        choices.append(np.concatenate([fitted, bins[..., -1:]], axis=-1))
+        window = 3 * window // 2 | 1
+    return choices
 
 
-def _parabolas(here: slice) -> Floats:
-    """Orthogonal projection of values on a stretch of the grid onto parabolas."""
-    at = np.arange(here.start, here.stop)
-    powers = (at - at.mean())[:, None] ** np.arange(min(3, at.size))  # few points: fitted exactly
-    basis = np.linalg.qr(powers)[0]
-    return basis @ basis.T
-
-
-def _highest_points(
-    energy: Floats, noise: Floats, found: _Found, share: float, rng: np.random.Generator
-) -> Ints:
-    """Extrema that the whole set's curve may have on a plateau; the most likely one comes first."""
-    assert found.plateau is not None
-    sign = 1.0 if found.kind == "peak" else -1.0
-    curve, noise = sign * energy[found.plateau], noise[:, found.plateau]
-    fit = _parabolas(found.plateau)
-    smooth = curve @ fit
-
-    def deviates() -> Floats:
-        degrees = len(noise) - 1  # the groups are few: deviates of Student's distribution
-        scale = np.sqrt(degrees / rng.chisquare(degrees, (DRAWS, 1)))
-        return (rng.standard_normal((DRAWS, len(noise))) * scale) @ noise
-
-    # Against the whole set, the sample errs by the part not read; the rest is the whole set's own.
-    drawn = smooth + np.sqrt(1 - share) * deviates() @ fit
-    drawn += np.sqrt(share) * deviates()
-    return found.plateau.start + np.concatenate([[smooth.argmax()], drawn.argmax(axis=1)])
-
-
-def _share_of_halves(
-    groups: Floats,
-    rng: np.random.Generator,
-    confidence: float,
-    factor: float,
-    agrees: Callable[[Floats], bool],
-) -> float:
-    """Share of random halves of the groups that agree, as estimated from as few as decide.
-
-    That is as many as can show the confidence if all agree (Jeffreys' prior takes half a half off),
-    or until too many did not for `factor` times the share to reach it.
-    """
-    if len(groups) < 4:  # no halves to speak of
-        return 0.0
-    least, most = HALVES
-    most = min(max(least, math.ceil(1 / (1 - confidence))), most)
-    agreed = judged = 0
-    while judged < most:
-        half = groups[rng.permutation(len(groups))[: len(groups) // 2]].sum(axis=0)
-        agreed += bool(np.all(half[:, -1] > 0)) and agrees(half)
-        judged += 1
-        reachable = factor * (most - judged + agreed + 0.5) / (most + 1)
-        if reachable < confidence and judged >= least // 2:
-            break
-    return (agreed + 0.5) / (judged + 1)
-
-
-class _Sample(NamedTuple):
-    """Groups on a grid, the noise they show, and the first feature of all of them.
-
-    Features of this kind from `start` to before `stop` are taken for the same.
-    """
-
-    taus: Floats
-    groups: Floats
-    noise: Floats
-    kind: str
-    start: int
-    stop: int
-
-
-def _thinned(taus: Floats, groups: Floats, noise: Floats, found: _Found, tolerance: int) -> _Sample:
-    """A sample on as few thresholds as show the same feature first.
-
-    The detector takes time in proportion to the grid, and it is called for every half. Whether
-    there is a feature can be seen on every few points. Where an extremum is, is known already; any
-    other feature must be located to within the tolerance.
-    """
-    apart = -(-taus.size // THIN)
-    if apart > 1 and (found.plateau is not None or apart <= tolerance):
-        kept = np.arange(apart - 1, taus.size, apart)
-        counts = groups[..., np.append(kept, taus.size)]
-        first = _first_feature(taus[kept], counts.sum(axis=0), noise[:, kept])
-        known = (found.plateau is None) == (first is None or first.plateau is None)
-        if first is not None and first.kind == found.kind and known:
-            near = _same(first, tolerance // apart)
-            if kept[first.point] in _same(found, tolerance):
-                return _Sample(
-                    taus[kept], counts, noise[:, kept], found.kind, near.start, near.stop
-                )
-    near = _same(found, tolerance)
-    return _Sample(taus, groups, noise, found.kind, near.start, near.stop)
-
-
-def _same(found: _Found, tolerance: int) -> range:
-    """Grid points at which a feature of the same kind is taken for the same."""
-    if found.plateau is not None:
-        return range(found.plateau.start, found.plateau.stop)
-    return range(found.point - tolerance, found.point + tolerance + 1)
-
-
-def _agrees(half: Floats, sample: _Sample) -> bool:
-    """Whether half of a sample shows the same feature first as the sample does."""
-    taus, noise = sample.taus, sample.noise
-
-    def same(point: int, kind: str) -> bool:
-        return kind == sample.kind and sample.start <= point < sample.stop
-
-    first = _first_feature(taus, half, np.sqrt(2) * noise)
-    if first is not None and (first.point < sample.start or same(first.point, first.kind)):
-        return same(first.point, first.kind)
-    # Half of the counts may be too few to show what all of them do: that is no disagreement.
-    rest = find_transitions(_curve(taus, half), counting_factor=0.0)
-    points = np.searchsorted(taus, rest["tau"])
-    return any(same(int(p), k) for p, k in zip(points, rest["kind"], strict=True))
-
-
-def _shows_nothing(taus: Floats, half: Floats, factor: float) -> bool:
-    """Whether part of a sample has no feature when judged with the counts of the whole set."""
-    return find_transitions(_curve(taus, half * factor)).empty
+def _misses(counts: Floats, smooth: Floats) -> Floats:
+    """How badly the smoothed counts of all other groups predict those of each, shape (G,)."""
+    others = (smooth.sum(axis=0) - smooth) / (len(smooth) - 1)
+    # A count varies in proportion to itself; the one more is for bins that are empty.
+    return ((counts - others) ** 2 / (counts.sum(axis=0) + 1)).sum(axis=1)
 
 
 def _curve(taus: Floats, sums: Floats) -> pd.DataFrame:
-    """The columns that :func:`find_transitions` looks at."""
-    active = np.round(sums[0, :-1])
+    """The columns that :func:`critical_threshold` looks at."""
+    active, beta = sums[0, :-1], 1 - density(sums[0, :-1], sums[0, -1])
     energy = _free_energy(taus, sums)
-    beta = 1 - density(sums[0, :-1], sums[0, -1])
     return pd.DataFrame({"tau": taus, "beta": beta, "active": active, "free_energy": energy})
 
 
 def _free_energy(taus: Floats, sums: Floats) -> Floats:
     """F of counts and sums of shape (..., 2, K + 1)."""
-    active, mass = sums[..., 0, :], sums[..., 1, :]
-    energy = internal_energy(mass[..., :-1], mass[..., -1:])
-    return free_energy(taus, density(active[..., :-1], active[..., -1:]), energy)
+    rho = density(sums[..., 0, :-1], sums[..., 0, -1:])
+    return free_energy(taus, rho, internal_energy(sums[..., 1, :-1], sums[..., 1, -1:]))

@@ -21,12 +21,12 @@ from torch.utils.data import Dataset, default_collate
 from tqdm import tqdm
 
 from thermo_utils.batches import forward, unpack
-from thermo_utils.confidence import Verdict, deviations, judge
+from thermo_utils.confidence import estimate, standard_error
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import evaluating
 from thermo_utils.hooks import ActivationHooks, LayerSpec
-from thermo_utils.strata import class_labels, round_ends, stratified_order, whole_numbers
+from thermo_utils.strata import class_labels, stratified_order, whole_numbers
 
 __all__ = ["sampled_renormalized"]
 
@@ -34,6 +34,8 @@ Floats = NDArray[np.float64]
 
 #: Groups whose counts are kept, at any time.
 GROUPS = 16
+#: The first round has at least this many examples, if the sample may be as large.
+FIRST = 400
 
 
 def sampled_renormalized(
@@ -67,12 +69,12 @@ def sampled_renormalized(
     taus : array_like, shape (K,)
         Thresholds, positive and strictly increasing, in units of the activations.
     confidence : float, default 0.95
-        Stop reading when the threshold is known to within `tolerance` with this probability. More
-        than 0.995 or so is never claimed for a sample.
+        Stop reading when the threshold is known to within `tolerance` with this probability. No
+        sample claims more than 0.9975.
     tolerance : int, default 1
         Grid steps of `taus` by which the critical threshold may differ from that of the whole set
-        on the same grid. On a grid finer than the noise of the whole set, which moves the highest
-        point of a flat peak by several steps, ask for as many.
+        on the same grid. On a grid so fine that the noise of the whole set itself moves a peak by
+        several steps, ask for as many.
     max_share : float, default 0.1
         Read at most this share of the examples.
     batch_size : int, default 128
@@ -111,16 +113,13 @@ def sampled_renormalized(
 
     Notes
     -----
-    A sample that may not grow until it has converged is no error: ``converged`` is False then and
-    ``confidence`` says what was reached. It stays low, whatever the sample, where the whole set's
-    curve decides narrowly for one feature and against another.
+    The confidence is the share of plausible whole sets, drawn from what the sample says, that have
+    the same threshold. It stays low where the whole set's curve decides narrowly, for one feature
+    and against another or for a small feature and against none: then ``converged`` is False, which
+    is no error, and reading more is all that helps.
 
-    ``attrs["tau"]`` need not be the highest point of the returned curve: a parabola through the
-    plateau around it is the better estimate of the whole set's.
-
-    A feature too small to stand out of the noise of the sample, but not out of that of the whole
-    set, cannot be seen here. That a curve has no feature is only confirmed where it has none even
-    when judged as if it were the whole set's.
+    ``attrs["tau"]`` is what most of these sets agree on, and need not be a feature of the returned
+    curve, which is that of the sample, rougher than that of the whole set.
 
     Whoever reads everything (``max_share=1``) gets the curve, and the threshold, of
     :func:`thermo_utils.renormalized`.
@@ -137,11 +136,10 @@ def sampled_renormalized(
     (True, True)
     """
     grid = check_taus(taus)
-    joined: Callable[[Any], Any] = (
-        getattr(dataset, "collate", default_collate) if collate is None else collate
-    )
+    join = getattr(dataset, "collate", default_collate) if collate is None else collate
     size = _size(dataset)
-    most = _check(size, confidence, tolerance, max_share, batch_size, seed)
+    most = _most(size, max_share)
+    _check(confidence, tolerance=(tolerance, 0), batch_size=(batch_size, 1), seed=(seed, 0))
     classes = class_labels(dataset) if labels is None else whole_numbers(labels, size)
     order = stratified_order(size, classes, seed)
     spectrum = ActivationSpectrum(grid, inclusive=inclusive, count_zeros=count_zeros)
@@ -154,20 +152,20 @@ def sampled_renormalized(
         ActivationHooks(model, layers, lambda _, tensor: spectrum.update(tensor)),
     ):
         read = 0
-        for upto in round_ends(most):
+        for upto in _round_ends(most):
             if rounds:  # a round doubles the sample; in pairs, old groups are as large as new ones
                 groups = groups[::2] + groups[1::2]
             parts = min(GROUPS // 2 if rounds else GROUPS, upto - read)
             for index in np.array_split(order[read:upto], parts):
                 for at in range(0, index.size, batch_size):
-                    batch = _batch(dataset, index[at : at + batch_size].tolist(), joined)
+                    batch = _batch(dataset, index[at : at + batch_size].tolist(), join)
                     forward(model, unpack(batch)[0])
                 # Counts are exact; of sums, rounding may leave less than nothing.
                 seen = np.maximum(_sums(spectrum) - groups.sum(axis=0), 0)
                 groups = np.concatenate([groups, seen[None]])
                 bar.update(index.size)
             read = upto
-            verdict = judge(
+            known = estimate(
                 grid,
                 groups,
                 read / size,
@@ -175,18 +173,17 @@ def sampled_renormalized(
                 confidence=confidence,
                 seed=(seed, 1 + len(rounds)),
             )
-            rounds.append({"examples": read, **_facts(verdict)})
-            if verdict.confidence >= confidence:
+            tau = known.tau.tau if known.tau else None
+            rounds.append({"examples": read, **known._asdict(), "tau": tau})
+            if known.confidence >= confidence:
                 break
     curve = spectrum.compute()
-    curve["free_energy_error"] = np.sqrt(
-        (1 - read / size) * (deviations(grid, groups) ** 2).sum(axis=0)
-    )
+    curve["free_energy_error"] = standard_error(grid, groups, read / size)
     curve.attrs = {
-        "tau": verdict.tau,
-        "interval": (verdict.low, verdict.high),
-        "confidence": verdict.confidence,
-        "converged": bool(verdict.confidence >= confidence),
+        "tau": known.tau,
+        "interval": (known.low, known.high),
+        "confidence": known.confidence,
+        "converged": known.confidence >= confidence,
         "examples": read,
         "share": read / size,
         "classes": 0 if classes is None else int(np.unique(classes).size),
@@ -200,23 +197,16 @@ def sampled_renormalized(
 
 def _sums(spectrum: ActivationSpectrum) -> Floats:
     """All counts and sums of a spectrum, shape (2, K + 1)."""
-    return np.array(
-        [
-            [*spectrum.active, spectrum.total],
-            [*spectrum.abs_sum, spectrum.total_abs_sum],
-        ],
-        dtype=np.float64,
-    )
+    counts = [*spectrum.active, spectrum.total]
+    return np.array([counts, [*spectrum.abs_sum, spectrum.total_abs_sum]], dtype=np.float64)
 
 
-def _facts(verdict: Verdict) -> dict[str, float | None]:
-    tau = verdict.tau.tau if verdict.tau else None
-    return {
-        "tau": tau,
-        "low": verdict.low,
-        "high": verdict.high,
-        "confidence": verdict.confidence,
-    }
+def _round_ends(most: int) -> list[int]:
+    """Sizes of the sample after every round: each doubles the one before, the last is `most`."""
+    ends = [most]
+    while ends[0] // 2 >= FIRST:
+        ends.insert(0, ends[0] // 2)
+    return ends
 
 
 def _batch(dataset: Any, index: list[int], collate: Callable[[Any], Any]) -> Any:
@@ -226,42 +216,38 @@ def _batch(dataset: Any, index: list[int], collate: Callable[[Any], Any]) -> Any
 
 
 def _size(dataset: Any) -> int:
-    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")) or isinstance(
-        dataset, Mapping
-    ):
+    indexed = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+    if not indexed or isinstance(dataset, Mapping):
         raise ThermoError(
             f"a {type(dataset).__name__} cannot be sampled: pass a data set with len() and "
             "indexing, such as loader.dataset of a DataLoader, or a list of items"
         )
-    size = len(dataset)
-    if size == 0:
+    if len(dataset) == 0:
         raise ThermoError("the data set is empty: pass at least one example")
-    return size
+    return len(dataset)
 
 
-def _check(
-    size: int, confidence: float, tolerance: int, max_share: float, batch_size: int, seed: int
-) -> int:
+def _most(size: int, max_share: float) -> int:
     """Examples that may be read."""
-    if not 0 < confidence < 1:
-        raise ThermoError(
-            f"confidence must lie between 0 and 1, both excluded, got {confidence}: no sample is "
-            "certain, read everything with renormalized instead"
-        )
     if not 0 < max_share <= 1:
         raise ThermoError(
             f"max_share must be above 0 and at most 1 (a share, not percent), got {max_share}"
         )
-    for name, value, least in (
-        ("tolerance", tolerance, 0),
-        ("batch_size", batch_size, 1),
-        ("seed", seed, 0),
-    ):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ThermoError(f"{name} must be a whole number, {least} or more, got {value!r}")
     most = math.floor(max_share * size + 1e-9)
     if most == 0:
         raise ThermoError(
             f"max_share = {max_share} of {size} examples is not even one: raise max_share"
         )
     return most
+
+
+def _check(confidence: float, **numbers: tuple[int, int]) -> None:
+    """Refuse a confidence that no sample has; numbers not whole, or below what is paired with."""
+    if not 0 < confidence < 1:
+        raise ThermoError(
+            f"confidence must lie between 0 and 1, both excluded, got {confidence}: no sample is "
+            "certain, read everything with renormalized instead"
+        )
+    for name, (value, least) in numbers.items():
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ThermoError(f"{name} must be a whole number, {least} or more, got {value!r}")

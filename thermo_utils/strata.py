@@ -1,8 +1,7 @@
-"""In which order a sample reads a data set: every stretch of it in proportion to the classes."""
+"""The order in which a sample reads a data set: every stretch in proportion to the classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,16 @@ from torch.utils.data import Subset
 from thermo_utils.batches import unpack
 from thermo_utils.errors import ThermoError
 
-Ints = NDArray[np.int64]
+__all__ = ["class_labels", "stratified_order", "whole_numbers"]
 
-#: The first round has at least this many examples, if the sample may be as large.
-FIRST = 400
+Ints = NDArray[np.int64]
 
 
 def stratified_order(size: int, classes: Ints | None, seed: int) -> Ints:
     """A random order of examples of which every stretch holds the classes in proportion.
+
+    Systematic sampling: the members of a class, in random order, are spread evenly over the unit
+    interval, from a random start; sorting all of them merges the classes.
 
     Parameters
     ----------
@@ -33,13 +34,7 @@ def stratified_order(size: int, classes: Ints | None, seed: int) -> Ints:
     Returns
     -------
     ndarray of int64, shape (size,)
-        A permutation. Any ``n`` entries in a row hold each class as often as its share of ``n``
-        says, to within one or two.
-
-    Notes
-    -----
-    Systematic sampling: the members of a class, in random order, are spread evenly over the unit
-    interval, from a random start; sorting all of them merges the classes.
+        A permutation.
 
     Examples
     --------
@@ -51,33 +46,10 @@ def stratified_order(size: int, classes: Ints | None, seed: int) -> Ints:
     if classes is None:
         return rng.permutation(size).astype(np.int64)
     place = np.empty(size)
-    for members in _members(classes):
+    by_class = np.argsort(classes, kind="stable")
+    for members in np.split(by_class, np.flatnonzero(np.diff(classes[by_class])) + 1):
         place[rng.permutation(members)] = (np.arange(members.size) + rng.random()) / members.size
     return np.argsort(place, kind="stable").astype(np.int64)
-
-
-def round_ends(most: int) -> list[int]:
-    """Sizes of the sample after every round: each doubles the one before, the last is `most`.
-
-    Parameters
-    ----------
-    most : int
-        Examples that may be read.
-
-    Returns
-    -------
-    list of int
-        The first is at least `FIRST`, or `most`.
-
-    Examples
-    --------
-    >>> round_ends(1000), round_ends(614)
-    ([500, 1000], [614])
-    """
-    ends = [most]
-    while ends[0] // 2 >= FIRST:
-        ends.insert(0, ends[0] // 2)
-    return ends
 
 
 def class_labels(dataset: Any) -> Ints | None:
@@ -98,49 +70,30 @@ def class_labels(dataset: Any) -> Ints | None:
     --------
     >>> class_labels([("text", 1), ("another", 0)])
     array([1, 0])
-    >>> import torch
-    >>> from torch.utils.data import TensorDataset
-    >>> class_labels(Subset(TensorDataset(torch.zeros(3), torch.tensor([2, 1, 0])), [0, 2]))
-    array([2, 0])
     """
     if isinstance(dataset, Subset):
         inner = class_labels(dataset.dataset)
         return None if inner is None else inner[np.asarray(dataset.indices, dtype=np.int64)]
-    found: Any = None
     if isinstance(dataset, list | tuple):
-        found = [unpack(item)[1] for item in dataset]
+        found: Any = [unpack(item)[1] for item in dataset]
     elif isinstance(getattr(dataset, "tensors", None), tuple):
         found = dataset.tensors[-1] if len(dataset.tensors) > 1 else None
     else:
         columns = getattr(dataset, "column_names", None)
-        for name in ("targets", "labels", "label"):
-            if isinstance(columns, list) and name in columns:
-                found = dataset[name]
-            elif not callable(getattr(dataset, name, None)):
-                found = getattr(dataset, name, None)
-            if found is not None:
-                break
-    if found is None:
-        return None
+        columns = columns if isinstance(columns, list) else []
+        places = (
+            dataset[name] if name in columns else getattr(dataset, name, None)
+            for name in ("targets", "labels", "label")
+        )
+        found = next((p for p in places if p is not None and not callable(p)), None)
     try:
-        return whole_numbers(found, len(dataset))
+        return None if found is None else whole_numbers(found, len(dataset))
     except ThermoError:
         return None
 
 
 def whole_numbers(labels: Any, size: int) -> Ints:
-    """Class numbers of `size` examples as an array of shape (size,).
-
-    Raises
-    ------
-    ThermoError
-        If these are not `size` whole numbers.
-
-    Examples
-    --------
-    >>> whole_numbers([2, 0, 1], 3)
-    array([2, 0, 1])
-    """
+    """Class numbers of `size` examples as an array; a ThermoError if `labels` are no such thing."""
     try:
         classes = np.asarray(labels)
     except (TypeError, ValueError, RuntimeError):
@@ -151,10 +104,3 @@ def whole_numbers(labels: Any, size: int) -> Ints:
             "give one whole number each"
         )
     return classes.astype(np.int64)
-
-
-def _members(classes: Ints) -> Iterator[Ints]:
-    """Examples of every class, classes in order of their number."""
-    order = np.argsort(classes, kind="stable")
-    starts = np.flatnonzero(np.diff(classes[order])) + 1
-    yield from np.split(order, starts)
