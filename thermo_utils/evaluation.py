@@ -85,8 +85,8 @@ def full_evaluation(
     ThermoError
         If the grid is not positive and increasing, a layer does not exist or never runs, there is
         no data, a batch has no targets, the model returns no class scores, an activation is NaN or
-        infinite, or the checkpoint belongs to another network or data, or to the same in another
-        order.
+        infinite, or the checkpoint belongs to another network or data, to the same in another
+        order, or to another number of threads, device or version of PyTorch.
 
     Notes
     -----
@@ -137,6 +137,7 @@ def full_evaluation(
                 "count_zeros": count_zeros,
                 **{key: unpruned[key] for key in ("total", "total_abs_sum", "accuracy", "samples")},
                 "targets": targets.hexdigest(),
+                **_made_with(model),
             },
         )
         for tau in tqdm(grid.tolist(), desc="full evaluation", unit="tau", disable=not progress):
@@ -338,6 +339,16 @@ def scores(output: Any) -> Tensor:
     if logits.shape[-1] < 2:
         raise ThermoError("the model returned a single score per row: give one score per class")
     return logits
+
+
+def _made_with(model: nn.Module) -> dict[str, Any]:
+    """What decides on the last digits besides network and data."""
+    device = device_of(model)
+    return {
+        "torch": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+        "device": "cpu" if device is None else device.type,
+    }
 
 
 def _no_data() -> ThermoError:

@@ -9,21 +9,21 @@ from pathlib import Path
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file in one step: readers see the old content or the new, never half of it.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file in one step: readers see the old content or the new, never half of it.
 
     Parameters
     ----------
     path : Path
         The file; its folder must exist.
-    text : str
-        The content.
+    content : str or bytes
+        Text is written as UTF-8.
     """
     with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8", newline=""
+        "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:
         try:
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
             os.chmod(file.name, 0o644)

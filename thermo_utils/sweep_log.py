@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
 from thermo_utils.errors import ThermoError
 
-__all__ = ["SweepLog"]
+__all__ = ["SweepLog", "is_sweep"]
 
 #: What a checkpoint begins with; nothing else is ever overwritten.
 START = '{"sweep": '
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file begins as the log of a sweep does; an empty one may become one.
+
+    Parameters
+    ----------
+    path : Path
+        An existing file.
+
+    Returns
+    -------
+    bool
+    """
+    with path.open("rb") as file:
+        head = file.read(len(START))
+    return START.encode().startswith(head)
 
 
 class SweepLog:
@@ -22,7 +41,8 @@ class SweepLog:
     ----------
     path : path, optional
         The file; created with its folder when the first threshold is done. A last line cut short
-        by a kill is ignored and overwritten.
+        by a kill is ignored and overwritten. Where a line is damaged, the thresholds before it
+        are kept, and the file as it was is set aside with a warning.
     identity : mapping
         What the sweep is of. A file with another identity is refused.
 
@@ -64,28 +84,63 @@ class SweepLog:
             lines = [row] if self._rows else [{"sweep": self._identity}, row]
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a" if self._rows else "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
+                file.writelines(json.dumps(_checked(line)) + "\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
         self._rows[row["tau"]] = row
 
     def _read(self, path: Path) -> None:
         try:
-            text = path.read_text(encoding="utf-8")
-            if text[: len(START)] != START[: len(text)]:
+            if not is_sweep(path):
                 raise ValueError("the header is missing")
-            whole, _, cut = text.rpartition("\n")
-            header, *rows = [json.loads(line) for line in whole.splitlines()] or [{}]
-            identity, self._rows = header.get("sweep"), {row["tau"]: row for row in rows}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            content = path.read_bytes()
+        except (OSError, ValueError) as error:
             raise ThermoError(
                 f"{path} is no checkpoint of a sweep: delete it or name another"
             ) from error
+        *lines, cut = content.split(b"\n")
+        good, kept = 0, []
+        for line in lines:
+            said = _said(line)
+            if said is None:
+                break
+            kept.append(said)
+            good += len(line) + 1
+        identity = kept[0].get("sweep", {}) if kept else {}
+        rows = {row["tau"]: row for row in kept[1:]}
         if rows and identity != self._identity:
-            changed = sorted(k for k, v in self._identity.items() if (identity or {}).get(k) != v)
+            changed = [
+                f"{name}: {identity.get(name)}, now {value}"
+                for name, value in self._identity.items()
+                if identity.get(name) != value
+            ]
             raise ThermoError(
-                f"checkpoint {path} is of another network or data ({', '.join(changed)} differ): "
-                "delete it or name another"
+                f"checkpoint {path} is of another network, data or machine ({'; '.join(changed)}): "
+                "go on with what it was begun with, delete it or name another"
             )
-        if cut and rows:
-            os.truncate(path, len(f"{whole}\n".encode()))
+        self._rows = rows
+        if len(kept) < len(lines):
+            damaged = path.with_name(f"{path.name}.damaged")
+            damaged.write_bytes(content)
+            warnings.warn(
+                f"{path} is damaged after {len(rows)} thresholds: these are kept, the others "
+                f"computed again; the file as it was is {damaged}",
+                stacklevel=3,
+            )
+        if cut or len(kept) < len(lines) or not rows:
+            os.truncate(path, good if rows else 0)
+
+
+def _checked(said: dict[str, Any]) -> dict[str, Any]:
+    """What a line says, with its checksum."""
+    return {**said, "crc32": zlib.crc32(json.dumps(said).encode())}
+
+
+def _said(line: bytes) -> dict[str, Any] | None:
+    """What a line says, None if it is damaged."""
+    try:
+        said: dict[str, Any] = json.loads(line)
+        check = said.pop("crc32")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return said if check == zlib.crc32(json.dumps(said).encode()) else None
