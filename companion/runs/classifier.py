@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import pickle
 import signal
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins import CheckpointIO
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from companion.data.tensors import Splits, batches, evaluation_batches
+from companion.runs.kept import DamagedError, read_sealed, write_sealed
+from companion.runs.provenance import made_with
 from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import IGNORE_INDEX, scores
 
-__all__ = ["Bar", "Classifier", "interruptible", "quiet"]
+__all__ = ["Bar", "Classifier", "SealedIO", "interruptible", "load_state", "quiet"]
 
 
 class Classifier(lightning.LightningModule):
@@ -81,6 +87,7 @@ class Classifier(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
+        checkpoint["made_with"] = made_with()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = checkpoint["history"]
@@ -121,6 +128,49 @@ class Bar(Callback):
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self._bar.close()
+
+
+class SealedIO(CheckpointIO):
+    """Checkpoints that are whole or absent, and hold tensors and plain values only."""
+
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_sealed(Path(path), content.getvalue())
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return load_state(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The state of a training.
+
+    Parameters
+    ----------
+    path : Path
+        Written by :class:`SealedIO`.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    DamagedError
+        If the file is not as it was written, or holds anything that would be run.
+    """
+    content = io.BytesIO(read_sealed(path))
+    try:
+        state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # it would run code
+        raise DamagedError(f"{path.name} holds more than tensors and plain values") from error
+    return state
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PACKAGES", "ROOT", "device_name", "git_commit", "provenance"]
+__all__ = ["PACKAGES", "ROOT", "device_name", "git_commit", "made_with", "provenance"]
 
 #: The clone that the packages were installed from; elsewhere, what they happen to lie in.
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +44,24 @@ def device_name() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f"CPU ({platform.machine()}), {torch.get_num_threads()} threads"
+
+
+def made_with() -> dict[str, Any]:
+    """What decides on the last digits besides settings, data and weights.
+
+    Returns
+    -------
+    dict
+        ``torch`` and ``numpy`` (versions), ``threads``, ``device``.
+    """
+    import torch
+
+    return {
+        "torch": str(torch.__version__),
+        "numpy": importlib.metadata.version("numpy"),
+        "threads": torch.get_num_threads(),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+    }
 
 
 def git_commit(root: Path = ROOT) -> str | None:

@@ -31,7 +31,9 @@ __all__ = [
     "NEXT",
     "RESULT",
     "Record",
+    "content",
     "examined",
+    "place",
     "read_chapter",
     "read_record",
     "record_folder",
@@ -188,10 +190,27 @@ def _finish(folder: Path, result: bytes) -> None:
 
 def _files(folder: Path) -> tuple[bytes | None, ...]:
     """Contents of the files of a record; None where there is no such file."""
-    return tuple(_content(folder / name) for name in (RESULT, CURVES, NEXT))
+    return tuple(content(folder / name) for name in (RESULT, CURVES, NEXT))
 
 
-def _content(path: Path) -> bytes | None:
+def content(path: Path) -> bytes | None:
+    """What a file holds.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    bytes or None
+        None where there is no such file.
+
+    Raises
+    ------
+    ThermoError
+        If it cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -354,7 +373,7 @@ def _validated(folder: Path, facts: bytes, curves: bytes | None) -> dict[str, An
         raise _damaged(path, [str(error)]) from error
     if not isinstance(result, dict) or result.get("format") != FORMAT:
         raise ThermoError(f"{path} is not of format {FORMAT}")
-    if found := schema.result_problems(result, _place(folder)):
+    if found := schema.result_problems(result, place(folder)):
         raise _damaged(path, found)
     if curves is None:
         raise ThermoError(f"{folder / CURVES} is missing beside {RESULT}")
@@ -371,8 +390,24 @@ def _damaged(path: Path, found: list[str]) -> ThermoError:
     return ThermoError(f"{path} is damaged: {printable(found)}")
 
 
-def _place(folder: Path) -> tuple[str, str, int]:
-    """Profile, name of the chapter and seed that a folder stands for."""
+def place(folder: Path) -> tuple[str, str, int]:
+    """Profile, name of the chapter and seed that a folder stands for.
+
+    Parameters
+    ----------
+    folder : Path
+        As :func:`record_folder` makes them.
+
+    Returns
+    -------
+    profile, name : str
+    seed : int
+
+    Examples
+    --------
+    >>> place(record_folder("results", "demo", "mlp-cifar10", 2, {"epochs": 3}))
+    ('demo', 'mlp-cifar10', 2)
+    """
     chapter, seed = folder.absolute(), 0
     _, named, number = chapter.name.partition("seed-")
     if named and number.isdecimal():

@@ -9,9 +9,11 @@ only if the call is made: a finished chapter is shown without data, weights or G
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import hashlib
 import inspect
+import json
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
@@ -21,12 +23,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 import pandas as pd
 
+from companion.runs.kept import set_aside
 from companion.runs.methods import CURVES
-from companion.runs.records import Record, read_record, record_folder, write_record
+from companion.runs.records import Record, read_record, record_folder, to_json, write_record
 from companion.runs.result import result
-from companion.runs.stages import STAGES, Stage, Stages
+from companion.runs.settings import overridden
+from companion.runs.stages import STAGES, WEIGHTS, Stage, Stages
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.grids import automatic_step, uniform_grid
+from thermo_utils.sweep_log import is_sweep
 
 if TYPE_CHECKING:  # a finished chapter is shown without torch
     from torch import nn
@@ -39,7 +44,6 @@ T = TypeVar("T")
 
 #: Folder of what runs keep, in the folder of the records.
 WORK = ".work"
-WEIGHTS = "weights.pt"
 
 
 class Once(Generic[T]):
@@ -109,7 +113,7 @@ class Run:
     Raises
     ------
     ThermoError
-        If there is a record of this run, and it is damaged.
+        If there is a record of this run, and it is damaged or of other settings.
 
     Examples
     --------
@@ -144,10 +148,14 @@ class Run:
         self.settings = settings
         self.results = Path(results)
         self.name = f"{settings.model}-{settings.dataset}"
-        self.folder = record_folder(self.results, settings.profile, self.name, settings.seed)
+        self.folder = record_folder(
+            self.results, settings.profile, self.name, settings.seed, overridden(settings)
+        )
         self._record: Record | None = None if force else read_record(self.folder)
+        self._check_record()
         self._stages = Stages(settings, self._record, self.results / WORK, force=force)
         self._grid: tuple[float, float] | None = None
+        self._trained: Stage | None = None
 
     # -- what notebooks call ---------------------------------------------------------------------
 
@@ -166,8 +174,9 @@ class Run:
         stage : {"train", "renormalized", "full"}
             What the call is.
         function : callable
-            Returns a DataFrame: of training the history, else a curve. Training gets the network
-            and the data first and changes the network; the others get network, batches, layers and
+            Returns a DataFrame: of training the history (columns as of
+            :func:`companion.runs.training.train`), else a curve. Training gets the network and the
+            data first and changes the network; the others get network, batches, layers and
             thresholds first.
         *arguments, **options
             For `function`; of what is marked with :meth:`once`, it gets the value.
@@ -190,9 +199,14 @@ class Run:
         layers, taus = names(arguments[2]), arguments[3]
 
         def compute(folder: Path) -> Stage:
-            values = map(_value, arguments)
-            curve = function(*values, **{name: _value(value) for name, value in options.items()})
+            values = list(map(_value, arguments))
+            given = {name: _value(value) for name, value in options.items()}
+            sweep = given.get("checkpoint")
+            if sweep is not None and Path(sweep).exists() and not is_sweep(Path(sweep)):
+                set_aside(Path(sweep), "it does not begin as a sweep")
+            curve = function(*values, **given)
             facts: dict[str, Any] = {"attrs": curve.attrs, "layers": layers}
+            facts |= {"weights": _fingerprint(values[0]), "data": self._data_fingerprint()}
             if stage == "renormalized" and self._grid is not None:
                 facts |= dict(zip(("tau_step", "tau_max"), self._grid, strict=True))
             return Stage(facts, curve)
@@ -253,6 +267,28 @@ class Run:
             self._record = read_record(self.folder)
             assert self._record is not None
         return self._record
+
+    def _check_record(self) -> None:
+        """Never replace a record of other settings unasked."""
+        if self._record is None:
+            return
+        ignored = ("differs",)
+        before = self._record.result["settings"]
+        now = json.loads(to_json(dataclasses.asdict(self.settings)))
+        changed = [
+            f"{name} {before.get(name)}, now {value}"
+            for name, value in now.items()
+            if name not in ignored and before.get(name) != value
+        ]
+        if changed:
+            raise ThermoError(
+                f"the record in {self.folder} is of other settings ({'; '.join(changed)}): replace "
+                "it with --force, or name another results folder"
+            )
+
+    def _data_fingerprint(self) -> str | None:
+        """Of the data the network was trained on, None before it was."""
+        return None if self._trained is None else self._trained.facts["data"]["fingerprint"]
 
     # -- what is asked before a notebook is executed ---------------------------------------------
 
@@ -315,15 +351,16 @@ class Run:
                 "data": _described(values),
                 "parameters": sum(p.numel() for p in module.parameters()),
                 "definition": definition,
+                "weights": _fingerprint(module),
             }
             return Stage(facts)
 
         def restore(module: nn.Module) -> None:
-            weights = self.scratch("train") / WEIGHTS
             with self._stages.alone("train"):
-                if not weights.exists():  # the record came without them
-                    self._stages.compute("train", lambda folder: train(folder, module))
-            _load_weights(module, weights)
+                if not self._stages.kept("train"):  # the record came without its weights
+                    again = self._stages.compute("train", lambda folder: train(folder, module))
+                    self._check_same_training(found, again)
+            _load_weights(module, self.scratch("train") / WEIGHTS)
 
         def check(found: Stage) -> None:
             before = found.facts.get("definition")
@@ -331,17 +368,50 @@ class Run:
                 raise self._another("another network")
 
         found = self._stages.get("train", lambda folder: train(folder, _value(network)), check)
+        self._trained = found
         if not trained:  # in this process: recalled
+            for value in others:
+                if isinstance(value, Once):
+                    value.then(self._check_data)
             network.then(restore) if isinstance(network, Once) else restore(network)
         return pd.DataFrame(found.facts["history"])
 
-    def _check(self, found: Stage, layers: list[str], taus: Iterable[float]) -> None:
-        """Refuse a curve that another call has made."""
+    def _check_data(self, value: Any) -> None:
+        """Refuse to evaluate a network on other data than it was trained and tested on."""
+        here, before = getattr(value, "fingerprint", None), self._data_fingerprint()
+        if here != before:
+            raise ThermoError(
+                f"the data at hand (fingerprint {str(here)[:16]}) are not those of the training "
+                f"kept in {self.results} ({str(before)[:16]}): point to the same data, train again "
+                "with --force, or name another results folder"
+            )
+
+    def _check_same_training(self, before: Stage, again: Stage) -> None:
+        """Refuse to combine curves of one network with curves of another."""
+        weights = {stage.facts.get("weights") for stage in (before, again)} - {None}
+        if len(weights) > 1 or before.facts["history"] != again.facts["history"]:
+            raise ThermoError(
+                f"training again did not end with the network of the record in {self.folder}, as "
+                "other versions, processors and numbers of threads do: compute all of it again "
+                "with --force"
+            )
+
+    def _check(self, found: Stage, layers: list[str], taus: Iterable[float]) -> str | None:
+        """Refuse a curve that another call has made; or say what it disagrees with."""
         grid, wanted = found.frame["tau"].to_numpy(), np.asarray(taus, dtype=np.float64)
         if found.facts["layers"] != layers:
             raise self._another("other layers")
         if grid.shape != wanted.shape or not np.allclose(grid, wanted, rtol=1e-9, atol=0.0):
             raise self._another("another grid")
+        facts = found.facts
+        trained = {} if self._trained is None else self._trained.facts
+        for what, ours, theirs in (
+            ("weights", facts.get("weights"), trained.get("weights")),
+            ("data", facts.get("data"), self._data_fingerprint()),
+        ):
+            if None not in (ours, theirs) and ours != theirs:
+                return f"other {what} than the training"
+        return None
 
     def _another(self, what: str) -> ThermoError:
         return ThermoError(
@@ -393,6 +463,17 @@ def _ready(network: nn.Module) -> nn.Module:
     import torch
 
     return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _fingerprint(network: nn.Module) -> str:
+    """SHA-256 of names, types, shapes and values of a network's weights."""
+    import torch
+
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def _save_weights(network: nn.Module, path: Path) -> None:

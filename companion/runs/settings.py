@@ -19,7 +19,7 @@ from companion.networks.network import FINE_TUNING_RATE
 from companion.runs.chapters import chapter
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["OVERRIDES", "PRECISIONS", "PROFILES", "Settings", "settings"]
+__all__ = ["OVERRIDES", "PRECISIONS", "PROFILES", "Settings", "overridden", "settings"]
 
 PROFILES: Mapping[str, str] = {
     "demo": "synthetic data, tiny networks, no downloads, seconds",
@@ -211,7 +211,38 @@ def settings(
         raise ThermoError("tau_step needs tau_max: give both, or neither for an automatic grid")
     if result.tau_step is not None and result.tau_step > (result.tau_max or 0):
         raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
-    return result
+    notes = tuple(
+        f"{name} {value} instead of {registered[name]}"
+        for name, value in changed.items()
+        if name != "checkpoint" and value != registered[name]
+    )
+    return dataclasses.replace(result, differs=(*result.differs, *notes))
+
+
+def overridden(given: Settings) -> dict[str, Any]:
+    """What of some settings differs from the registered recipe.
+
+    Parameters
+    ----------
+    given : Settings
+        Of a registered network or of another.
+
+    Returns
+    -------
+    dict
+        Values by name, without the remarks; empty where there is no recipe to differ from.
+
+    Examples
+    --------
+    >>> overridden(settings("mlp", "cifar10", epochs=2)), overridden(settings("mlp", "cifar10"))
+    ({'epochs': 2}, {})
+    """
+    network = NETWORKS.get(given.model)
+    if network is None or (given.dataset, given.profile) not in network.recipes:
+        return {}
+    recipe = dataclasses.asdict(settings(given.model, given.dataset, given.profile, given.seed))
+    found = dataclasses.asdict(given)
+    return {k: v for k, v in found.items() if k != "differs" and v != recipe[k]}
 
 
 def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:

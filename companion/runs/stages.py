@@ -4,6 +4,9 @@ A stage is known by a key: a hash of all settings it depends on. Under that key 
 the record of the run, then among the stages kept by earlier runs, finished or not, and computed
 only if neither has it. So a run that was killed goes on where it was, and a changed setting
 repeats just what depends on it.
+
+A finished stage names the hashes of its files, and of itself. One that is not as it was written is
+set aside, with a word on standard error, and computed again.
 """
 
 from __future__ import annotations
@@ -19,19 +22,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 from filelock import FileLock
 
-from companion.runs.provenance import device_name
+from companion.runs.kept import DamagedError, digest, read_sealed, set_aside, write_sealed
+from companion.runs.provenance import device_name, made_with
 from companion.runs.records import Record
+from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 
 if TYPE_CHECKING:
     from companion.runs.settings import Settings
 
-__all__ = ["DONE", "STAGES", "Stage", "Stages"]
+__all__ = ["DONE", "STAGES", "WEIGHTS", "Stage", "Stages"]
 
 STAGES = ("train", "renormalized", "full")
 #: The file that makes a stage a finished one.
 DONE = "stage.json"
-CURVE = "curve.csv"
+CURVE, WEIGHTS = "curve.csv", "weights.pt"
+#: What stays of a stage when it is finished.
+LASTING = (CURVE, WEIGHTS)
 
 
 class Stage(NamedTuple):
@@ -86,8 +93,8 @@ class Stages:
         return recorded.get("key") == self._settings.key(name)
 
     def kept(self, name: str) -> bool:
-        """Whether an earlier run, finished or not, has kept a stage."""
-        return not self._force and (self.folder(name) / DONE).exists()
+        """Whether an earlier run, finished or not, has kept a stage; a damaged one is set aside."""
+        return not self._force and self._recall(name) is not None
 
     def used(self) -> dict[str, Stage]:
         """Stages that were looked up or computed so far, by name."""
@@ -105,10 +112,10 @@ class Stages:
                 return Stage(facts, self._record.curve(name))
             shown = {key: result[key] for key in ("history", "data")}  # a record's own sections
             return Stage({**result["stages"][name], **shown})
-        return self._recall(name) if self.kept(name) else None
+        return None if self._force else self._recall(name)
 
     def get(
-        self, name: str, compute: Callable[[Path], Stage], check: Callable[[Stage], None]
+        self, name: str, compute: Callable[[Path], Stage], check: Callable[[Stage], str | None]
     ) -> Stage:
         """A stage, looked up if possible.
 
@@ -120,21 +127,40 @@ class Stages:
             Gets the folder in which the stage may keep its state while it goes on, and returns its
             own facts and its curve.
         check : callable
-            Refuses a stage that was looked up and is not what `compute` would make.
+            Refuses a stage that was looked up and is not what `compute` would make, or tells with
+            which other stage it disagrees: then a kept one is set aside and computed again.
 
         Returns
         -------
         Stage
+
+        Raises
+        ------
+        ThermoError
+            If the record's stage disagrees with another.
         """
-        stage = self.known(name)
+        stage = self._agreeing(name, check)
         if stage is None:
             with self.alone(name):  # another run may have finished it while this one waited
-                stage = self.known(name)
+                stage = self._agreeing(name, check)
                 if stage is None:
                     return self.compute(name, compute)
-        check(stage)
         self._used[name] = stage
         return stage
+
+    def _agreeing(self, name: str, check: Callable[[Stage], str | None]) -> Stage | None:
+        """A known stage that fits to the others."""
+        stage = self.known(name)
+        disagreement = None if stage is None else check(stage)
+        if disagreement is None:
+            return stage
+        if self.recorded(name):
+            raise ThermoError(
+                f"stage {name} of the record was made with {disagreement}: compute all of it again "
+                "with --force, or name another results folder"
+            )
+        set_aside(self.folder(name), f"it was made with {disagreement}")
+        return None
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
@@ -156,21 +182,37 @@ class Stages:
             "key": self._settings.key(name),
             "seconds": time.time() - started,
             "device": device_name(),
+            "made_with": made_with(),
             **own,
         }
         if curve is not None:
             write_atomically(folder / CURVE, curve.to_csv(index=False))
+        files = {path.name: digest(path) for path in folder.iterdir() if path.name in LASTING}
         # Last: only a stage with this file is finished.
-        write_atomically(folder / DONE, json.dumps(facts, indent=1, allow_nan=False))
+        finished = json.dumps({"facts": facts, "files": files}, indent=1, allow_nan=False)
+        write_sealed(folder / DONE, finished.encode())
         for state in folder.glob("*.ckpt"):  # no longer needed to go on from
             state.unlink(missing_ok=True)
         self._used[name] = Stage(facts, curve)
         return self._used[name]
 
-    def _recall(self, name: str) -> Stage:
+    def _recall(self, name: str) -> Stage | None:
+        """A stage that was kept and is whole; a damaged one is set aside."""
         folder = self.folder(name)
-        facts: dict[str, Any] = json.loads((folder / DONE).read_text(encoding="utf-8"))
-        if not (folder / CURVE).exists():
+        if not (folder / DONE).exists():
+            return None
+        try:
+            finished = json.loads(read_sealed(folder / DONE))
+            for file, expected in finished["files"].items():
+                if not (folder / file).is_file():
+                    raise DamagedError(f"{file} is missing")
+                if digest(folder / file) != expected:
+                    raise DamagedError(f"{file} is not as it was written")
+        except DamagedError as error:
+            set_aside(folder, error)
+            return None
+        facts: dict[str, Any] = finished["facts"]
+        if CURVE not in finished["files"]:
             return Stage(facts)
         curve = pd.read_csv(folder / CURVE)
         curve.attrs = dict(facts["attrs"])

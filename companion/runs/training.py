@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 from torch import nn
 
+from companion.runs.kept import DamagedError, set_aside
+from companion.runs.provenance import made_with
 from thermo_utils.errors import ThermoError
 
 if TYPE_CHECKING:
@@ -87,7 +88,14 @@ def train(
     import lightning
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-    from companion.runs.classifier import Bar, Classifier, interruptible, quiet
+    from companion.runs.classifier import (
+        Bar,
+        Classifier,
+        SealedIO,
+        interruptible,
+        load_state,
+        quiet,
+    )
 
     folder = Path(folder)
     module = Classifier(network, data, batch_size, learning_rate, seed)
@@ -107,6 +115,7 @@ def train(
                 accelerator="auto",
                 devices=1,
                 precision=precision,  # type: ignore[arg-type]
+                plugins=[SealedIO()],
                 callbacks=[stop, best, *([Bar()] if progress else [])],
                 reload_dataloaders_every_n_epochs=1,
                 num_sanity_val_steps=0,
@@ -117,12 +126,13 @@ def train(
         except ValueError as error:
             raise ThermoError(f"precision {precision!r} is not to be had: {error}") from error
         state = folder / f"{LAST}.ckpt"
-        if state.exists():
-            module.history = _load(state)["history"]
+        begun = _begun(folder)
+        if begun is not None:
+            module.history = begun["history"]
         if not ended(module.history, epochs, patience):
             with interruptible(trainer):
-                trainer.fit(module, ckpt_path=state if state.exists() else None, weights_only=False)
-    saved = _load(folder / f"{BEST}.ckpt")
+                trainer.fit(module, ckpt_path=None if begun is None else state)
+    saved = load_state(folder / f"{BEST}.ckpt")
     module.load_state_dict(saved["state_dict"])
     network.cpu().eval()
     history = pd.DataFrame(module.history)
@@ -130,8 +140,27 @@ def train(
     return history
 
 
-def _load(path: Path) -> dict[str, Any]:
-    return torch.load(path, map_location="cpu", weights_only=False)
+def _begun(folder: Path) -> dict[str, Any] | None:
+    """The state of an interrupted training, if there is one to go on from."""
+    from companion.runs.classifier import load_state
+
+    states = [folder / f"{name}.ckpt" for name in (BEST, LAST)]
+    if not states[-1].exists():
+        return None
+    try:
+        _, last = map(load_state, states)
+    except (DamagedError, FileNotFoundError) as error:
+        for state in filter(Path.exists, states):
+            set_aside(state, error)
+        return None
+    now = made_with()
+    if last["made_with"] != now:
+        changed = [f"{k}: {v}, now {now[k]}" for k, v in last["made_with"].items() if v != now[k]]
+        raise ThermoError(
+            f"the training in {folder} was begun on other ground ({'; '.join(changed)}), where it "
+            "ends with other digits: go on with what it was begun with, or delete the folder"
+        )
+    return last
 
 
 def ended(history: list[dict[str, float]], epochs: int, patience: int) -> bool:
