@@ -100,6 +100,14 @@ def _parser() -> _Parser:
     listing.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
     listing.set_defaults(function=_chapters)
 
+    check = verbs.add_parser(
+        "check",
+        help="look at every record, table of variants and benchmark",
+        description="Name every record, table of variants and benchmark that is damaged.",
+    )
+    check.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
+    check.set_defaults(function=_check)
+
     run = verbs.add_parser(
         "run", help="run one chapter", description="Run one chapter: record, figures, notebook."
     )
@@ -180,28 +188,35 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _chapters(options: argparse.Namespace) -> None:
     from companion.data.specs import DATASETS
     from companion.runs.chapters import CHAPTERS
-    from companion.runs.records import read_chapter
+    from companion.runs.records import examined
     from companion.runs.settings import PROFILES
 
     width = 12
     heads = "".join(f"{profile:>{width}}" for profile in PROFILES)
     lines = [f"{'figure':>6}  {'chapter':24} {'dataset':18}{heads}"]
+    damaged: list[str] = []
     for chapter in CHAPTERS:
         state = []
         for profile in PROFILES:
-            try:
-                seeds = [
-                    str(record.result["seed"])
-                    for record in read_chapter(options.results, profile, chapter.name)
-                ]
-                mark = f"seed {','.join(seeds)}" if seeds else "-"
-            except ThermoError:
-                mark = "damaged"
+            found, bad = examined(options.results, profile, chapter.name)
+            seeds = ",".join(str(record.result["seed"]) for record in found)
+            mark = f"seed {seeds}" if seeds else "damaged" if bad else "-"
             state.append(f"{mark:>{width}}")
+            damaged += bad
         name = f"{chapter.model} {chapter.dataset}"
         title = DATASETS[chapter.dataset].title
         lines.append(f"{chapter.figure:>6}  {name:24} {title:18}{''.join(state)}")
-    print("\n".join(lines))
+    print("\n".join([*lines, *damaged]))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from companion.pages.check import check
+
+    count, bad = check(options.results)
+    if bad:
+        print("\n".join(bad))
+        raise ThermoError(f"{len(bad)} of {count} files in {options.results} are damaged")
+    print(f"{count} files in {options.results}: all good")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -37,6 +38,8 @@ from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 
 __all__ = ["assemble", "build"]
+
+T = TypeVar("T")
 
 #: Where the site is built, beside the sources; and the folders of the book that are made.
 OUTPUT, PARTS = "_build", ("chapters", "generated")
@@ -101,9 +104,7 @@ def assemble(profile: str, results: Path) -> None:
         raise ThermoError(
             f"no book in {book}: install the package from a clone with pip install -e ."
         )
-    chapters = {c.name: read_chapter(results, profile, c.name) for c in CHAPTERS}
-    speed = read_speed(results / profile / FOLDER)
-    alternatives = chapters_with_variants(results, profile)
+    chapters, speed, alternatives = _read(profile, results)
     output = ROOT / OUTPUT
     output.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="pages-", dir=output) as folder:
@@ -121,6 +122,31 @@ def assemble(profile: str, results: Path) -> None:
             shutil.rmtree(book / name, ignore_errors=True)
         for path in made.iterdir():
             path.rename(book / path.name)
+
+
+def _read(
+    profile: str, results: Path
+) -> tuple[
+    dict[str, list[Record]],
+    dict[str, dict[str, Any]],
+    dict[str, tuple[pd.DataFrame, dict[str, Any]]],
+]:
+    """Everything that the pages are made from; what is damaged of it is named together."""
+    bad: list[str] = []
+
+    def tried(read: Callable[[], T]) -> list[T]:
+        try:
+            return [read()]
+        except ThermoError as error:
+            bad.append(str(error))
+            return []
+
+    chapters = {c.name: tried(partial(read_chapter, results, profile, c.name)) for c in CHAPTERS}
+    speed = tried(partial(read_speed, results / profile / FOLDER))
+    alternatives = tried(partial(chapters_with_variants, results, profile))
+    if bad:
+        raise ThermoError("; ".join(bad))
+    return {name: records for name, (records,) in chapters.items()}, speed[0], alternatives[0]
 
 
 def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record]]) -> None:

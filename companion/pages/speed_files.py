@@ -7,21 +7,104 @@ over the rounds is taken.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from companion.runs.chapters import CHAPTERS
+from companion.runs.records import content
+from companion.runs.schema import (
+    Count,
+    Least,
+    Part,
+    Positive,
+    Provenance,
+    Share,
+    parsed,
+    printable,
+    problems,
+)
 from thermo_utils.errors import ThermoError
 
-__all__ = ["COMMAND", "FOLDER", "FORMAT", "GROWTH", "ratios", "read_speed"]
+__all__ = ["COMMAND", "FOLDER", "FORMAT", "GROWTH", "ratios", "read_measured", "read_speed"]
 
 #: Folder beside the records of a profile, version of its files, name of the file on growth.
 FOLDER, FORMAT, GROWTH = "benchmarks", 1, "growth"
 MEGABYTE = 1e6
 COMMAND = "python -m benchmarks"
+
+Above = Annotated[float, Field(gt=0)]
+Rounds = Annotated[list[Above], Field(min_length=1)]
+
+
+class Options(Part):
+    profile: str
+    thresholds: Positive
+    repetitions: Positive
+
+
+class Seconds(Part):
+    """Of the whole test set, by procedure, a number for every round."""
+
+    plain: Rounds
+    renormalized: Rounds
+    full: Rounds
+    stored: Rounds
+    sampled: Rounds
+
+
+class Bytes(Part):
+    """Peak memory by procedure; null where the machine does not tell."""
+
+    plain: Count | None
+    renormalized: Count | None
+    full: Count | None
+    stored: Count | None
+    sampled: Count | None
+
+
+class Sample(Part):
+    tau: Least | None
+    exact_tau: Least | None
+    step: Above
+    examples: Positive
+    confidence: Share | None
+
+
+class Measured(Part):
+    """The file of a chapter."""
+
+    options: Options
+    examples: Positive
+    test_examples: Positive
+    activations_per_example: Above
+    swept: Positive
+    seconds: Seconds
+    peak_bytes: Bytes
+    sample: Sample
+    provenance: Provenance
+
+
+class Size(Part):
+    thresholds: Positive
+    examples: Positive
+    seconds: Annotated[
+        dict[Literal["plain", "renormalized", "full", "stored", "sampled"], Rounds],
+        Field(min_length=1),
+    ]
+
+
+class Growth(Part):
+    """The file on growth."""
+
+    options: Options
+    swept: Positive
+    by_thresholds: Annotated[list[Size], Field(min_length=1)]
+    by_examples: Annotated[list[Size], Field(min_length=1)]
+    provenance: Provenance
 
 
 def read_speed(folder: Path) -> dict[str, dict[str, Any]]:
@@ -44,17 +127,53 @@ def read_speed(folder: Path) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for name in [*(chapter.name for chapter in CHAPTERS), GROWTH]:
-        path = folder / f"{name}.json"
-        if not path.exists():
-            continue
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ThermoError(f"{path} is damaged: delete it and run {COMMAND}") from error
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {COMMAND}")
-        found[name] = content
+        measured = read_measured(folder / f"{name}.json")
+        if measured is not None:
+            found[name] = measured
     return found
+
+
+def read_measured(path: Path) -> dict[str, Any] | None:
+    """Measurements of one file.
+
+    Parameters
+    ----------
+    path : Path
+        Such as ``<results>/<profile>/benchmarks/mlp-cifar10.json``; it need not exist.
+
+    Returns
+    -------
+    dict or None
+        None where there is no such file.
+
+    Raises
+    ------
+    ThermoError
+        If it is damaged or of another version.
+    """
+    text = content(path)
+    if text is None:
+        return None
+    try:
+        measured = parsed(text)
+        if not isinstance(measured, dict) or measured.get("format") != FORMAT:
+            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {COMMAND}")
+        found = problems(measured, Growth if path.stem == GROWTH else Measured)
+        if not found:
+            found = list(_contradictions(measured, profile=path.absolute().parent.parent.name))
+    except ValueError as error:
+        found = [str(error)]
+    if found:
+        raise ThermoError(f"{path} is damaged: {printable(found)}; delete it and run {COMMAND}")
+    return measured
+
+
+def _contradictions(measured: Mapping[str, Any], *, profile: str) -> Iterator[str]:
+    if measured["options"]["profile"] != profile:
+        yield f"profile is {measured['options']['profile']!r}, in a folder of {profile!r}"
+    for part in (measured, *measured.get("by_thresholds", ()), *measured.get("by_examples", ())):
+        if "seconds" in part and len(set(map(len, part["seconds"].values()))) > 1:
+            yield "seconds are not of the same rounds for every procedure"
 
 
 def ratios(measured: Mapping[str, Any]) -> dict[str, Any]:

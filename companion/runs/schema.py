@@ -321,16 +321,15 @@ def _place(location: Sequence[str | int]) -> str:
     return ".".join(map(str, location)) or "the file"
 
 
-def result_problems(result: Mapping[str, Any], place: tuple[str, str, int] | None) -> list[str]:
+def result_problems(result: Mapping[str, Any], place: tuple[str, str, int]) -> list[str]:
     """What is wrong with the content of ``result.json``.
 
     Parameters
     ----------
     result : mapping
         As :func:`parsed` returns it.
-    place : tuple of str, str, int, or None
-        Profile, name of the chapter and seed that its folder stands for; None where it has no
-        folder yet.
+    place : tuple of str, str, int
+        Profile, name of the chapter and seed that its folder stands for.
 
     Returns
     -------
@@ -341,7 +340,7 @@ def result_problems(result: Mapping[str, Any], place: tuple[str, str, int] | Non
     return list(_contradictions(result, place))
 
 
-def _contradictions(result: Mapping[str, Any], place: tuple[str, str, int] | None) -> Iterator[str]:
+def _contradictions(result: Mapping[str, Any], place: tuple[str, str, int]) -> Iterator[str]:
     settings = result["settings"]
     for name in ("model", "dataset", "profile", "seed"):
         if result[name] != settings[name]:
@@ -352,11 +351,29 @@ def _contradictions(result: Mapping[str, Any], place: tuple[str, str, int] | Non
         yield f"metrics.epochs is {result['metrics']['epochs']} of {len(result['history'])}"
     if result["metrics"]["test_accuracy"] != result["stages"]["full"]["attrs"]["baseline_accuracy"]:
         yield "metrics.test_accuracy is not the baseline_accuracy of the full evaluation"
-    if place is not None:
-        ours = result["profile"], f"{result['model']}-{result['dataset']}", result["seed"]
-        for what, here, there in zip(("profile", "chapter", "seed"), ours, place, strict=True):
-            if here != there:
-                yield f"{what} is {here!r}, in a folder of {there!r}"
+    yield from misplaced(result, place)
+
+
+def misplaced(facts: Mapping[str, Any], place: tuple[str, str, int]) -> list[str]:
+    """How facts contradict the folder they lie in.
+
+    Parameters
+    ----------
+    facts : mapping
+        Holds ``profile``, ``model``, ``dataset`` and ``seed``.
+    place : tuple of str, str, int
+        As :func:`companion.runs.records.place` returns it.
+
+    Returns
+    -------
+    list of str
+    """
+    ours = facts["profile"], f"{facts['model']}-{facts['dataset']}", facts["seed"]
+    return [
+        f"{what} is {here!r}, in a folder of {there!r}"
+        for what, here, there in zip(("profile", "chapter", "seed"), ours, place, strict=True)
+        if here != there
+    ]
 
 
 def printable(found: Sequence[str]) -> str:

@@ -89,6 +89,16 @@ class TestAssemble:
             book.assemble("demo", results)
         assert contents(root / "book") == before
 
+    def test_all_damaged_records_are_named(self, root, results):
+        damaged = [results / "demo" / f"mlp-{name}" for name in ("cifar10", "flowers102")]
+        shutil.copytree(damaged[0], damaged[0] / "seed-1")  # of seed 0
+        (damaged[1] / "curves.csv").write_text("")
+        with pytest.raises(ThermoError) as caught:
+            book.assemble("demo", results)
+        for path in (damaged[0] / "seed-1" / "result.json", damaged[1] / "curves.csv"):
+            assert str(path) in str(caught.value)
+        assert not (root / "book" / "chapters").exists()
+
     @pytest.mark.parametrize("name", ["benchmarks/growth.json", "mlp-cifar10/variants.json"])
     def test_so_does_any_other_damaged_file(self, root, results, name):
         book.assemble("demo", results)

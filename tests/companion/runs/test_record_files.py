@@ -175,16 +175,16 @@ def test_killed_at_any_file_it_is_the_old_record_or_the_new(folder, monkeypatch,
 def test_a_reader_meets_a_writer(there, monkeypatch):
     changed = curves()
     changed["full"]["accuracy"] /= 2
-    content = records._content
+    content = records.content
 
     def meanwhile(path):
         found = content(path)
         if path.name == RESULT:  # everything is replaced between the reader's two files
-            monkeypatch.setattr(records, "_content", content)
+            monkeypatch.setattr(records, "content", content)
             write_record(there, result(match=True), changed)
         return found
 
-    monkeypatch.setattr(records, "_content", meanwhile)
+    monkeypatch.setattr(records, "content", meanwhile)
     assert read_record(there).result["match"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -259,15 +260,15 @@ class TestFiles:
         assert read_variants(tmp_path) is None
         assert chapters_with_variants(tmp_path, "demo") == {}
 
-    def test_half_written_is_not_there(self, experiment, tmp_path):
+    def test_half_written_is_not_there_and_changed_is_damaged(self, experiment, tmp_path):
         write_variants(experiment, full_examples=0)
-        for name in (TABLE, FACTS):
-            (tmp_path / name).write_bytes((experiment.run.folder / name).read_bytes())
-        with (tmp_path / TABLE).open("a") as file:
+        folder = shutil.copytree(experiment.run.folder, tmp_path / "demo" / "mlp-cifar10")
+        with (folder / TABLE).open("a") as file:
             file.write("\n")
-        assert read_variants(tmp_path) is None
-        (tmp_path / FACTS).unlink()
-        assert read_variants(tmp_path) is None
+        with pytest.raises(ThermoError, match=TABLE):
+            read_variants(folder)
+        (folder / FACTS).unlink()
+        assert read_variants(folder) is None
 
     def test_damaged(self, tmp_path):
         (tmp_path / TABLE).write_text("")

@@ -1,0 +1,51 @@
+"""Whether what a results folder holds is what the book can be made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from companion.pages.speed_files import FOLDER, read_measured
+from companion.runs.records import CURVES, NEXT, RESULT, read_record
+from companion.runs.variant_files import FACTS, TABLE, read_variants
+from thermo_utils.errors import ThermoError
+
+__all__ = ["check"]
+
+
+def check(results: Path) -> tuple[int, list[str]]:
+    """Read every record, every table of alternatives and every benchmark.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of the records; it need not exist.
+
+    Returns
+    -------
+    count : int
+        How many there are.
+    bad : list of str
+        A line for each that is damaged, beginning with the file.
+    """
+    records, variants, measured = set(), set(), set()
+    for path in results.glob("*/**/*"):
+        if path.relative_to(results).parts[0].startswith("."):  # kept by runs, which check it
+            continue
+        if path.name in (RESULT, CURVES, NEXT):
+            records.add(path.parent)
+        elif path.name in (FACTS, TABLE):
+            variants.add(path.parent)
+        elif path.parent.name == FOLDER and path.suffix == ".json":
+            measured.add(path)
+    readers: list[tuple[Callable[[Path], object], set[Path]]] = [
+        (read_record, records), (read_variants, variants), (read_measured, measured),
+    ]  # fmt: skip
+    bad = []
+    for read, places in readers:
+        for place in sorted(places):
+            try:
+                read(place)
+            except ThermoError as error:
+                bad.append(str(error))
+    return sum(len(places) for _, places in readers), bad
