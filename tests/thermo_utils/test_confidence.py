@@ -123,6 +123,7 @@ def test_whole_sets_are_counts_even_of_a_handful_of_activations(seed, count, sha
     groups = sums(bins.reshape(parts, 20).astype(float), np.arange(20) + 0.5)
     for whole in drawn(np.arange(1.0, 20.0), groups, share, 5):
         assert np.all(whole >= 0)
+        assert np.array_equal(whole[0], np.round(whole[0]))
         assert np.all(np.diff(np.roll(whole, 1, axis=1), axis=1) <= 0)
     ask(groups, share, np.arange(1.0, 20.0))
 
@@ -197,6 +198,11 @@ def test_no_feature_is_not_a_feature_at_the_first_point():
     assert known.tau is None
     assert np.isnan([known.low, known.high]).all()
     assert known.confidence >= 0.5
+
+
+def test_none_and_some_are_two_answers_whatever_the_tolerance():
+    groups, _ = groups_of(bump(0.1, 0.6, 0.2), 0)  # some of the whole sets drawn have a feature
+    assert ask(groups, tolerance=200).confidence < 0.9
 
 
 def test_too_little_says_nothing():
