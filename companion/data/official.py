@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from companion.data.images import pictures
+from companion.data.stored import PARTS, other_names
+
 if TYPE_CHECKING:
     import datasets
 
@@ -20,7 +23,6 @@ UNEVEN = 0.1
 LOOKED_AT = 100
 #: Parts of a dataset in words.
 TRAINING, TEST = "to train and validate on", "to test on"
-SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def departures(spec: DatasetSpec, parts: datasets.DatasetDict) -> tuple[str, ...]:
@@ -36,10 +38,17 @@ def departures(spec: DatasetSpec, parts: datasets.DatasetDict) -> tuple[str, ...
     Returns
     -------
     tuple of str
-        A remark each on missing examples, on classes that are balanced officially and not here, and
-        on images stored smaller than the official ones; empty for the official data.
+        A remark each on missing examples, on classes of other names, on classes that are balanced
+        officially and not here, and on images stored smaller than the official ones; empty for the
+        official data.
+
+    Raises
+    ------
+    ThermoError
+        If one of the images that are looked at cannot be read.
     """
-    return (*_sizes(spec, parts), *_classes(spec, parts), *_pixels(spec, parts))
+    checks = (_sizes, _names, _classes, _pixels)
+    return tuple(remark for check in checks for remark in check(spec, parts))
 
 
 def _sizes(spec: DatasetSpec, parts: datasets.DatasetDict) -> list[str]:
@@ -56,6 +65,13 @@ def _sizes(spec: DatasetSpec, parts: datasets.DatasetDict) -> list[str]:
     ]
 
 
+def _names(spec: DatasetSpec, parts: datasets.DatasetDict) -> list[str]:
+    names = getattr(parts["train"].features["label"], "names", list(spec.class_names))
+    if not other_names(spec, names):
+        return []
+    return [f"classes called {', '.join(names)}, officially {', '.join(spec.class_names)}"]
+
+
 def _classes(spec: DatasetSpec, parts: datasets.DatasetDict) -> list[str]:
     even = 1 / len(spec.class_names)
     remarks = []
@@ -67,7 +83,7 @@ def _classes(spec: DatasetSpec, parts: datasets.DatasetDict) -> list[str]:
         if np.abs(shares / even - 1).max() > UNEVEN:
             low, high = 100 * shares.min(), 100 * shares.max()
             remarks.append(
-                f"classes of {low:.0f} to {high:.0f} % of the {SETS[name]} set, "
+                f"classes of {low:.0f} to {high:.0f} % of the {PARTS[name]} set, "
                 f"officially {100 * even:.3g} % each"
             )
     return remarks
@@ -77,7 +93,7 @@ def _pixels(spec: DatasetSpec, parts: datasets.DatasetDict) -> list[str]:
     if spec.kind != "image":
         return []
     some = parts["test"].select(range(min(LOOKED_AT, len(parts["test"]))))
-    side = max(min(image.size) for image in some[spec.column][:])
+    side = max(min(image.size) for image in pictures(some, spec.column))
     if side >= spec.stored_side:
         return []
     return [f"images stored at {side} pixels, officially {spec.stored_side}"]

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from companion.data.folder import check_folder, read_folder
 from companion.data.specs import DATASETS, DatasetSpec
+from companion.data.stored import assembled, pieces
+from companion.hub import cause, hub
 from companion.mirror import mirror
 from thermo_utils.errors import ThermoError
 
@@ -18,9 +22,6 @@ if TYPE_CHECKING:
     import datasets
 
 __all__ = ["check_available", "load"]
-
-#: Seconds to wait for the hub to answer.
-HUB_TIMEOUT = 10.0
 
 
 def check_available(dataset: str) -> None:
@@ -40,56 +41,46 @@ def check_available(dataset: str) -> None:
     import datasets
 
     spec = DATASETS[dataset]
-    path = _where(spec)
-    try:
-        with _hub(path == spec.hub_id):
-            datasets.load_dataset_builder(path)
-    except Exception as error:
-        raise _not_loaded(spec, path, error) from error
+    folder = _mirrored(spec)
+    with _refusing(spec, folder):
+        if folder is not None:
+            check_folder(folder)
+        else:
+            with hub():
+                datasets.load_dataset_builder(spec.hub_id)
 
 
-def _where(spec: DatasetSpec) -> str:
-    """Folder or hub id to load from."""
+def _mirrored(spec: DatasetSpec) -> Path | None:
+    """Folder to load from, None for the hub."""
     folder = mirror("THERMO_DATA", "uoft-cs/cifar10")
     if folder is None:
-        return spec.hub_id
+        return None
     if not (folder / spec.hub_id).is_dir():
         raise ThermoError(
             f"THERMO_DATA has no folder {spec.hub_id} for {spec.title}: put the dataset there, "
             "or unset THERMO_DATA to download it from the hub"
         )
-    return str(folder / spec.hub_id)
-
-
-def _not_loaded(spec: DatasetSpec, path: str, error: Exception) -> ThermoError:
-    where = "the Hugging Face hub" if path == spec.hub_id else path
-    return ThermoError(
-        f"could not load {spec.title} from {where} ({type(error).__name__}): check the network, "
-        "set THERMO_DATA to a local copy laid out by hub id, or use profile demo, which needs no "
-        "data"
-    )
+    return folder / spec.hub_id
 
 
 @contextmanager
-def _hub(needed: bool) -> Iterator[None]:
-    """Talk to the hub if it answers; otherwise make do with the cache, without half a minute of
-    retries and their account on the screen.
-    """
-    import datasets
-    from huggingface_hub import HfApi, constants
-
-    offline = constants.HF_HUB_OFFLINE
-    if needed and not offline:
-        try:
-            HfApi().dataset_info("uoft-cs/cifar10", timeout=HUB_TIMEOUT)
-        except Exception:
-            offline = True
-    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = offline
+def _refusing(spec: DatasetSpec, folder: Path | None) -> Iterator[None]:
+    """One message for the dozen kinds of errors that the libraries raise."""
     try:
         yield
-    finally:
-        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+    except ThermoError:
+        raise
+    except Exception as error:
+        if folder is not None:
+            raise ThermoError(
+                f"could not load {spec.title} from {folder} ({cause(error)}): put files "
+                "there that are laid out as on the hub, or unset THERMO_DATA to download them"
+            ) from error
+        raise ThermoError(
+            f"could not load {spec.title} from the Hugging Face hub ({cause(error)}): "
+            "check the network, set THERMO_DATA to a local copy laid out by hub id, or use profile "
+            "demo, which needs no data"
+        ) from error
 
 
 def load(spec: DatasetSpec) -> tuple[datasets.DatasetDict, str]:
@@ -103,41 +94,23 @@ def load(spec: DatasetSpec) -> tuple[datasets.DatasetDict, str]:
     Returns
     -------
     parts : DatasetDict
-        With `spec.column` and a ``label`` of type ``ClassLabel``; images are decoded when read.
+        With `spec.column` and a ``label`` of type ``ClassLabel``, see
+        :func:`companion.data.stored.assembled`. A local mirror is read anew every time.
     source : str
         Hub id, and whether it came from the hub or a local mirror.
 
     Raises
     ------
     ThermoError
-        If the dataset cannot be had, or is not the one the hub has under this name.
+        If the dataset cannot be had, is not the one the hub has under this name, or is damaged.
     """
     import datasets
 
-    path = _where(spec)
-    try:
-        with _hub(path == spec.hub_id):
-            parts = datasets.load_dataset(path)
-    except Exception as error:  # the hub client raises a dozen kinds; one message serves them all
-        raise _not_loaded(spec, path, error) from error
-    missing = {"train", "test"} - set(parts)
-    if missing or not {spec.column, "label"} <= set(parts["train"].column_names):
-        raise ThermoError(
-            f"{path} is not {spec.title} as on the hub: it needs train and test splits with "
-            f"columns {spec.column!r} and 'label', it has {sorted(parts)} with "
-            f"{next(iter(parts.values())).column_names}"
-        )
-    classes = range(len(spec.class_names))
-    found = {label for part in parts.values() for label in part.unique("label")}
-    if not found <= set(classes):
-        raise ThermoError(
-            f"{path} is not {spec.title} as on the hub: its labels must be 0 to {classes[-1]}, it "
-            f"has {sorted(found - set(classes), key=str)[0]!r}"
-        )
-    # A copy may have been made without the hub's metadata.
-    features = parts["train"].features
-    if not isinstance(features["label"], datasets.ClassLabel):
-        parts = parts.cast_column("label", datasets.ClassLabel(names=list(spec.class_names)))
-    if spec.kind == "image" and not isinstance(features[spec.column], datasets.Image):
-        parts = parts.cast_column(spec.column, datasets.Image())
-    return parts, f"{spec.hub_id} ({'hub' if path == spec.hub_id else 'local mirror'})"
+    folder = _mirrored(spec)
+    if folder is not None:
+        with _refusing(spec, folder):
+            stored = read_folder(folder, (spec.column, "label"))
+        return assembled(spec, stored, str(folder)), f"{spec.hub_id} (local mirror)"
+    with _refusing(spec, None), hub():
+        parts = datasets.load_dataset(spec.hub_id)
+    return assembled(spec, pieces(parts, spec.hub_id), spec.hub_id), f"{spec.hub_id} (hub)"

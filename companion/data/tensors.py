@@ -1,29 +1,25 @@
-"""The four datasets of the paper (Section 4.1), real or generated, as tensors.
+"""The image datasets of the paper (Section 4.1) as tensors, and batches of any examples.
 
-Real data are reached by :mod:`companion.data.sources`. Generated data
-(:mod:`companion.data.synthetic`) have the same columns, shapes, classes and label names, so
-everything downstream is one code path.
+What is stored is read by :mod:`companion.data.splits`; here it becomes tensors and batches.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
-from companion.data.official import departures
-from companion.data.sources import load
+from companion.data.images import conversions, pixels
 from companion.data.specs import DATASETS, DatasetSpec
-from thermo_utils.errors import ThermoError, unknown
-
-if TYPE_CHECKING:
-    import datasets
+from companion.data.splits import load_splits
+from thermo_utils.errors import ThermoError
 
 __all__ = [
     "Examples",
@@ -31,11 +27,8 @@ __all__ = [
     "batches",
     "evaluation_batches",
     "image_splits",
-    "load_splits",
 ]
 
-#: Share of the training set held out for early stopping where there is no official validation set.
-VALIDATION_SHARE = 0.1
 #: More examples per step in evaluation, where nothing is kept for gradients.
 EVALUATION_FACTOR = 4
 
@@ -196,60 +189,6 @@ def evaluation_batches(examples: Examples, batch_size: int) -> DataLoader[Any]:
     return batches(examples, EVALUATION_FACTOR * batch_size)
 
 
-def load_splits(
-    dataset: str,
-    *,
-    synthetic: bool,
-    sizes: tuple[int | None, int | None, int | None] = (None, None, None),
-    seed: int = 0,
-) -> tuple[datasets.DatasetDict, str, tuple[str, ...]]:
-    """Raw examples of a dataset, split for training, validation and test.
-
-    Parameters
-    ----------
-    dataset : str
-        One of `DATASETS`.
-    synthetic : bool
-        Generate the data instead of loading them.
-    sizes : tuple of int or None
-        Upper bounds on the three parts; None means all of it (for synthetic data, bounds are
-        required). A smaller part is drawn at random with `seed`.
-    seed : int, default 0
-        Seed of the split and of the draw.
-
-    Returns
-    -------
-    DatasetDict
-        Parts ``train``, ``validation``, ``test`` with the columns of the hub.
-    str
-        The source, in words.
-    tuple of str
-        How the data differ from the official set before they are cut to `sizes`, see
-        :func:`companion.data.official.departures`; empty for synthetic data.
-
-    Raises
-    ------
-    ThermoError
-        If the dataset is unknown, ``THERMO_DATA`` does not hold it, or the hub is out of reach.
-    """
-    if dataset not in DATASETS:
-        raise unknown("dataset", dataset, DATASETS)
-    spec = DATASETS[dataset]
-    if synthetic:
-        from companion.data.synthetic import generate
-
-        parts, source = generate(spec, sizes, seed), "synthetic data, generated in code"
-        remarks: tuple[str, ...] = ()
-    else:
-        parts, source = load(spec)
-        remarks = departures(spec, parts)
-        parts = _with_validation(parts, seed)
-    for name, size in zip(("train", "validation", "test"), sizes, strict=True):
-        if size is not None and size < len(parts[name]):
-            parts[name] = parts[name].shuffle(seed=seed).select(range(size))
-    return parts, source, remarks
-
-
 def image_splits(
     dataset: str,
     *,
@@ -262,7 +201,7 @@ def image_splits(
     Parameters
     ----------
     dataset, synthetic, sizes, seed
-        As for :func:`load_splits`.
+        As for :func:`companion.data.splits.load_splits`.
 
     Returns
     -------
@@ -273,14 +212,21 @@ def image_splits(
     Raises
     ------
     ThermoError
-        As :func:`load_splits`; if the dataset holds no images.
+        As :func:`companion.data.splits.load_splits`; if the dataset holds no images, or an image
+        cannot be read.
     """
     parts, source, remarks = load_splits(dataset, synthetic=synthetic, sizes=sizes, seed=seed)
     spec = DATASETS[dataset]
     if spec.kind != "image":
         raise ThermoError(f"{spec.title} holds {spec.kind}s, not images")
-    digest = hashlib.sha256()
-    tensors = {name: _images(part, spec, digest) for name, part in parts.items()}
+    digest, seen = hashlib.sha256(), Counter[str]()
+    tensors = {}
+    for name, part in parts.items():
+        values = pixels(part, spec.column, spec.image_size, seen)
+        targets = np.asarray(part["label"][:], dtype=np.int64)
+        digest.update(values.tobytes())
+        digest.update(targets.tobytes())
+        tensors[name] = _examples(values, targets, spec)
     return Splits(
         train=tensors["train"],
         validation=tensors["validation"],
@@ -288,38 +234,13 @@ def image_splits(
         class_names=spec.class_names,
         source=source,
         fingerprint=digest.hexdigest(),
-        departures=remarks,
+        departures=(*remarks, *conversions(seen)),
     )
 
 
-def _with_validation(parts: datasets.DatasetDict, seed: int) -> datasets.DatasetDict:
-    """Official validation set, or a seeded, stratified tenth of the training set."""
-    if "validation" in parts:
-        return parts
-    import datasets
-
-    halves = parts["train"].train_test_split(
-        test_size=VALIDATION_SHARE, seed=seed, stratify_by_column="label"
-    )
-    return datasets.DatasetDict(
-        train=halves["train"], validation=halves["test"], test=parts["test"]
-    )
-
-
-def _images(part: datasets.Dataset, spec: DatasetSpec, digest: Any) -> Examples:
-    side = spec.image_size
-    pixels = np.empty((len(part), side, side, 3), dtype=np.uint8)
-    for i, image in enumerate(_column(part, spec.column)):
-        rgb = image.convert("RGB")
-        pixels[i] = rgb if rgb.size == (side, side) else rgb.resize((side, side))
-    targets = np.asarray(part["label"], dtype=np.int64)
-    digest.update(pixels.tobytes())
-    digest.update(targets.tobytes())
-    scaled = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+def _examples(pixels: NDArray[np.uint8], targets: NDArray[np.int64], spec: DatasetSpec) -> Examples:
+    # Channels first while the numbers are small, which halves the memory taken.
+    whole = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+    scaled = whole.to(torch.float32).div_(255)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (spec.mean, spec.std))
-    return Examples(scaled.sub_(mean).div_(std).contiguous(), torch.from_numpy(targets))
-
-
-def _column(part: datasets.Dataset, name: str) -> Iterator[Any]:
-    for row in part.select_columns([name]):
-        yield row[name]
+    return Examples(scaled.sub_(mean).div_(std), torch.from_numpy(targets))

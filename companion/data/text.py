@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from companion import checkpoints
 from companion.data.specs import DATASETS, DatasetSpec
-from companion.data.tensors import Examples, Splits, load_splits
+from companion.data.splits import load_splits
+from companion.data.tensors import Examples, Splits
 from thermo_utils.errors import ThermoError, unknown
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def text_splits(
     Parameters
     ----------
     dataset, synthetic, sizes, seed
-        As for :func:`companion.data.tensors.load_splits`.
+        As for :func:`companion.data.splits.load_splits`.
     tokenizer : str
         ``"words"``, ``"wordpiece"``, ``"bpe"``, ``"unigram"`` (learned from the training texts),
         or a pretrained checkpoint, see :func:`companion.checkpoints.locate`. Words and

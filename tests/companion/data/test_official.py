@@ -9,6 +9,7 @@ from PIL import Image
 
 from companion.data.official import departures
 from companion.data.specs import DATASETS
+from tests.companion.data.mirrors import png
 
 TEXTS = {"ag_news": (120_000, 7_600), "yelp": (650_000, 50_000)}
 
@@ -20,10 +21,10 @@ def labelled(*sizes):
 
 
 def images(number, width, height, classes=10):
-    pictures = [Image.new("RGB", (width, height))] * number
-    columns = {"label": np.arange(number) % classes}
-    columns |= {"img": pictures, "image": pictures}
-    return datasets.Dataset.from_dict(columns)
+    pictures = [png(Image.new("RGB", (width, height)))] * number
+    columns = {"img": pictures, "image": pictures, "label": np.arange(number) % classes}
+    kinds = {"img": datasets.Image(), "image": datasets.Image(), "label": datasets.Value("int64")}
+    return datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
 
 
 @pytest.mark.parametrize("name", TEXTS)
