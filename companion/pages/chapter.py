@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.pages import figures
+from companion.pages.escape import in_figure
 from companion.pages.ledger import ChapterClaims, chapter_claims
 from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
 from companion.runs.chapters import Chapter
@@ -103,7 +104,7 @@ class Page:
         """Loss and validation accuracy over the epochs (Section 4.3)."""
         return figures.training(
             pd.DataFrame(self._result["history"]),
-            title=self.title,
+            title=in_figure(self.title),
             synthetic=self._result["synthetic"],
         )
 
@@ -115,7 +116,7 @@ class Page:
             bands["full"][0],
             bands["renormalized"][0],
             {method: _threshold(self.record, method) for method in METHODS},
-            title=self.title,
+            title=in_figure(self.title),
             synthetic=self._result["synthetic"],
             bands=bands,
         )

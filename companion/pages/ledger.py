@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
 import pandas as pd
 
+from companion.pages.escape import in_html
 from companion.pages.tables import markdown
 from companion.paper.claims import KINDS
 from companion.paper.ledger import counts, ledger, of_chapter
@@ -41,7 +41,7 @@ class ChapterClaims(pd.DataFrame):
         rows = [
             "<tr>"
             + "".join(
-                f"<td>{_signed(cell) if name == 'verdict' else escape(cell)}</td>"
+                f"<td>{_signed(cell) if name == 'verdict' else in_html(cell)}</td>"
                 for name, cell in zip(CHAPTER_HEAD, cells, strict=True)
             )
             + f'<td><a href="../claims.html#claim-{name}">row</a></td></tr>'
@@ -150,7 +150,7 @@ def _row(row: Mapping[Any, Any]) -> str:
     chapters, stated = row["chapters"], row["stated"]
     claim = (
         f'<div class="claims-kind"><span>{KINDS[kind]}</span> · {_chapters(chapters)}</div>'
-        f"{escape(row['claim'])} "
+        f"{in_html(row['claim'])} "
         f'<a class="claims-anchor" href="#claim-{name}" aria-label="link to this claim">#</a>'
         f"{_quotes(stated)}{_differences(row['setup'])}"
     )
@@ -158,8 +158,8 @@ def _row(row: Mapping[Any, Any]) -> str:
         claim,
         _signed(result),
         _paper(stated, row["agrees with"]),
-        escape(row["ours"]),
-        escape(row["rule"]),
+        in_html(row["ours"]),
+        in_html(row["rule"]),
         _setup(row["setup"], run=result != Verdict.NOT_RUN),
     )
     return (
@@ -176,7 +176,7 @@ def _signed(verdict: Verdict) -> str:
 
 
 def _chapters(names: Sequence[str]) -> str:
-    links = [f'<a href="chapters/{name}.html">{escape(chapter_title(name))}</a>' for name in names]
+    links = [f'<a href="chapters/{name}.html">{in_html(chapter_title(name))}</a>' for name in names]
     if len(links) == 1:
         return links[0]
     return _details(f"{len(links)} chapters", ", ".join(links))
@@ -185,7 +185,7 @@ def _chapters(names: Sequence[str]) -> str:
 def _quotes(stated: Sequence[Stated]) -> str:
     """The paper's words with their places, once each."""
     found = dict.fromkeys(
-        f"<q>{escape(v.quote)}</q> <cite>{escape(v.place)}</cite>" for v in stated
+        f"<q>{in_html(v.quote)}</q> <cite>{in_html(v.place)}</cite>" for v in stated
     )
     return _details("quote" if len(found) == 1 else f"{len(found)} quotes", "<br>".join(found))
 
@@ -196,12 +196,12 @@ def _paper(stated: Sequence[Stated], agreeing: Sequence[str]) -> str:
     for version in stated:
         places.setdefault(version.text, []).append(version.place)
     if len(places) == 1:
-        return escape(next(iter(places)))
+        return in_html(next(iter(places)))
     texts = []
     for text, found in places.items():
         sign = " ✓" if set(found) & set(agreeing) else ""
         sources = dict.fromkeys(place.split(",")[0] for place in found)
-        texts.append(f"{escape(text)} <small>{escape(', '.join(sources))}</small>{sign}")
+        texts.append(f"{in_html(text)} <small>{in_html(', '.join(sources))}</small>{sign}")
     return "<br>".join(texts)
 
 
@@ -209,7 +209,7 @@ def _differences(setup: str) -> str:
     """How our run differs, a line each."""
     if not setup:
         return ""
-    return _details("how the set-up differs", "<br>".join(map(escape, setup.split("; "))))
+    return _details("how the set-up differs", "<br>".join(map(in_html, setup.split("; "))))
 
 
 def _setup(differences: str, *, run: bool) -> str:

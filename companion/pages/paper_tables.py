@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
+from companion.pages.escape import in_html
 from companion.pages.tables import DASH, NONE_FOUND, NOT_RUN, sparsity
 from companion.paper import published
 from companion.runs.chapters import Chapter
@@ -70,7 +70,7 @@ def paper_table(number: int, records: Mapping[Chapter, Record | None]) -> str:
 
 
 def _head(key: str) -> str:
-    return HEADS.get(key, key)
+    return HEADS.get(key) or in_html(key)
 
 
 def _ours(result: Mapping[str, Any], quantity: str, method: str) -> str:
@@ -90,7 +90,7 @@ def _ours(result: Mapping[str, Any], quantity: str, method: str) -> str:
     is_extremum = threshold["kind"] in ("peak", "valley")
     if quantity == "derivative_zero":
         return "yes" if is_extremum else "no"
-    return threshold["kind"]
+    return in_html(threshold["kind"])
 
 
 def _theirs(value: Any, quantity: str) -> str:
@@ -98,4 +98,4 @@ def _theirs(value: Any, quantity: str) -> str:
         return DASH
     if quantity in ("time_s", "speedup"):
         return f"{value:g}"
-    return html.escape(str(value))
+    return in_html(value)

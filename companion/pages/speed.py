@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
+from companion.pages.escape import in_markdown
 from companion.pages.speed_files import COMMAND, ratios
 from companion.pages.tables import NOT_STATED, markdown
 from companion.paper.published import as_range, lookup
@@ -200,13 +201,17 @@ def _samples(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
 
 def _machine(files: Mapping[str, Mapping[str, Any]]) -> str:
     made = [content["provenance"] for content in files.values()]
-    devices = list(dict.fromkeys(f"{m['device']}" for m in made))
-    commits = list(dict.fromkeys((m["git_commit"] or "no checkout")[:10] for m in made))
-    packages = made[0]["packages"]
-    versions = ", ".join(f"{p} {packages[p]}" for p in ("torch", "numba", "numpy") if packages[p])
+    devices = list(dict.fromkeys(in_markdown(m["device"]) for m in made))
+    commits = list(
+        dict.fromkeys(in_markdown((m["git_commit"] or "no checkout")[:10]) for m in made)
+    )
+    packages = {p: made[0]["packages"].get(p) for p in ("torch", "numba", "numpy")}
+    versions = ", ".join(
+        f"{p} {in_markdown(version)}" for p, version in packages.items() if version
+    )
     options = next(iter(files.values()))["options"]
     return (
-        f"{'; '.join(devices)}. Python {made[0]['python']}, {versions}; commit "
+        f"{'; '.join(devices)}. Python {in_markdown(made[0]['python'])}, {versions}; commit "
         f"{', '.join(commits)}. {options['repetitions']} interleaved rounds.\n"
     )
 

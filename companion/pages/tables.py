@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from companion.data.specs import DATASETS
+from companion.pages.escape import in_markdown
 from companion.paper import published
 from companion.runs.chapters import Chapter
 from companion.runs.methods import METHODS
@@ -147,7 +148,7 @@ def located(result: Mapping[str, Any], method: str) -> str:
     found = result["thresholds"][method]
     if found is None:
         return NONE_FOUND
-    kind = "" if method == "accuracy" else f" {found['kind']}"
+    kind = "" if method == "accuracy" else f" {in_markdown(found['kind'])}"
     return f"{point(found['tau'], found['beta'])}{kind}"
 
 
@@ -263,8 +264,8 @@ def status_table(records: Mapping[Chapter, Record | None]) -> str:
                 f"{timings['full']:.2f}",
                 f"{timings['renormalized']:.3f}",
                 f"{timings['speedup']:.0f}",
-                made["device"],
-                (made["git_commit"] or "")[:10],
+                in_markdown(made["device"]),
+                in_markdown((made["git_commit"] or "")[:10]),
             ]
         )
     header = ["chapter", "seed", "training, s", "FE, s", "RFE, s", "FE / RFE", "device", "commit"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from companion.pages.escape import in_markdown
 from companion.pages.tables import counted, markdown, point
 from companion.runs.chapters import CHAPTERS, chapter_title
 from companion.runs.records import Record
@@ -145,7 +146,7 @@ def _how(facts: Mapping[str, Any], record: Record | None) -> str:
     text = (
         f"Renormalized on all test data, {full}grid step {facts['step']:.3g}, seed "
         f"{facts['seed']}, {facts['seconds']:.0f} s, commit "
-        f"{commit[:10]}{changed}."
+        f"{in_markdown(commit[:10])}{changed}."
     )
     stages = record.result["stages"] if record else {}
     if stages and stages["renormalized"]["key"] != facts["key"]:
@@ -156,7 +157,7 @@ def _how(facts: Mapping[str, Any], record: Record | None) -> str:
 def _cells(row: Mapping[Any, Any], total: str, facts: Mapping[str, Any]) -> list[str]:
     has_full = bool(facts["full_examples"]) and row["choice"] not in ("padding", "grid")
     choice = "" if row["choice"] == "none" else f"{row['choice']}: "
-    cells = [f"{choice}{row['alternative']}", total]
+    cells = [in_markdown(f"{choice}{row['alternative']}"), total]
     for method in ("rfe", "fe", "acc"):
         tau, shift = row[f"{method}_tau"], row[f"{method}_shift"]
         if method != "rfe" and not has_full:
@@ -164,7 +165,7 @@ def _cells(row: Mapping[Any, Any], total: str, facts: Mapping[str, Any]) -> list
         elif pd.isna(tau):
             cells.append(NONE)
         else:
-            kind = "" if method == "acc" else f" {row[f'{method}_kind']}"
+            kind = "" if method == "acc" else f" {in_markdown(row[f'{method}_kind'])}"
             # The first row, to which others are compared, has no shift; and never "-0.0".
             by = "" if not choice or pd.isna(shift) else f", {round(shift, 1) + 0.0:+.1f}"
             cells.append(f"{point(tau, row[f'{method}_beta'])}{kind}{by}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from companion.pages.speed import TARGETS, growth_figure, speed_page
 from companion.pages.speed_files import COMMAND, FORMAT, GROWTH, ratios, read_speed
 from companion.runs.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
+
+GROWN = Path(__file__).parents[3] / "results" / "small" / "benchmarks" / "growth.json"
 
 
 def measured(**changed):
@@ -125,8 +129,9 @@ def test_chapters_come_in_the_order_of_the_book(tmp_path):
     folder = tmp_path / "small" / "benchmarks"
     folder.mkdir(parents=True)
     names = [c.name for c in CHAPTERS]
-    for name in (GROWTH, *reversed(names)):
+    for name in reversed(names):
         write(folder, name)
+    shutil.copy(GROWN, folder)
     assert list(read_speed(folder)) == [*names, GROWTH]
 
 
