@@ -13,7 +13,7 @@ setup: $(READY)
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[book,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[book,dev,slurm]"
 	touch $@
 
 # All chapters (of PROFILE, demo unless said otherwise), then the site.

@@ -3,9 +3,13 @@
 #   snakemake -j2                                  all chapters at the demo profile, then the site
 #   snakemake -j2 --config profile=small           on real data (THERMO_DATA or the hub)
 #   snakemake -j2 --config profile=small frozen=1  the site from committed records, nothing computed
-#   snakemake -j20 --executor slurm                every chapter a job (pip install -e .[slurm])
+#   snakemake --profile profiles/slurm             every chapter a job of a cluster
+import sys
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from companion.networks import NETWORKS
 from companion.runs.chapters import CHAPTERS
 
 PROFILE = config.get("profile", "demo")
@@ -16,6 +20,43 @@ NAMES = [
     for chapter in CHAPTERS
     if not FROZEN or Path(RESULTS, PROFILE, chapter.name, "result.json").exists()
 ]
+
+# Snakemake's locks are files: they stay when it is killed, and do not tell who holds them. This one
+# is the system's and goes with the process that holds it, so whoever has it may remove those.
+LOCKS = Path(".snakemake", "locks")
+WORKING = FileLock(Path(".snakemake", "working.lock"))
+if workflow.is_main_process and not workflow.dryrun:  # jobs read this file too
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    try:
+        WORKING.acquire(blocking=False)
+    except Timeout:
+        sys.exit("another snakemake is at work in this folder: wait until it has ended")
+    left = list(LOCKS.iterdir())
+    for lock in left:
+        lock.unlink()
+    if left:
+        print("an earlier snakemake was killed and left a lock: unlocked", file=sys.stderr)
+
+
+# What a cluster is asked for. A chapter that needs more time than that goes on where it was when
+# the same command is given again.
+def minutes(wildcards):
+    """Of the committed records on one core, the slowest took an hour and a half."""
+    recipe = NETWORKS[wildcards.model].recipes[wildcards.dataset, wildcards.profile]
+    whole = 12 * 60 if recipe.checkpoint is None else 48 * 60
+    return {"demo": 30, "small": 6 * 60, "paper": whole}[wildcards.profile]
+
+
+def megabytes(wildcards):
+    return {"demo": 4_000, "small": 8_000, "paper": 24_000}[wildcards.profile]
+
+
+def gpus(wildcards):
+    return int(wildcards.profile == "paper")
+
+
+localrules:
+    book,
 
 
 rule book:
@@ -46,6 +87,10 @@ rule chapter:
         model="[a-z0-9_]+",
         dataset="[a-z0-9_]+",
     threads: 1
+    resources:
+        runtime=minutes,
+        mem_mb=megabytes,
+        gpu=gpus,
     shell:
         "OMP_NUM_THREADS={threads} thermo run {wildcards.model} {wildcards.dataset}"
         " --profile {wildcards.profile} --results {RESULTS} --quiet {params.frozen}"
@@ -57,5 +102,8 @@ rule your_model:
     output:
         RESULTS + "/.work/your_model.ipynb",
     threads: 1
+    resources:
+        runtime=30,
+        mem_mb=4_000,
     shell:
         "OMP_NUM_THREADS={threads} thermo notebook {input} -o {output} --quiet"
