@@ -24,12 +24,14 @@ from companion.hub import cause, hub
 from companion.mirror import mirror
 from thermo_utils.errors import ThermoError
 
-__all__ = ["load", "load_body", "locate", "state_dict"]
+__all__ = ["check_available", "load", "load_body", "locate", "state_dict"]
 
 T = TypeVar("T")
 
 #: Where torchvision keeps its weights, unless ``THERMO_TORCHVISION_URL`` says otherwise.
 TORCHVISION_URL = "https://download.pytorch.org/models/"
+#: Names that begin so are of torchvision's weights and not of repositories of the hub.
+TORCHVISION = "torchvision/"
 #: The first digits of a file's SHA-256, which torchvision puts into its name.
 DIGITS = re.compile(r"-([0-9a-f]{8,64})\.")
 #: Parts of a network that fine-tuning starts from scratch, so a checkpoint may lack them.
@@ -79,6 +81,36 @@ def locate(checkpoint: str) -> str:
             "THERMO_MODELS to download it"
         )
     return str(folder / checkpoint)
+
+
+def check_available(checkpoint: str) -> None:
+    """Refuse quickly if a checkpoint cannot be had: not in the mirror, not on the hub, or gated.
+
+    Parameters
+    ----------
+    checkpoint : str
+        See :func:`locate`. That torchvision's weights can be had is seen only when they are loaded.
+
+    Raises
+    ------
+    ThermoError
+        As :func:`locate`; if the hub does not give it out, or is out of reach and the checkpoint is
+        not in the local cache.
+
+    Examples
+    --------
+    >>> check_available(".")
+    """
+    place = locate(checkpoint)
+    if Path(place).exists() or place.startswith(TORCHVISION) or "://" in place:
+        return
+    from huggingface_hub import hf_hub_download
+
+    try:
+        with hub():
+            hf_hub_download(place, "config.json")
+    except Exception as error:  # of a dozen kinds
+        raise _failure(checkpoint, error) from error
 
 
 def load(function: Callable[..., T], checkpoint: str, **kwargs: Any) -> T:

@@ -320,12 +320,12 @@ class Run:
         stages, s = self._stages, self.settings
         if s.synthetic or all(stages.recorded(name) or stages.kept(name) for name in STAGES):
             return
-        from companion.checkpoints import locate
-        from companion.data.sources import check_available
+        from companion import checkpoints
+        from companion.data import sources
 
-        check_available(s.dataset)
+        sources.check_available(s.dataset)
         if s.checkpoint is not None:
-            locate(s.checkpoint)
+            checkpoints.check_available(s.checkpoint)
 
     # -- stages ----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import time
 
+import huggingface_hub
 import pytest
 import torch
 import torchvision
@@ -117,6 +118,33 @@ def test_mirror_that_is_no_folder(tmp_path, monkeypatch):
 def test_existing_path_wins_over_the_mirror(tmp_path, monkeypatch):
     monkeypatch.setenv("THERMO_MODELS", str(tmp_path / "nowhere"))
     assert checkpoints.locate(str(tmp_path)) == str(tmp_path)
+
+
+class TestAvailable:
+    def test_on_the_hub_or_not(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        files = {"config.json": b"{}"}
+        with Hub({("models", f"maker/{name}"): files for name in ("net", "gated")}, {}) as server:
+            for name in ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE"):
+                before = getattr(huggingface_hub.constants, name)
+                changed = before.replace("https://huggingface.co", server.url)
+                monkeypatch.setattr(huggingface_hub.constants, name, changed)
+            checkpoints.check_available("maker/net")
+            with pytest.raises(ThermoError, match=r"maker/other.*Not Found.*THERMO_MODELS"):
+                checkpoints.check_available("maker/other")
+            server.gated = {"maker/net": 403, "maker/gated": 403}
+            with pytest.raises(ThermoError, match=r"maker/gated.*403.*THERMO_MODELS"):
+                checkpoints.check_available("maker/gated")
+            checkpoints.check_available("maker/net")  # it is in the cache
+
+    def test_out_of_reach(self):
+        with pytest.raises(ThermoError, match=r"some-maker/some-net.*THERMO_MODELS.*demo"):
+            checkpoints.check_available("some-maker/some-net")
+
+    def test_not_on_the_hub(self, tmp_path):
+        for elsewhere in ("torchvision/resnet18", "https://example.org/net.pth", str(tmp_path)):
+            checkpoints.check_available(elsewhere)
 
 
 def test_no_name():

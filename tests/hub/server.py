@@ -105,9 +105,15 @@ class Hub:
         self.cut.clear()
         self.silent = False
 
-    def downloads(self) -> Counter[str]:
-        """How often the content of each file was asked for."""
-        return Counter(path for method, path, _ in self.requests if method == "GET")
+    def stored(self) -> Counter[str]:
+        """How often the content of each large file was asked for, by path."""
+        paths = {
+            f"/store/{hashlib.sha256(content).hexdigest()}": path
+            for files in self.repositories.values()
+            for path, content in files.items()
+            if path.endswith(LARGE)
+        }
+        return Counter(paths[path] for _, path, _ in self.requests if path in paths)
 
     def ranges(self) -> list[str]:
         """The parts of files that were asked for."""
