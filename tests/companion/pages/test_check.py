@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,16 @@ class TestCommand:
         out, err = capsys.readouterr()
         assert [line.split(" is ")[0] for line in out.splitlines()] == list(map(str, damaged))
         assert "2 of 6" in err
+
+    def test_the_listing_reads_records_without_what_loads_slowly(self):
+        code = (
+            "import sys; from companion.cli import main; main(['chapters', *sys.argv[1:]]); "
+            "sys.exit(bool({'numpy', 'pandas', 'torch', 'matplotlib'} & set(sys.modules)))"
+        )
+        command = [sys.executable, "-c", code, "--results", str(COMMITTED)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("seed 0") == 20
 
     def test_the_listing_names_them_too(self, results, capsys):
         (results / NAME / "seed-1" / "curves.csv").write_text("")

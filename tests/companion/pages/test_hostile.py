@@ -335,7 +335,9 @@ def test_nothing_runs_in_a_browser(tmp_path, monkeypatch, folder, good, free):
     for text in outputs(hostile).values():
         shown = nbformat.v4.new_output("display_data", {"text/html": text, "text/plain": text})
         cells.append(nbformat.v4.new_code_cell("page", outputs=[shown]))
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), place / "chapter.ipynb")
+    python = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=python)
+    nbformat.write(notebook, place / "chapter.ipynb")
     variants, speed = beside(EVERYTHING)
     monkeypatch.setattr(
         site, "chapters_with_variants", lambda *arguments: {"mlp-cifar10": variants}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import multiprocessing
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -186,6 +189,32 @@ def test_a_reader_meets_a_writer(there, monkeypatch):
 
     monkeypatch.setattr(records, "content", meanwhile)
     assert read_record(there).result["match"]
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_record(there):
+    versions = [curves(), curves()]
+    versions[1]["full"]["accuracy"] /= 2
+
+    def rewrite():
+        for number in itertools.count():
+            write_record(there, result(more=number % 2), versions[number % 2])
+
+    first = {round(table["full"]["accuracy"].iloc[0], 6): k for k, table in enumerate(versions)}
+    write_record(there, result(more=0), versions[0])
+    for delay in np.linspace(0.02, 0.1, 8):
+        writer = multiprocessing.get_context("fork").Process(target=rewrite)
+        writer.start()
+        try:
+            end = time.monotonic() + delay
+            while time.monotonic() < end:
+                read_record(there)  # nor does a reader meanwhile find anything else
+        finally:
+            writer.kill()
+            writer.join()
+        found = read_record(there)
+        assert found.result["more"] == first[round(found.curve("full")["accuracy"].iloc[0], 6)]
+    write_record(there, result(), curves())
+    assert {CURVES, RESULT} <= {p.name for p in there.iterdir()}
 
 
 def test_values_json_cannot_hold_leave_the_old_record(there):
