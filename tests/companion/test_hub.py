@@ -15,17 +15,17 @@ from safetensors.torch import load, save
 
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
-from companion.networks.modules.vit import ViTClassifier
 from companion.runs.chapters import CHAPTERS
 from companion.runs.records import read_record
-from tests.hub import miniatures
-from tests.hub.server import Hub
+from tests.hub import server
+
+pytestmark = pytest.mark.slow
 
 #: Sizes of a run; everything else is the recipe's.
 CUT = {
     "train_size": 40, "validation_size": 12, "test_size": 24, "epochs": 1, "max_length": 16,
 }  # fmt: skip
-GUARD = Path(miniatures.__file__).parent / "guard"
+GUARD = Path(server.__file__).parent / "guard"
 #: Where the libraries count downloads and look for more; they do without.
 ASIDE = {"s3.amazonaws.com", "datasets-server.127.0.0.1"}
 #: Clients write pieces of this size; a download can only go on from a piece.
@@ -38,10 +38,12 @@ CIFAR = DATASETS["cifar10"].hub_id
 
 @pytest.fixture(scope="session")
 def names_and_hub():
+    from tests.hub import miniatures  # slow to import, and all tests of this file are
+
     files = miniatures.torchvision()
     every = {name: content for kind in files.values() for name, content in kind.items()}
     names = {network: next(iter(kind)) for network, kind in files.items()}
-    with Hub({**miniatures.datasets(), **miniatures.networks()}, every) as hub:
+    with server.Hub({**miniatures.datasets(), **miniatures.networks()}, every) as hub:
         yield names, hub
 
 
@@ -129,7 +131,6 @@ def shared(names_and_hub, tmp_path_factory):
 
 
 class TestPaper:
-    @pytest.mark.slow
     @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
     def test_runs_to_its_end(self, chapter, shared, hub):
         record = shared.record(chapter.model, chapter.dataset)
@@ -146,8 +147,9 @@ class TestPaper:
             assert np.isfinite(curve["free_energy"][curve["active"] > 0]).all()
         assert shared.asked_elsewhere() <= ASIDE
 
-    @pytest.mark.slow
     def test_of_vit_the_last_blocks_the_last_norm_and_the_head_learn(self, shared, hub, tmp_path):
+        from companion.networks.modules.vit import ViTClassifier
+
         for name, content in hub.repositories["models", VIT].items():
             (tmp_path / name).write_bytes(content)
         start = ViTClassifier.from_pretrained(
@@ -171,13 +173,11 @@ class TestPaper:
 class TestFaults:
     """One line each, exit code 2, nothing half-written taken for whole."""
 
-    @pytest.mark.slow
     def test_no_such_data(self, machine, hub):
         del hub.repositories["datasets", CIFAR]
         assert "CIFAR-10" in (line := machine.refused("mlp", "cifar10"))
         assert "doesn't exist" in line
 
-    @pytest.mark.slow
     @pytest.mark.parametrize(("status", "words"), [(401, "authenticated"), (403, "ask for access")])
     def test_gated_data(self, status, words, machine, hub):
         hub.gated[CIFAR] = status
@@ -185,7 +185,6 @@ class TestFaults:
         assert f"{CIFAR}' is a gated dataset" in line
         assert words in line
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("way", ["closed", "silent"])
     def test_no_answer(self, way, machine, hub):
         if way == "closed":
@@ -196,7 +195,6 @@ class TestFaults:
         assert "THERMO_DATA" in line
         assert len(hub.requests) <= 2  # asked whether it answers, and not again and again
 
-    @pytest.mark.slow
     def test_broken_data_are_completed_by_the_next_run(self, machine, hub):
         train, test = (f"plain_text/{part}-00000-of-00001.parquet" for part in ("train", "test"))
         size = len(hub.repositories["datasets", CIFAR][test])
@@ -210,7 +208,6 @@ class TestFaults:
         assert machine.record("mlp", "cifar10").result["data"]["test"] == CUT["test_size"]
         assert hub.stored() == {test: 1}
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("status", [None, 401, 403], ids=["missing", "unknown", "restricted"])
     def test_no_such_checkpoint(self, status, machine, hub):
         if status is None:
@@ -222,7 +219,6 @@ class TestFaults:
         assert ("Repository Not Found" if status is None else "gated repo") in line
         assert hub.stored() == {}  # found before anything large is downloaded
 
-    @pytest.mark.slow
     def test_checkpoint_without_weights(self, machine, hub):
         files = hub.repositories["models", VIT]
         hub.repositories["models", VIT] = {
@@ -232,7 +228,6 @@ class TestFaults:
         assert VIT in line
         assert "model.safetensors" in line
 
-    @pytest.mark.slow
     def test_broken_weights_are_completed_by_the_next_run(self, machine, hub):
         weights = hub.repositories["models", VIT]["model.safetensors"]
         hub.cut["model.safetensors"] = [len(weights) // 2, *FOR_GOOD]
@@ -243,7 +238,6 @@ class TestFaults:
         machine.record("vit", "cifar10")
         assert hub.stored() == {"model.safetensors": 1}
 
-    @pytest.mark.slow
     def test_a_download_goes_on_in_the_same_run(self, machine, hub):
         files = hub.repositories["models", VIT]
         more = {"unused": torch.zeros(3 * 2**20)}
@@ -253,7 +247,6 @@ class TestFaults:
         machine.record("vit", "cifar10")
         assert hub.ranges() == [f"bytes={PIECE}-"]
 
-    @pytest.mark.slow
     def test_torchvision_goes_on_in_the_next_run(self, machine, hub, names_and_hub):
         name = names_and_hub[0]["resnet18"]
         hub.cut[name] = [3 * PIECE + 2**20, *FOR_GOOD]
