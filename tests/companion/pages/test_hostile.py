@@ -350,7 +350,7 @@ def test_nothing_runs_in_a_browser(tmp_path, monkeypatch, folder, good, free):
     first = site.build("small", results)
     pages = [p for p in first.parent.rglob("*.html") if RUNS in html.unescape(p.read_text())]
     names = {page.stem for page in pages}
-    assert {"status", "claims", "choices", "speed", "mlp-cifar10"} <= names, names
+    assert {"status", "claims", "errata", "speed", "mlp-cifar10"} <= names, names
     for page in pages:
         assert "data-hacked" not in seen(page), page.name
         assert not re.search(r"href=.?javascript:", page.read_text()), page.name
