@@ -211,10 +211,11 @@ def settings(
         raise ThermoError("tau_step needs tau_max: give both, or neither for an automatic grid")
     if result.tau_step is not None and result.tau_step > (result.tau_max or 0):
         raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
+    before = {f.name: f.default for f in dataclasses.fields(Settings)} | registered
     notes = tuple(
-        f"{name} {value} instead of {registered[name]}"
+        f"{name} {value} instead of {before[name]}"
         for name, value in changed.items()
-        if name != "checkpoint" and value != registered[name]
+        if name != "checkpoint" and value != before[name]
     )
     return dataclasses.replace(result, differs=(*result.differs, *notes))
 

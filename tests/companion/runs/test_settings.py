@@ -83,7 +83,10 @@ def test_an_override_changes_that_setting_and_every_key(name):
     changed = settings("resnet18", "cifar10", "small", **{name: EXAMPLES[name]})
     assert getattr(changed, name) == EXAMPLES[name]
     if name != "checkpoint":  # which brings more with it, see below
-        assert dataclasses.replace(changed, **{name: getattr(plain, name)}) == plain
+        before = getattr(plain, name)
+        assert f"{name} {EXAMPLES[name]} instead of {before}" in changed.differs
+        back = {name: before, "differs": plain.differs}
+        assert dataclasses.replace(changed, **back) == plain
     assert all(plain.key(stage) != changed.key(stage) for stage in STAGES)
 
 
