@@ -15,6 +15,7 @@ from companion.interrupts import INTERRUPTED, MESSAGE, end_on_signals
 from thermo_utils.errors import ThermoError, unknown
 
 if TYPE_CHECKING:
+    from companion.runs.records import Record
     from companion.runs.run import Run
 
 __all__ = ["main"]
@@ -188,7 +189,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _chapters(options: argparse.Namespace) -> None:
     from companion.data.specs import DATASETS
     from companion.runs.chapters import CHAPTERS
-    from companion.runs.records import examined
+    from companion.runs.records import examined, other_runs
     from companion.runs.settings import PROFILES
 
     width = 12
@@ -206,7 +207,21 @@ def _chapters(options: argparse.Namespace) -> None:
         name = f"{chapter.model} {chapter.dataset}"
         title = DATASETS[chapter.dataset].title
         lines.append(f"{chapter.figure:>6}  {name:24} {title:18}{''.join(state)}")
+    names = [chapter.name for chapter in CHAPTERS]
+    others: list[str] = []
+    for profile in PROFILES:
+        found, bad = other_runs(options.results, profile, names)
+        others += [_other_run(record) for record in found]
+        damaged += bad
+    if others:
+        lines += ["", "runs with other settings, and of other networks:", *others]
     print("\n".join([*lines, *damaged]))
+
+
+def _other_run(record: Record) -> str:
+    result = record.result
+    what = f"{result['model']} {result['dataset']}, {result['profile']}, seed {result['seed']}"
+    return f"  {record.folder}: {what}; {'; '.join(result['differs']) or 'nothing differs'}"
 
 
 def _check(options: argparse.Namespace) -> None:

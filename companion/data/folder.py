@@ -6,6 +6,7 @@ README and not its files. So the files are found by its rules and read without w
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from thermo_utils.errors import ThermoError
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["check_folder", "read_folder"]
+__all__ = ["check_folder", "digest", "read_folder"]
 
 
 def check_folder(folder: Path) -> None:
@@ -40,6 +41,34 @@ def check_folder(folder: Path) -> None:
     for files in _layout(folder)[0].values():
         for file in filter(_is_parquet, files):
             _opened(file)
+
+
+def digest(folder: Path) -> str:
+    """What tells the content of a folder from that of any other.
+
+    Parameters
+    ----------
+    folder : Path
+        Of one dataset.
+
+    Returns
+    -------
+    str
+        SHA-256 of the names of its parts and the contents of their files, in hexadecimal. Names of
+        files do not count.
+
+    Raises
+    ------
+    Exception
+        Whatever the datasets library says of a folder in which it finds no data.
+    """
+    whole = hashlib.sha256()
+    for part, files in sorted(_layout(folder)[0].items()):
+        for file in files:
+            with open(file, "rb") as opened:
+                content = hashlib.file_digest(opened, "sha256").hexdigest()
+            whole.update(f"{part} {content}\n".encode())
+    return whole.hexdigest()
 
 
 def read_folder(folder: Path, columns: tuple[str, ...]) -> dict[str, list[Piece]]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from companion.data.folder import check_folder, read_folder
+from companion.data.folder import check_folder, digest, read_folder
 from companion.data.specs import DATASETS, DatasetSpec
 from companion.data.stored import assembled, pieces
 from companion.hub import cause, hub
@@ -21,7 +21,7 @@ from thermo_utils.errors import ThermoError
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["check_available", "load"]
+__all__ = ["check_available", "files_digest", "load"]
 
 
 def check_available(dataset: str) -> None:
@@ -48,6 +48,32 @@ def check_available(dataset: str) -> None:
         else:
             with hub():
                 datasets.load_dataset_builder(spec.hub_id)
+
+
+def files_digest(dataset: str) -> str | None:
+    """What tells the files of a local mirror from those of any other, without decoding them.
+
+    Parameters
+    ----------
+    dataset : str
+        One of `DATASETS`.
+
+    Returns
+    -------
+    str or None
+        See :func:`companion.data.folder.digest`; None where no mirror is named.
+
+    Raises
+    ------
+    ThermoError
+        If ``THERMO_DATA`` points nowhere or does not hold the dataset.
+    """
+    spec = DATASETS[dataset]
+    folder = _mirrored(spec)
+    if folder is None:
+        return None
+    with _refusing(spec, folder):
+        return digest(folder)
 
 
 def _mirrored(spec: DatasetSpec) -> Path | None:

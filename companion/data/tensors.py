@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from companion.data.images import conversions, pixels
+from companion.data.sources import files_digest
 from companion.data.specs import DATASETS, DatasetSpec
 from companion.data.splits import load_splits
 from thermo_utils.errors import ThermoError
@@ -84,6 +85,8 @@ class Splits:
         How the data differ from the official set, see :func:`companion.data.official.departures`.
     vocabulary, padding, max_length : int, optional
         Of texts: number of token ids, the id of padding, tokens per text. None for images.
+    files : str, optional
+        Digest of the files of a local mirror, see :func:`companion.data.sources.files_digest`.
     """
 
     train: Examples
@@ -96,6 +99,7 @@ class Splits:
     vocabulary: int | None = None
     padding: int | None = None
     max_length: int | None = None
+    files: str | None = None
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -119,6 +123,7 @@ class Splits:
         return {
             "source": self.source,
             "fingerprint": self.fingerprint,
+            "files": self.files,
             "train": len(self.train),
             "validation": len(self.validation),
             "test": len(self.test),
@@ -235,6 +240,7 @@ def image_splits(
         source=source,
         fingerprint=digest.hexdigest(),
         departures=(*remarks, *conversions(seen)),
+        files=None if synthetic else files_digest(dataset),
     )
 
 

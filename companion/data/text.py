@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from companion import checkpoints
+from companion.data.sources import files_digest
 from companion.data.specs import DATASETS, DatasetSpec
 from companion.data.splits import load_splits
 from companion.data.tensors import Examples, Splits
@@ -152,6 +153,7 @@ def text_splits(
         source=source,
         fingerprint=_fingerprint(parts, spec),
         departures=remarks,
+        files=None if synthetic else files_digest(dataset),
         vocabulary=encoder.vocabulary,
         padding=encoder.padding,
         max_length=max_length,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
@@ -33,6 +33,7 @@ __all__ = [
     "Record",
     "content",
     "examined",
+    "other_runs",
     "place",
     "read_chapter",
     "read_record",
@@ -310,6 +311,43 @@ def examined(results: str | Path, profile: str, name: str) -> tuple[list[Record]
     found.sort(key=lambda record: int(record.result["seed"]))
     first = found[0].result["settings"] if found else {}
     return [record for record in found if same_but_seed(record, first)], bad
+
+
+def other_runs(
+    results: str | Path, profile: str, chapters: Collection[str]
+) -> tuple[list[Record], list[str]]:
+    """Records that stand for no chapter: runs with changed settings, and of other networks.
+
+    Parameters
+    ----------
+    results, profile
+        As for :func:`record_folder`.
+    chapters : collection of str
+        Names of the chapters.
+
+    Returns
+    -------
+    found : list of Record
+        By folder.
+    bad : list of str
+        As from :func:`examined`.
+    """
+    top = Path(results) / profile
+    folders = [
+        path.parent
+        for path in sorted(top.rglob(RESULT))
+        if (parts := path.parent.relative_to(top).parts)
+        and (parts[0] not in chapters or any(part.startswith("with-") for part in parts))
+    ]
+    found, bad = [], []
+    for folder in folders:
+        try:
+            record = _read(folder)
+        except ThermoError as error:
+            bad.append(str(error))
+        else:
+            found += [] if record is None else [record]
+    return found, bad
 
 
 def same_but_seed(record: Record, settings: Mapping[str, Any]) -> bool:

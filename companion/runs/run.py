@@ -15,6 +15,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -312,13 +313,21 @@ class Run:
     def check_sources(self) -> None:
         """Refuse to start a run whose data or weights are out of reach, before anything is written.
 
+        Where training is known already, the files in ``THERMO_DATA`` must be those it saw.
+
         Raises
         ------
         ThermoError
-            If ``THERMO_DATA`` points nowhere, or the data or the checkpoint cannot be had.
+            If ``THERMO_DATA`` points nowhere, the data or the checkpoint cannot be had, or the
+            files are not those of the training that is known.
         """
         stages, s = self._stages, self.settings
-        if s.synthetic or all(stages.recorded(name) or stages.kept(name) for name in STAGES):
+        if s.synthetic:
+            return
+        trained = stages.known("train")
+        if trained is not None and os.environ.get("THERMO_DATA"):
+            self._check_files(trained.facts["data"].get("files"))
+        if all(stages.recorded(name) or stages.kept(name) for name in STAGES):
             return
         from companion import checkpoints
         from companion.data import sources
@@ -326,6 +335,27 @@ class Run:
         sources.check_available(s.dataset)
         if s.checkpoint is not None:
             checkpoints.check_available(s.checkpoint)
+
+    def _check_files(self, before: str | None) -> None:
+        """Hold the files of a mirror against those a known training has read."""
+        from companion.data.sources import files_digest
+
+        try:
+            now = files_digest(self.settings.dataset)
+        except ThermoError:  # no such data at hand, which a record does not need
+            return
+        if before is None:
+            print(
+                f"thermo: what is known of {self.name} does not say from which files it was made, "
+                "so nothing was held against those in THERMO_DATA",
+                file=sys.stderr,
+            )
+        elif before != now:
+            raise ThermoError(
+                f"what is known of {self.name} in {self.results} was made from other files than "
+                "those in THERMO_DATA: compute it again with --force, show it as it is with "
+                "--frozen, or name another results folder"
+            )
 
     # -- stages ----------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 
+from companion.cli import main
 from companion.runs import classifier
 from companion.runs import experiment as chapters
 from companion.runs.experiment import experiment
@@ -18,6 +19,7 @@ from companion.runs.kept import DamagedError, read_sealed, write_sealed
 from companion.runs.records import read_record
 from companion.runs.run import Run
 from companion.runs.settings import settings
+from tests.companion.data.mirrors import make_mirror
 from thermo_utils import ThermoError
 from thermo_utils.sweep_log import SweepLog
 
@@ -250,6 +252,57 @@ class TestOtherData:
             chapter.network()
 
 
+class TestOtherFiles:
+    """Real data: whose record it is, is told by the files of the mirror."""
+
+    def real(self, results):
+        small = {"train_size": 60, "validation_size": 20, "test_size": 40, "epochs": 1}
+        return Run(settings("mlp", "cifar10", "small", **small, tau_step=0.4), results)
+
+    @pytest.fixture
+    def finished(self, tmp_path, monkeypatch):
+        mirror = make_mirror(tmp_path / "mirror", sizes={"train": 100, "test": 40})
+        monkeypatch.setenv("THERMO_DATA", str(mirror))
+        run = self.real(tmp_path / "results")
+        run.check_sources()
+        record = finish(run)
+        assert record.result["data"]["files"] is not None
+        return tmp_path / "results"
+
+    def test_the_same_files_elsewhere_are_the_same(self, finished, tmp_path, monkeypatch, capsys):
+        shutil.move(tmp_path / "mirror", tmp_path / "moved")
+        monkeypatch.setenv("THERMO_DATA", str(tmp_path / "moved"))
+        self.real(finished).check_sources()
+        assert capsys.readouterr().err == ""
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_a_replaced_file_is_noticed(self, finished, tmp_path, recorded):
+        if not recorded:  # only the training was finished
+            shutil.rmtree(finished / "small")
+            for stage in ("renormalized", "full"):
+                (folder,) = finished.glob(f".work/{stage}-*/")
+                shutil.rmtree(folder)
+        make_mirror(tmp_path / "mirror", sizes={"train": 100, "test": 40}, seed=7)
+        run = self.real(finished)
+        with pytest.raises(ThermoError, match="other files"):
+            run.check_sources()
+        if recorded:
+            run.check_frozen()
+        else:
+            with pytest.raises(ThermoError, match="fingerprint"):
+                finish(run)
+
+    def test_a_record_without_the_data_is_shown(self, finished, tmp_path):
+        shutil.rmtree(tmp_path / "mirror" / "uoft-cs")
+        self.real(finished).check_sources()
+
+    def test_a_record_that_does_not_know_its_files_says_so(self, finished, capsys):
+        run = self.real(finished)
+        run._record.result["data"]["files"] = None
+        run.check_sources()
+        assert "THERMO_DATA" in capsys.readouterr().err
+
+
 class TestOverrides:
     def test_a_run_with_overrides_has_a_folder_of_its_own(self, tmp_path):
         plain = Run(settings("mlp", "cifar10"), tmp_path)
@@ -275,6 +328,15 @@ class TestOverrides:
             Run(settings("mlp", "cifar10"), tmp_path)
         assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
         Run(settings("mlp", "cifar10"), tmp_path, force=True)
+
+
+def test_the_listing_shows_what_stands_for_no_chapter(made, capsys):
+    run, _ = made
+    assert main(["chapters", "--results", str(run.results)]) == 0
+    listed, others = capsys.readouterr().out.split("\n\n")
+    assert "seed" not in listed
+    assert str(run.folder) in others
+    assert "epochs 2 instead of 8" in others
 
 
 def test_sealed_files(tmp_path):
