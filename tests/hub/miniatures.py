@@ -38,8 +38,8 @@ from companion.data.synthetic import generate
 __all__ = ["datasets", "networks", "torchvision"]
 
 #: Examples of each part; every class is in every part.
-SIZES = {"cifar10": (120, 0, 40), "flowers102": (204, 102, 102), "ag_news": (80, 0, 24),
-         "yelp": (80, 0, 25)}  # fmt: skip
+SIZES = {"cifar10": (120, 0, 40), "flowers102": (204, 102, 102), "ag_news": (160, 0, 24),
+         "yelp": (160, 0, 25)}  # fmt: skip
 #: Folder of the parquet files in each repository.
 FOLDERS = {"cifar10": "plain_text", "yelp": "yelp_review_full"}
 SEED = 0
