@@ -219,9 +219,12 @@ def _chapters(options: argparse.Namespace) -> None:
 
 
 def _other_run(record: Record) -> str:
+    from companion.runs.schema import printable
+
     result = record.result
     what = f"{result['model']} {result['dataset']}, {result['profile']}, seed {result['seed']}"
-    return f"  {record.folder}: {what}; {'; '.join(result['differs']) or 'nothing differs'}"
+    differs = "; ".join(result["differs"]) or "nothing differs"
+    return f"  {record.folder}: {printable([f'{what}; {differs}'])}"
 
 
 def _check(options: argparse.Namespace) -> None:

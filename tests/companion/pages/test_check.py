@@ -142,3 +142,12 @@ class TestCommand:
             os.fspath(results / NAME / "seed-1" / "curves.csv"),
             os.fspath(results / "demo" / "cnn-cifar10" / "result.json"),
         ]
+
+    def test_the_listing_obeys_no_text(self, tmp_path, written, capsys):
+        folder = tmp_path / "small" / "mine-digits"
+        written(folder, "mine", "digits", differs=["\x1b[2J\r\n\u202e" + 9999 * "x"])
+        assert cli.main(["chapters", "--results", str(tmp_path)]) == 0
+        *_, line = capsys.readouterr().out.splitlines()
+        assert str(folder) in line
+        assert line.isprintable()
+        assert len(line) < 1000
