@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -27,12 +27,13 @@ from companion.pages.paper_tables import paper_table
 from companion.pages.predictions import dots
 from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import FOLDER, GROWTH, read_speed
-from companion.pages.tables import results_table, status_table
+from companion.pages.survives import faults_table, read_facts, soak_text
+from companion.pages.tables import other_runs_table, results_table, status_table
 from companion.pages.variants import chapters_with_variants, variants_page
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.notebooks import EXECUTED, notebook_path
 from companion.runs.provenance import ROOT
-from companion.runs.records import Record, read_chapter
+from companion.runs.records import Record, other_runs, read_chapter
 from companion.runs.settings import PROFILES
 from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
@@ -104,15 +105,15 @@ def assemble(profile: str, results: Path) -> None:
         raise ThermoError(
             f"no book in {book}: install the package from a clone with pip install -e ."
         )
-    chapters, speed, alternatives = _read(profile, results)
+    found = _read(profile, results)
     output = ROOT / OUTPUT
     output.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="pages-", dir=output) as folder:
         made = Path(folder)
         for name in PARTS:
             (made / name).mkdir()
-        _chapters(made / "chapters", profile, chapters)
-        _pieces(made / "generated", profile, chapters, speed, alternatives)
+        _chapters(made / "chapters", profile, found.chapters)
+        _pieces(made / "generated", profile, found)
         executed = results / YOUR_MODEL
         yours = executed if executed.exists() else notebook_path("your_model")
         shutil.copyfile(yours, made / f"your_model{yours.suffix}")
@@ -124,13 +125,18 @@ def assemble(profile: str, results: Path) -> None:
             path.rename(book / path.name)
 
 
-def _read(
-    profile: str, results: Path
-) -> tuple[
-    dict[str, list[Record]],
-    dict[str, dict[str, Any]],
-    dict[str, tuple[pd.DataFrame, dict[str, Any]]],
-]:
+class _Found(NamedTuple):
+    """Everything that the pages are made from."""
+
+    chapters: dict[str, list[Record]]
+    others: list[Record]
+    speed: dict[str, dict[str, Any]]
+    alternatives: dict[str, tuple[pd.DataFrame, dict[str, Any]]]
+    faults: dict[str, Any] | None
+    soak: dict[str, Any] | None
+
+
+def _read(profile: str, results: Path) -> _Found:
     """Everything that the pages are made from; what is damaged of it is named together."""
     bad: list[str] = []
 
@@ -142,11 +148,16 @@ def _read(
             return []
 
     chapters = {c.name: tried(partial(read_chapter, results, profile, c.name)) for c in CHAPTERS}
+    others, damaged = other_runs(results, profile, chapters)
+    bad += damaged
     speed = tried(partial(read_speed, results / profile / FOLDER))
     alternatives = tried(partial(chapters_with_variants, results, profile))
+    faults = tried(partial(read_facts, results / "faults.json"))
+    soak = tried(partial(read_facts, results / "soak.json"))
     if bad:
         raise ThermoError("; ".join(bad))
-    return {name: records for name, (records,) in chapters.items()}, speed[0], alternatives[0]
+    whole = {name: records for name, (records,) in chapters.items()}
+    return _Found(whole, others, speed[0], alternatives[0], faults[0], soak[0])
 
 
 def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record]]) -> None:
@@ -160,14 +171,9 @@ def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record
             write_atomically(folder / f"{chapter.name}.md", page)
 
 
-def _pieces(
-    folder: Path,
-    profile: str,
-    chapters: Mapping[str, Sequence[Record]],
-    speed: Mapping[str, Mapping[str, Any]],
-    alternatives: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
-) -> None:
+def _pieces(folder: Path, profile: str, read: _Found) -> None:
     """Tables and figures that pages of the book include."""
+    chapters, speed = read.chapters, read.speed
     first = {name: next(iter(found), None) for name, found in chapters.items()}
     records = {c: first[c.name] for c in CHAPTERS}
     texts = {
@@ -180,7 +186,10 @@ def _pieces(
         "growth": "Not measured at this profile.\n",
         "conclusion": conclusion(chapters),
         "errata": errata_page(first),
-        "variants": variants_page(alternatives, first),
+        "variants": variants_page(read.alternatives, first),
+        "other_runs": other_runs_table(read.others),
+        "faults": faults_table(read.faults),
+        "soak": soak_text(read.soak),
         "modules": module_table(),
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}

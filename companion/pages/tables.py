@@ -22,6 +22,7 @@ __all__ = [
     "counted",
     "located",
     "markdown",
+    "other_runs_table",
     "point",
     "results_table",
     "sparsity",
@@ -270,6 +271,37 @@ def status_table(records: Mapping[Chapter, Record | None]) -> str:
         )
     header = ["chapter", "seed", "training, s", "FE, s", "RFE, s", "FE / RFE", "device", "commit"]
     return markdown(header, rows) + "\n"
+
+
+def other_runs_table(records: Sequence[Record]) -> str:
+    """Runs that stand for no chapter: with other settings, or of other networks.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        As :func:`companion.runs.records.other_runs` returns them.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if not records:
+        return "There are none.\n"
+    rows = []
+    for record in records:
+        result = record.result
+        rows.append(
+            [
+                in_markdown(f"{result['model']} on {result['dataset']}"),
+                result["seed"],
+                in_markdown("; ".join(result["differs"]) or "nothing"),
+                _accuracy(result),
+                *(in_markdown(located(result, method)) for method in METHODS),
+            ]
+        )
+    heads = [method.short for method in METHODS.values()]
+    return markdown(["run", "seed", "differs", "accuracy", *heads], rows) + "\n"
 
 
 def _accuracy(result: Mapping[str, Any] | None) -> str:
