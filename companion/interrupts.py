@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -80,10 +81,15 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):  # a terminal that is gone
-        # What a terminal shows may stand in the middle of a line.
-        start = "\n" if os.isatty(2) else ""
+        start = "\n" if os.isatty(2) or _bars() else ""  # what is shown ends within a line
         os.write(2, f"{start}{MESSAGE}\n".encode())
     os._exit(INTERRUPTED)
+
+
+def _bars() -> bool:
+    """Whether there are progress bars."""
+    bar = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    return bool(getattr(bar, "_instances", ()))
 
 
 def _kill_descendants() -> None:

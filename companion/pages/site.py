@@ -76,7 +76,8 @@ def build(profile: str, results: str | Path) -> Path:
         "--all",
         "--warningiserror", "--keep-going", "--quiet",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, check=False)
+    # In a session of its own: a Ctrl-C is for this command, which ends the build and says so.
+    done = subprocess.run(command, cwd=ROOT, check=False, start_new_session=True)
     if done.returncode != 0:
         raise ThermoError("the book did not build; the warnings above say which page and why")
     return ROOT / OUTPUT / "html" / "index.html"

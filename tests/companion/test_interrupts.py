@@ -141,6 +141,30 @@ class TestSignals:
         assert command.process.communicate() == (b"on\n", f"{MESSAGE}\n".encode())
         assert command.process.returncode == INTERRUPTED
 
+    def test_the_line_stands_below_a_bar(self, tmp_path):
+        code = (
+            "import os, signal; from tqdm import tqdm\n"
+            "from companion.interrupts import end_on_signals\n"
+            "end_on_signals(); bar = tqdm(total=9); os.kill(os.getpid(), signal.SIGINT)"
+        )
+        command = Command(tmp_path, code=code)
+        *shown, last = command.process.communicate()[1].decode().splitlines()
+        assert (command.process.returncode, last) == (INTERRUPTED, MESSAGE)
+        assert any("0/9" in line for line in shown)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_training_without_a_kernel(self, tmp_path, number):
+        """Lightning has handlers of its own for signals."""
+        command = Command(tmp_path, "variants", "mlp", "cifar10")
+        command.wait_for("results/.work/**/train-*")
+        time.sleep(1.0)
+        os.killpg(command.process.pid, number)
+        output, errors = command.process.communicate(timeout=30)
+        assert (command.process.returncode, output) == (INTERRUPTED, b"")
+        assert errors.decode().splitlines()[-1] == MESSAGE
+        assert b"Traceback" not in errors
+
     @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     @pytest.mark.parametrize("moment", ["import", "kernel", "training", "sweep"])
