@@ -236,8 +236,11 @@ def test_a_finished_run_removes_what_a_failed_one_left(tmp_path):
 
 
 def test_sockets_of_a_kernel_are_its_own():
-    assert notebooks._transport("/tmp/one") == {"transport": "ipc", "ip": "/tmp/one/kernel"}
-    assert notebooks._transport("/tmp/" + "deep" * 20) == {"transport": "tcp"}
+    own, deep = "/tmp/one", "/tmp/" + "deep" * 20
+    file = {"connection_file": f"{own}/kernel.json"}
+    assert notebooks._transport(own) == {"transport": "ipc", "ip": f"{own}/kernel", **file}
+    file = {"connection_file": f"{deep}/kernel.json"}
+    assert notebooks._transport(deep) == {"transport": "tcp", **file}
 
 
 @pytest.mark.slow
