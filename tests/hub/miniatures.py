@@ -70,9 +70,11 @@ def networks() -> dict[tuple[str, str], dict[str, bytes]]:
     torch.manual_seed(SEED)
     texts = [text for text in _texts() for _ in range(2)]
     wordpiece, bpe, unigram = _wordpiece(texts), _bpe(texts), _unigram(texts)
+    # So narrow a network needs large weights to have activations of the usual size.
+    wide = {"initializer_range": 0.5}
     encoder: dict[str, Any] = {
         "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 32,
+        "intermediate_size": 32, **wide,
     }  # fmt: skip
     size = wordpiece.get_vocab_size()
     bert = BertForPreTraining(BertConfig(**encoder, vocab_size=size))
@@ -81,7 +83,7 @@ def networks() -> dict[tuple[str, str], dict[str, bytes]]:
     # The original has more rows of its embedding than tokens.
     shape |= {"vocab_size": unigram.get_vocab_size() + 128, "decoder_start_token_id": 0}
     t5 = T5ForConditionalGeneration(T5Config(**shape))
-    decoder: dict[str, Any] = {"n_embd": 16, "n_layer": 2, "n_head": 2}
+    decoder: dict[str, Any] = {"n_embd": 16, "n_layer": 2, "n_head": 2, **wide}
     decoder |= {"vocab_size": bpe.get_vocab_size(), "bos_token_id": 0, "eos_token_id": 0}
     gpt2 = GPT2LMHeadModel(GPT2Config(**decoder))
     # Six blocks, so that the last four are not all.
