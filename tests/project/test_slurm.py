@@ -257,7 +257,9 @@ class TestCluster:
         def running() -> list[str]:
             return asked(cluster, "squeue", "--noheader", "--states=RUNNING", "--format=%i").split()
 
-        # The network that takes longest, while it is in its sweep.
+        def one_in_its_sweep() -> bool:
+            return len(trained()) == 2 and len(running()) == 1
+
         first = start(f"{command} {notebooks('mlp-cifar10', 'vit-cifar10')}", clone, cluster)
         until(
             lambda: first.poll() is not None or (len(trained()) == 2 and len(running()) == 1), 240
