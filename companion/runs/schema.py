@@ -23,6 +23,7 @@ __all__ = [
     "Settings",
     "Share",
     "Variants",
+    "misplaced",
     "parsed",
     "printable",
     "problems",

@@ -34,6 +34,10 @@ DAMAGE = {
     "garbage": lambda path: path.write_bytes(os.urandom(path.stat().st_size)),
     "one bit": lambda path: path.write_bytes(flipped(path.read_bytes())),
 }
+#: One kind of damage runs always, all of them with the slow tests.
+damages = pytest.mark.parametrize(
+    "damage", [pytest.param(d, marks=pytest.mark.slow if d != "one bit" else ()) for d in DAMAGE]
+)
 
 
 def flipped(content: bytes) -> bytes:
@@ -77,7 +81,7 @@ def kept(made, tmp_path):
 
 
 class TestFinishedStages:
-    @pytest.mark.parametrize("damage", DAMAGE)
+    @damages
     @pytest.mark.parametrize(
         ("stage", "file"),
         [
@@ -123,7 +127,7 @@ class TestUnfinishedStages:
             with pytest.raises(_KilledError):
                 finish(tiny(results))
 
-    @pytest.mark.parametrize("damage", DAMAGE)
+    @damages
     @pytest.mark.parametrize("file", ["last.ckpt", "best.ckpt"])
     def test_training(self, made, tmp_path, monkeypatch, file, damage, capfd):
         self.interrupted_training(tmp_path, monkeypatch)
@@ -136,7 +140,7 @@ class TestUnfinishedStages:
         ):  # then it begins anew, as if for the first time
             assert "damaged" in capfd.readouterr().err
 
-    @pytest.mark.parametrize("damage", DAMAGE)
+    @damages
     @pytest.mark.filterwarnings("default:.*damaged after:UserWarning")
     def test_a_sweep(self, made, tmp_path, monkeypatch, damage):
         append = SweepLog.append

@@ -14,7 +14,7 @@ import pytest
 
 from companion.runs import notebooks
 from companion.runs.chapters import CHAPTERS
-from companion.runs.notebooks import execute, notebook_path, parameters
+from companion.runs.notebooks import EXECUTED, execute, notebook_path, parameters
 from companion.runs.records import read_record
 from companion.runs.run import Run
 from companion.runs.settings import settings
@@ -137,9 +137,9 @@ def images(notebook: nbformat.NotebookNode) -> int:
 
 def test_the_mlp_chapter_runs_as_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    target = tmp_path / "results" / "demo" / "mlp-flowers102" / "seed-4" / "chapter.ipynb"
+    target = Run(settings("mlp", "flowers102", "demo", 4, **TINY), "results").folder / EXECUTED
     returned = execute(
-        notebook_path("mlp"), target, values(tmp_path / "results"), heading="Fig. 3: ours",
+        notebook_path("mlp"), target, values(Path("results")), heading="Fig. 3: ours",
         progress=False,
     )  # fmt: skip
     assert returned == target
@@ -264,7 +264,8 @@ def test_the_page_for_your_model_runs(tmp_path):
 def test_every_other_chapter_runs(tmp_path, model):
     dataset = next(c.dataset for c in CHAPTERS if c.model == model)
     given = values(tmp_path, dataset=dataset, overrides={k: TINY[k] for k in list(TINY)[:4]})
-    target = tmp_path / "demo" / f"{model}-{dataset}" / "chapter.ipynb"
+    run = Run(settings(model, dataset, "demo", 4, **given["overrides"]), tmp_path)
+    target = run.folder / EXECUTED
     execute(notebook_path(model), target, given, progress=False)
     assert images(nbformat.read(target, as_version=4)) == 2
     # From the record alone, the same chapter is a matter of seconds and changes nothing.
@@ -285,7 +286,7 @@ def test_a_killed_chapter_goes_on(tmp_path):
         sys.executable, "-m", "companion.cli", "run", "mlp", "cifar10", "--quiet",
         "--results", str(tmp_path), "-p", "epochs", "4",
     ]  # fmt: skip
-    folder = tmp_path / "demo" / "mlp-cifar10"
+    folder = Run(settings("mlp", "cifar10", epochs=4), tmp_path).folder
     for trace in ("train-*/last.ckpt", "full-*/sweep.jsonl"):
         with subprocess.Popen(command) as process:
             deadline = time.monotonic() + 120
@@ -299,6 +300,8 @@ def test_a_killed_chapter_goes_on(tmp_path):
     command[command.index(str(tmp_path))] = str(tmp_path / "other")
     assert subprocess.run(command, check=False).returncode == 0
     interrupted = read_record(folder)
-    uninterrupted = read_record(tmp_path / "other" / "demo" / "mlp-cifar10")
+    uninterrupted = read_record(
+        Run(settings("mlp", "cifar10", epochs=4), tmp_path / "other").folder
+    )
     assert interrupted.curves.equals(uninterrupted.curves)
     assert interrupted.result["history"] == uninterrupted.result["history"]
