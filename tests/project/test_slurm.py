@@ -261,9 +261,7 @@ class TestCluster:
             return len(trained()) == 2 and len(running()) == 1
 
         first = start(f"{command} {notebooks('mlp-cifar10', 'vit-cifar10')}", clone, cluster)
-        until(
-            lambda: first.poll() is not None or (len(trained()) == 2 and len(running()) == 1), 240
-        )
+        until(lambda: first.poll() is not None or one_in_its_sweep(), 240)
         assert first.poll() is None, first.communicate()
         kept = trained()
         asked(cluster, "scancel", *running())
