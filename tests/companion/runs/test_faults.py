@@ -141,7 +141,7 @@ class TestUnfinishedStages:
             assert "damaged" in capfd.readouterr().err
 
     @damages
-    @pytest.mark.filterwarnings("default:.*damaged after:UserWarning")
+    @pytest.mark.filterwarnings("ignore:.*damaged after:UserWarning")
     def test_a_sweep(self, made, tmp_path, monkeypatch, damage):
         append = SweepLog.append
 
