@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -165,28 +164,18 @@ def _read(folder: Path) -> Record | None:
     files = _files(folder)
     while True:
         result, curves, new = files
-        # What a killed run was about to put in place counts as soon as its curves are there.
-        unfinished = new is not None and curves is not None and sha256(curves).encode() in new
-        if unfinished:
+        # What a killed run was about to put in place counts as soon as its curves are there. It is
+        # left to the next writer to tidy up: a reader cannot know that none is at work.
+        if new is not None and curves is not None and sha256(curves).encode() in new:
             result = new
         if result is None:
             return None
         try:
-            record = Record(folder, _validated(folder, result, curves), curves or b"")
-            if unfinished:
-                _finish(folder, result)
-            return record
+            return Record(folder, _validated(folder, result, curves), curves or b"")
         except ThermoError:
             before, files = files, _files(folder)
             if files == before:  # else another process was just writing them
                 raise
-
-
-def _finish(folder: Path, result: bytes) -> None:
-    """Do what a killed run came to last, where that is allowed."""
-    with suppress(OSError):
-        write_atomically(folder / RESULT, result.decode())
-        (folder / NEXT).unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> tuple[bytes | None, ...]:

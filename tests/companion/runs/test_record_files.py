@@ -163,7 +163,6 @@ def test_killed_at_any_file_it_is_the_old_record_or_the_new(folder, monkeypatch,
     found = read_record(folder)
     if name == RESULT:  # both files were there, if not in place
         assert found.result["match"]
-        assert sorted(p.name for p in folder.iterdir()) == [CURVES, RESULT]
         pd.testing.assert_frame_equal(
             found.curve("full")[["accuracy"]], changed["full"][["accuracy"]]
         )
