@@ -7,7 +7,7 @@ JOBS ?= 2
 PROFILE ?= demo
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup book read benchmark test test-all lint mutants clean
+.PHONY: setup book read benchmark test test-all test-machine lint mutants clean
 
 setup: $(READY)
 
@@ -33,6 +33,10 @@ test: $(READY)
 
 test-all: $(READY)
 	OMP_NUM_THREADS=1 pytest -n $(JOBS) -m "slow or not slow"
+
+# What asks more of the machine than Python: chromium, a file system of its own, a cluster.
+test-machine: $(READY)
+	OMP_NUM_THREADS=1 pytest -n0 -m "browser or machine" tests -rs
 
 lint: $(READY)
 	ruff check .

@@ -59,7 +59,7 @@ notebook) mkdir -p results/.work; touch results/.work/your_model.ipynb ;;
 esac
 """.lstrip()
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.machine]
 
 
 @pytest.fixture

@@ -369,6 +369,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.machine
 @pytest.mark.parametrize("free", [0.3, 0.9, 1.5])
 def test_a_full_disk(made, small_disk, free):
     filler = small_disk / "filler"
