@@ -14,7 +14,8 @@ import torch
 from companion.data.specs import DATASETS
 from companion.data.tensors import evaluation_batches, image_splits
 from companion.networks import NETWORKS, build
-from companion.runs.run import Once, Run
+from companion.runs.once import Once
+from companion.runs.run import Run
 from companion.runs.training import train
 from thermo_utils import full_evaluation, renormalized
 from thermo_utils.grids import grids

@@ -8,24 +8,20 @@ only if the call is made: a finished chapter is shown without data, weights or G
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import functools
-import hashlib
-import inspect
 import json
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from companion.runs.kept import set_aside
 from companion.runs.methods import CURVES
+from companion.runs.once import Once, resolved
 from companion.runs.records import Record, read_record, record_folder, to_json, write_record
 from companion.runs.result import result
 from companion.runs.settings import overridden
@@ -39,62 +35,12 @@ if TYPE_CHECKING:  # a finished chapter is shown without torch
 
     from companion.runs.settings import Settings
 
-__all__ = ["WORK", "Once", "Run", "check_results", "names"]
+__all__ = ["WORK", "Run", "check_results", "names"]
 
 T = TypeVar("T")
 
 #: Folder of what runs keep, in the folder of the records.
 WORK = ".work"
-
-
-class Once(Generic[T]):
-    """A function without arguments that is called at most once; see :meth:`Run.once`.
-
-    Parameters
-    ----------
-    make : callable
-        Returns the value.
-    checked : bool, default True
-        Whether a training is held against the function's code, see :attr:`definition`.
-
-    Examples
-    --------
-    >>> numbers = Once(lambda: [1, 2])
-    >>> numbers() is numbers()
-    True
-    """
-
-    def __init__(self, make: Callable[[], T], *, checked: bool = True) -> None:
-        functools.update_wrapper(self, make)
-        self._make, self._checked = make, checked
-        self._made: list[T] = []
-        self._finish: Callable[[T], object] | None = None
-
-    def __call__(self) -> T:
-        if not self._made:
-            value = self._make()
-            if self._finish is not None:
-                self._finish(value)
-            self._made.append(value)
-        return self._made[0]
-
-    def then(self, finish: Callable[[T], object]) -> None:
-        """Finish the value with a function: now if it is made already, else when it is."""
-        self._finish = finish
-        if self._made:
-            finish(self._made[0])
-
-    @property
-    def definition(self) -> str | None:
-        """A digest of the function's code, without comments and layout; None if not checked."""
-        if not self._checked:
-            return None
-        try:
-            source = textwrap.dedent(inspect.getsource(self._make))
-            tree = ast.dump(ast.parse(source))
-        except (OSError, TypeError, SyntaxError):
-            return None
-        return hashlib.sha256(tree.encode()).hexdigest()[:16]
 
 
 class Run:
@@ -200,14 +146,16 @@ class Run:
         layers, taus = names(arguments[2]), arguments[3]
 
         def compute(folder: Path) -> Stage:
-            values = list(map(_value, arguments))
-            given = {name: _value(value) for name, value in options.items()}
+            from companion.runs import weights  # loads torch
+
+            values = list(map(resolved, arguments))
+            given = {name: resolved(option) for name, option in options.items()}
             sweep = given.get("checkpoint")
             if sweep is not None and Path(sweep).exists() and not is_sweep(Path(sweep)):
                 set_aside(Path(sweep), "it does not begin as a sweep")
             curve = function(*values, **given)
             facts: dict[str, Any] = {"attrs": curve.attrs, "layers": layers}
-            facts |= {"weights": _fingerprint(values[0]), "data": self._data_fingerprint()}
+            facts |= {"weights": weights.fingerprint(values[0]), "data": self._data_fingerprint()}
             if stage == "renormalized" and self._grid is not None:
                 facts |= dict(zip(("tau_step", "tau_max"), self._grid, strict=True))
             return Stage(facts, curve)
@@ -236,7 +184,7 @@ class Run:
         elif known is not None and "tau_step" in known.facts:
             step, last = known.facts["tau_step"], known.facts["tau_max"]
         else:
-            step, last = automatic_step(_value(network), _value(data), layers)
+            step, last = automatic_step(resolved(network), resolved(data), layers)
         # The last coarse threshold is kept, so both grids end at the same point.
         self._grid = step, float(uniform_grid(step, last)[-1])
         return self._grid
@@ -371,38 +319,42 @@ class Run:
         trained = []
 
         def train(folder: Path, module: nn.Module) -> Stage:
-            values = [_value(value) for value in others]
-            given = {name: _value(value) for name, value in options.items()}
+            from companion.runs import weights
+
+            values = [resolved(other) for other in others]
+            given = {name: resolved(option) for name, option in options.items()}
             history = function(module, *values, **given)
-            trained.append(_ready(module))
-            _save_weights(module, folder / WEIGHTS)
+            trained.append(weights.ready(module))
+            weights.save(module, folder / WEIGHTS)
             facts = {
                 "history": history.to_dict("records"),
                 "data": _described(values),
                 "parameters": sum(p.numel() for p in module.parameters()),
                 "definition": definition,
-                "weights": _fingerprint(module),
+                "weights": weights.fingerprint(module),
             }
             return Stage(facts)
 
         def restore(module: nn.Module) -> None:
+            from companion.runs import weights
+
             with self._stages.alone("train"):
                 if not self._stages.kept("train"):  # the record came without its weights
                     again = self._stages.compute("train", lambda folder: train(folder, module))
                     self._check_same_training(found, again)
-            _load_weights(module, self.scratch("train") / WEIGHTS)
+            weights.load(module, self.scratch("train") / WEIGHTS)
 
         def check(found: Stage) -> None:
             before = found.facts.get("definition")
             if None not in (before, definition) and before != definition:
                 raise self._another("another network")
 
-        found = self._stages.get("train", lambda folder: train(folder, _value(network)), check)
+        found = self._stages.get("train", lambda folder: train(folder, resolved(network)), check)
         self._trained = found
         if not trained:  # in this process: recalled
-            for value in others:
-                if isinstance(value, Once):
-                    value.then(self._check_data)
+            for other in others:
+                if isinstance(other, Once):
+                    other.then(self._check_data)
             network.then(restore) if isinstance(network, Once) else restore(network)
         return pd.DataFrame(found.facts["history"])
 
@@ -418,8 +370,8 @@ class Run:
 
     def _check_same_training(self, before: Stage, again: Stage) -> None:
         """Refuse to combine curves of one network with curves of another."""
-        weights = {stage.facts.get("weights") for stage in (before, again)} - {None}
-        if len(weights) > 1 or before.facts["history"] != again.facts["history"]:
+        ended = {stage.facts.get("weights") for stage in (before, again)} - {None}
+        if len(ended) > 1 or before.facts["history"] != again.facts["history"]:
             raise ThermoError(
                 f"training again did not end with the network of the record in {self.folder}, as "
                 "other versions, processors and numbers of threads do: compute all of it again "
@@ -482,43 +434,6 @@ def _described(values: Iterable[Any]) -> dict[str, Any]:
         "a record says what a network was trained on: pass the data to run.keep as Splits, such as "
         "image_splits or text_splits return"
     )
-
-
-def _value(given: Any) -> Any:
-    return given() if isinstance(given, Once) else given
-
-
-def _ready(network: nn.Module) -> nn.Module:
-    """Ready for evaluation: in eval mode, on the GPU if there is one."""
-    import torch
-
-    return network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _fingerprint(network: nn.Module) -> str:
-    """SHA-256 of names, types, shapes and values of a network's weights."""
-    import torch
-
-    found = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return found.hexdigest()
-
-
-def _save_weights(network: nn.Module, path: Path) -> None:
-    import torch
-
-    part = path.with_name(f"{path.name}.part")
-    torch.save({name: w.cpu() for name, w in network.state_dict().items()}, part)
-    os.replace(part, path)
-
-
-def _load_weights(network: nn.Module, path: Path) -> None:
-    import torch
-
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    _ready(network)
 
 
 def check_results(results: Path) -> None:

@@ -15,12 +15,13 @@ import torch
 from torch import nn
 
 from companion.data.tensors import Examples, Splits, batches
-from companion.runs import classifier
+from companion.runs import classifier, weights
 from companion.runs import experiment as chapters
 from companion.runs import run as module
 from companion.runs.experiment import Experiment, experiment
+from companion.runs.once import Once
 from companion.runs.records import CURVES, RESULT, read_record
-from companion.runs.run import Once, Run, check_results, names
+from companion.runs.run import Run, check_results, names
 from companion.runs.settings import Settings, settings
 from companion.runs.stages import DONE, STAGES, Stage, Stages
 from thermo_utils import (
@@ -451,7 +452,7 @@ class TestKill:
 
     def test_after_training_before_it_is_marked_done(self, made, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_save_weights", _raise)
+            patch.setattr(weights, "save", _raise)
             self.kill(tiny(tmp_path))
         equal(curves(tiny(tmp_path)), made[1])
 
