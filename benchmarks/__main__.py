@@ -232,7 +232,7 @@ def _run(given: argparse.Namespace) -> None:
         todo = {
             name: measure
             for name, measure in files.items()
-            if given.force or not _is_done(folder / f"{name}.json", options)
+            if given.force or _is_due(folder / f"{name}.json", options)
         }
         if not todo:
             continue
@@ -243,12 +243,17 @@ def _run(given: argparse.Namespace) -> None:
             _write(folder / f"{name}.json", options, measure(case))
 
 
-def _is_done(path: Path, options: Options) -> bool:
+def _is_due(path: Path, options: Options) -> bool:
+    """Whether something is to be measured; what was measured otherwise is not replaced unasked."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
+        return True
+    except ValueError as error:
+        raise ThermoError(f"{path} is damaged: measure it again with --force") from error
+    if kept.get("format") == FORMAT and kept.get("options") == dataclasses.asdict(options):
         return False
-    return bool(kept.get("format") == FORMAT and kept.get("options") == dataclasses.asdict(options))
+    raise ThermoError(f"{path} was measured with other options: replace it with --force")
 
 
 def _write(path: Path, options: Options, measured: dict[str, Any]) -> None:

@@ -132,6 +132,7 @@ def _parser() -> _Parser:
         "--full-examples", type=int, default=1000, metavar="N",
         help="test examples for the full evaluation (default 1000; 0 leaves it out)",
     )  # fmt: skip
+    variants.add_argument("--force", action="store_true", help="replace a table that is there")
     variants.set_defaults(function=_variants)
 
     book = verbs.add_parser("book", help="build the site from the records of a profile")
@@ -276,9 +277,11 @@ def _variants(options: argparse.Namespace) -> None:
     run = _prepared(options, {}, force=False)
     run.check_sources()
     from companion.runs.experiment import experiment
-    from companion.runs.variants import check_examples, write_variants
+    from companion.runs.variants import check_absent, check_examples, write_variants
 
     check_examples(options.full_examples)
+    if not options.force:
+        check_absent(run.folder)
     print(write_variants(experiment(run), full_examples=options.full_examples))
 
 

@@ -25,7 +25,7 @@ from companion.networks import NETWORKS
 from companion.runs.experiment import Experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import sha256, to_json
-from companion.runs.variant_files import FACTS, TABLE
+from companion.runs.variant_files import FACTS, TABLE, read_variants
 from thermo_utils.batches import forward
 from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import ThermoError
@@ -38,6 +38,7 @@ from thermo_utils.transitions import Threshold, accuracy_threshold, critical_thr
 __all__ = [
     "Alternative",
     "alternatives",
+    "check_absent",
     "check_examples",
     "real_positions",
     "variants",
@@ -318,6 +319,23 @@ def _cells(method: str, found: Threshold | None) -> dict[str, Any]:
         f"{method}_beta": np.nan if found is None else found.beta,
         f"{method}_kind": "" if found is None else found.kind,
     }
+
+
+def check_absent(folder: Path) -> None:
+    """Refuse to replace a table that is there already.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the chapter's record.
+
+    Raises
+    ------
+    ThermoError
+        If it holds a table, whole or damaged.
+    """
+    if read_variants(folder) is not None:
+        raise ThermoError(f"{folder / TABLE} is there already: replace it with --force")
 
 
 def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> Path:

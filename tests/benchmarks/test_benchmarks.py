@@ -124,8 +124,11 @@ def test_one_command_measures_and_keeps(small, monkeypatch):
 
 def test_other_options_are_measured_again(small):
     assert run(small) == 0
-    assert run(small, "--thresholds", "6") == 0
     path = small / "demo" / FOLDER / "mlp-cifar10.json"
+    before = path.read_bytes()
+    assert run(small, "--thresholds", "6") == 2
+    assert path.read_bytes() == before
+    assert run(small, "--thresholds", "6", "--force") == 0
     assert json.loads(path.read_text())["options"]["thresholds"] == 6
 
 

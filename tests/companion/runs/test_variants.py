@@ -304,6 +304,11 @@ class TestCommand:
         path = tmp_path / "demo" / "mlp-cifar10" / TABLE
         assert capsys.readouterr().out.strip().endswith(str(path))
         assert json.loads(path.with_name(FACTS).read_text())["full_examples"] == 8
+        before = path.read_bytes()
+        assert cli.main(words) == 2
+        assert "--force" in capsys.readouterr().err
+        assert path.read_bytes() == before
+        assert cli.main([*words, "--force"]) == 0
 
     @pytest.mark.parametrize(
         ("words", "expected"),
