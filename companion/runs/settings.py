@@ -213,11 +213,18 @@ def settings(
         raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
     before = {f.name: f.default for f in dataclasses.fields(Settings)} | registered
     notes = tuple(
-        f"{name} {value} instead of {before[name]}"
+        f"{name} {value} instead of {_shown(name, before[name])}"
         for name, value in changed.items()
         if name != "checkpoint" and value != before[name]
     )
     return dataclasses.replace(result, differs=(*result.differs, *notes))
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A registered value in words."""
+    if value is not None:
+        return value
+    return "all" if name.endswith("_size") else "an automatic one"
 
 
 def overridden(given: Settings) -> dict[str, Any]:

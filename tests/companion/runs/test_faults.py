@@ -322,7 +322,13 @@ class TestOverrides:
         differs = tiny("results").settings.differs
         for name, value in TINY.items():
             before = getattr(recipe, name)
-            assert (f"{name} {value} instead of {before}" in differs) == (value != before)
+            assert any(note.startswith(f"{name} {value} instead") for note in differs) == (
+                value != before
+            )
+        assert "epochs 2 instead of 8" in differs
+        assert "tau_step 0.1 instead of an automatic one" in differs
+        real = settings("mlp", "cifar10", "small", test_size=5).differs
+        assert "test_size 5 instead of all" in real
 
     def test_a_record_of_other_settings_is_not_replaced_unasked(self, made, tmp_path):
         folder = Run(settings("mlp", "cifar10"), tmp_path).folder
