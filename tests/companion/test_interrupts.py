@@ -49,6 +49,12 @@ sys.exit(cli.main())
 RUN = ("run", "mlp", "cifar10", "--quiet")
 
 
+def heard() -> None:
+    """Hear all signals: a shell in the background ignores one of them, nohup another."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Command:
     """A ``thermo`` command in a process group of its own, as a shell starts it."""
 
@@ -63,8 +69,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            # A shell that runs the tests in the background has it ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heard,
         )
 
     def wait_for(self, pattern: str) -> Path:
