@@ -21,6 +21,8 @@ __all__ = ["EXECUTED", "execute", "notebook_path", "parameters"]
 EXECUTED = "chapter.ipynb"
 #: The same of a run that failed, kept for a look at the cells before the error.
 FAILED = "failed.ipynb"
+#: A kernel is interrupted before it is ended, which it may remark on; errors of cells are no logs.
+QUIET = ["--IPKernelApp.log_level=50"]
 #: Longest folder for the sockets of a kernel; systems allow their paths about 100 bytes.
 SOCKET_FOLDER = 80
 
@@ -140,7 +142,12 @@ def execute(
                 language="python",
                 progress_bar=progress,
                 stderr_file=sys.stderr if progress else None,
-                config=Config({"KernelManager": _transport(scratch)}),
+                config=Config(
+                    {
+                        "KernelManager": _transport(scratch),
+                        "NotebookClient": {"extra_arguments": QUIET},
+                    }
+                ),
             )
         except DeadKernelError as error:
             raise ThermoError(
