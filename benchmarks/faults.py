@@ -1,7 +1,8 @@
-"""``python -m benchmarks.faults``: run every test that injects a fault, and keep what came of it.
+"""``python -m benchmarks.faults [SUBJECT ...]``: run the tests that inject faults.
 
 The book's table *What it survives* is made from ``results/faults.json``: the tests' own names, how
-many cases each has, and how many of them passed when this was last run.
+many cases each has, and how many of them passed when this was last run. A subject that is run again
+replaces what was kept of it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import datetime
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from companion.pages.survives import read_facts
 from companion.runs.provenance import git_commit
 from companion.runs.records import to_json
+from thermo_utils.errors import unknown
 from thermo_utils.files import write_atomically
 
 __all__ = ["SUBJECTS", "main", "read_report"]
@@ -64,28 +68,35 @@ def read_report(path: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def main() -> int:
-    """Run the tests; returns the exit code: 1 if one failed."""
-    subjects = {}
-    with TemporaryDirectory() as scratch:
-        report = Path(scratch, "report.xml")
-        for subject, places in SUBJECTS.items():
+def main(wanted: Sequence[str] = ()) -> int:
+    """Run the tests of some subjects, or of all; returns the exit code: 1 if one failed."""
+    for name in wanted:
+        if name not in SUBJECTS:
+            print(f"faults: {unknown('subject', name, SUBJECTS)}", file=sys.stderr)
+            return 2
+    subjects = (read_facts(OUTPUT) or {"subjects": {}})["subjects"]
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for name in wanted or SUBJECTS:
+        print(name, file=sys.stderr)
+        with TemporaryDirectory() as scratch:
+            report = Path(scratch, "report.xml")
             command = [
                 sys.executable, "-m", "pytest", "-q", "-n0", "-m", "slow or not slow",
-                f"--junitxml={report}", *places,
+                f"--junitxml={report}", *SUBJECTS[name],
             ]  # fmt: skip
-            print(subject, file=sys.stderr)
             subprocess.run(command, check=False)
-            subjects[subject] = read_report(report)
-    facts = {
-        "subjects": subjects,
-        "date": datetime.date.today().isoformat(),
-        "git_commit": git_commit(),
-    }
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(OUTPUT, to_json(facts) + "\n")
-    return int(any(row["failed"] for rows in subjects.values() for row in rows))
+            tests = read_report(report)
+        subjects[name] = {
+            "tests": tests,
+            "date": datetime.date.today().isoformat(),
+            "git_commit": git_commit(),
+        }
+        failed |= any(row["failed"] for row in tests)
+        facts = {"subjects": {n: subjects[n] for n in SUBJECTS if n in subjects}}
+        write_atomically(OUTPUT, to_json(facts) + "\n")
+    return int(failed)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

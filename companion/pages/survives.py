@@ -57,13 +57,10 @@ def faults_table(facts: dict[str, Any] | None) -> str:
     """
     if facts is None:
         return "Not run yet: `python -m benchmarks.faults` does it.\n"
-    parts = [_when(facts)]
-    for subject, rows in facts["subjects"].items():
-        parts.append(f"### {in_markdown(subject)}")
-        if not rows:
-            parts.append("None of these tests was run.")
-            continue
-        cells = [[_words(row["test"]), _fate(row)] for row in rows]
+    parts = []
+    for subject, run in facts["subjects"].items():
+        parts += [f"## {in_markdown(subject)}", _when(run)]
+        cells = [[_words(row["test"]), _fate(row)] for row in run["tests"]]
         parts.append(markdown(["what is done, and what must come of it", "cases"], cells))
     return "\n\n".join(parts) + "\n"
 
