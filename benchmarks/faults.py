@@ -29,7 +29,8 @@ SUBJECTS = {
     "Kills, and two runs at once": (
         "tests/companion/runs/test_run.py::TestKill",
         "tests/companion/runs/test_run.py::TestTwoProcesses",
-        "tests/companion/runs/test_training.py",
+        "tests/companion/runs/test_training.py::test_a_killed_training_ends_with_the_same_weights",
+        "tests/companion/runs/test_training.py::test_killed_twice",
         "tests/companion/runs/test_notebooks.py::test_a_killed_chapter_goes_on",
     ),
     "Interrupts": ("tests/companion/test_interrupts.py",),
