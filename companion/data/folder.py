@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from companion.data.stored import Piece, pieces
 from thermo_utils.errors import ThermoError
+from thermo_utils.files import digest as content_digest
 
 if TYPE_CHECKING:
     import datasets
@@ -65,9 +66,7 @@ def digest(folder: Path) -> str:
     whole = hashlib.sha256()
     for part, files in sorted(_layout(folder)[0].items()):
         for file in files:
-            with open(file, "rb") as opened:
-                content = hashlib.file_digest(opened, "sha256").hexdigest()
-            whole.update(f"{part} {content}\n".encode())
+            whole.update(f"{part} {content_digest(file)}\n".encode())
     return whole.hexdigest()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thermo_utils.files import write_atomically
 
-__all__ = ["DamagedError", "digest", "read_sealed", "set_aside", "write_sealed"]
+__all__ = ["DamagedError", "read_sealed", "set_aside", "write_sealed"]
 
 #: Length of a SHA-256 in hexadecimal, and of the line break after it.
 HEAD = 65
@@ -17,23 +17,6 @@ HEAD = 65
 
 class DamagedError(ValueError):
     """A file is not what was written."""
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sealed(path: Path, content: bytes) -> None:

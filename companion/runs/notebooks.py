@@ -14,6 +14,7 @@ import nbformat
 
 from companion.interrupts import scratch_folder
 from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.files import write_atomically
 
 __all__ = ["EXECUTED", "execute", "notebook_path", "parameters"]
 
@@ -207,6 +208,4 @@ def _tidy(path: Path, source: Path) -> None:
 
 def _move(source: Path, target: Path) -> None:
     """Move across file systems so that the target is whole or absent."""
-    beside = target.with_name(f".{target.name}.part")
-    beside.write_bytes(source.read_bytes())
-    os.replace(beside, target)
+    write_atomically(target, source.read_bytes())

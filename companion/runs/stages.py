@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 from filelock import FileLock
 
-from companion.runs.kept import DamagedError, digest, read_sealed, set_aside, write_sealed
+from companion.runs.kept import DamagedError, read_sealed, set_aside, write_sealed
 from companion.runs.provenance import device_name, made_with
 from companion.runs.records import Record
 from thermo_utils.errors import ThermoError
-from thermo_utils.files import write_atomically
+from thermo_utils.files import digest, write_atomically
 
 if TYPE_CHECKING:
     from companion.runs.settings import Settings

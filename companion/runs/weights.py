@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from thermo_utils.files import write_atomically
 
 __all__ = ["fingerprint", "load", "ready", "save"]
 
@@ -63,9 +65,9 @@ def save(network: nn.Module, path: Path) -> None:
     path : Path
         The file; its folder must exist.
     """
-    part = path.with_name(f"{path.name}.part")
-    torch.save({name: weight.cpu() for name, weight in network.state_dict().items()}, part)
-    os.replace(part, path)
+    content = io.BytesIO()
+    torch.save({name: weight.cpu() for name, weight in network.state_dict().items()}, content)
+    write_atomically(path, content.getvalue())
 
 
 def load(network: nn.Module, path: Path) -> None:
