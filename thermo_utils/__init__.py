@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thermo_utils.accuracy import accuracy_threshold
     from thermo_utils.counting import ActivationSpectrum
+    from thermo_utils.curves import Threshold
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
     from thermo_utils.hooks import ActivationPruner, resolve_layers
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
         thermodynamic_curve,
     )
     from thermo_utils.transitions import (
-        Threshold,
-        accuracy_threshold,
         critical_threshold,
         find_transitions,
         transitions_match,
@@ -60,6 +60,8 @@ __all__ = [
 #: Modules by the public names they hold. They are imported on first use: importing PyTorch takes
 #: seconds, which the formulas, the curves and the command line's error messages do not need.
 _HOMES = {
+    "accuracy": ("accuracy_threshold",),
+    "curves": ("Threshold",),
     "errors": ("ThermoError",),
     "evaluation": ("evaluate", "full_evaluation", "renormalized"),
     "hooks": ("ActivationPruner", "resolve_layers"),
@@ -75,8 +77,6 @@ _HOMES = {
         "thermodynamic_curve",
     ),
     "transitions": (
-        "Threshold",
-        "accuracy_threshold",
         "critical_threshold",
         "find_transitions",
         "transitions_match",

@@ -25,8 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from thermo_utils.curves import Threshold
 from thermo_utils.thermodynamics import density, free_energy, internal_energy
-from thermo_utils.transitions import Threshold, critical_threshold
+from thermo_utils.transitions import critical_threshold
 
 __all__ = ["Estimate", "estimate", "standard_error", "whole_sets"]
 

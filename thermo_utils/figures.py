@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from thermo_utils.transitions import Threshold
+from thermo_utils.curves import Threshold
 
 __all__ = ["ACCURACY", "FULL", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "six_panels"]
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch import nn
 
+from thermo_utils.accuracy import MAX_DROP
 from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import evaluate
@@ -55,7 +56,7 @@ def find_safe_threshold(
     data: Iterable[Any],
     layers: LayerSpec | None = None,
     *,
-    max_drop: float = 0.01,
+    max_drop: float = MAX_DROP,
     taus: ArrayLike | None = None,
     max_passes: int = 6,
 ) -> SafeThreshold:
@@ -68,7 +69,7 @@ def find_safe_threshold(
     layers : str, type or iterable of these, optional
         Outputs to prune. By default those of all activation functions, or of all linear layers but
         the last where there are none.
-    max_drop : float, default 0.01
+    max_drop : float, default `MAX_DROP`, 0.01
         Accuracy may fall this far (absolute) below that of the unpruned network.
     taus : array_like, shape (K,), optional
         Candidate thresholds, positive and strictly increasing. By default a grid in steps of 2 %

@@ -1,4 +1,4 @@
-"""Features of a free-energy curve, the critical threshold, and its rival read off the accuracy.
+"""Features of a free-energy curve, and its critical threshold.
 
 Section 3.6 of the paper names the features (extremum, inflection, pronounced change in curvature)
 and the rule (the earliest counts), and leaves open how to tell a feature from a ripple. This is
@@ -25,13 +25,11 @@ A curve without any feature, such as a straight line or ``1/tau``, yields an emp
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from thermo_utils.errors import ThermoError
+from thermo_utils.curves import Threshold, check_increasing, column
 from thermo_utils.extrema import (
     MIN_POINTS,
     Feature,
@@ -44,8 +42,6 @@ from thermo_utils.extrema import (
 
 __all__ = [
     "MAX_BETA",
-    "Threshold",
-    "accuracy_threshold",
     "critical_threshold",
     "earliest",
     "find_transitions",
@@ -55,32 +51,6 @@ __all__ = [
 Floats = NDArray[np.float64]
 #: Sparser than this, only the far tail of the activations is left: neither searched nor compared.
 MAX_BETA = 0.985
-Kind = Literal["peak", "valley", "inflection", "bend", "accuracy"]
-
-
-class Threshold(NamedTuple):
-    """A threshold with the sparsity it causes and the reason it was chosen.
-
-    Attributes
-    ----------
-    tau : float
-        Threshold, in units of the activations.
-    beta : float
-        Sparsity at `tau`, ``1 - rho``; ``nan`` where the curve has no such column.
-    kind : {"peak", "valley", "inflection", "bend", "accuracy"}
-        Feature that marks it.
-    prominence : float
-        Size of the feature, see :func:`find_transitions`; for ``accuracy`` the drop in accuracy at
-        the first grid point beyond `tau`.
-    rule : str
-        The rule that chose it, in words.
-    """
-
-    tau: float
-    beta: float
-    kind: Kind
-    prominence: float
-    rule: str
 
 
 def find_transitions(
@@ -246,69 +216,6 @@ def earliest(features: pd.DataFrame) -> Threshold | None:
     )
 
 
-def accuracy_threshold(
-    curve: pd.DataFrame, max_drop: float = 0.05, *, baseline: float | None = None
-) -> Threshold | None:
-    """Threshold at which accuracy leaves its plateau, the ground truth of Tables 1 and 3.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        A full evaluation: needs ``tau`` and ``accuracy`` (a share between 0 and 1), uses ``beta``.
-    max_drop : float, default 0.05
-        Accuracy may lie this far (absolute) below the plateau; the paper reports variations of 3
-        to 5 % before the transition (Section 5.2).
-    baseline : float, optional
-        Accuracy of the plateau. By default that of the unpruned network, if the curve carries it
-        (``curve.attrs["baseline_accuracy"]``), otherwise that at the smallest threshold.
-
-    Returns
-    -------
-    Threshold or None
-        The last grid point up to which every accuracy is within bounds, so a single dip out of
-        bounds counts even if accuracy recovers; ``kind`` is ``"accuracy"``. None when accuracy
-        never leaves the plateau on this grid. When the first grid point is out of bounds already,
-        ``tau`` and ``beta`` are 0.
-
-    Raises
-    ------
-    ThermoError
-        If a column is missing, the curve is empty, `max_drop` is not between 0 and 1, or an
-        accuracy is.
-
-    Examples
-    --------
-    >>> curve = pd.DataFrame({"tau": [0.1, 0.2, 0.3], "accuracy": [0.90, 0.88, 0.60]})
-    >>> accuracy_threshold(curve).tau
-    0.2
-    """
-    tau, accuracy = _column(curve, "tau"), _column(curve, "accuracy")
-    if tau.size == 0:
-        raise ThermoError("curve is empty: evaluate at least one threshold")
-    _check_increasing(tau)
-    if not 0.0 <= max_drop <= 1.0:
-        raise ThermoError(
-            f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}"
-        )
-    if baseline is None:
-        baseline = float(curve.attrs.get("baseline_accuracy", accuracy[0]))
-    if not np.all((accuracy >= 0) & (accuracy <= 1)) or not 0.0 <= baseline <= 1.0:
-        raise ThermoError("accuracy must be a share between 0 and 1, not percent, and not missing")
-    # Rounding: an accuracy exactly max_drop below the plateau is within bounds.
-    outside = np.flatnonzero(baseline - accuracy > max_drop + 1e-9)
-    if outside.size == 0:
-        return None
-    first = int(outside[0])
-    beta = _column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
-    return Threshold(
-        tau=float(tau[first - 1]) if first else 0.0,
-        beta=float(beta[first - 1]) if first else 0.0,
-        kind="accuracy",
-        prominence=float(baseline - accuracy[first]),
-        rule=f"last threshold with accuracy within {max_drop:g} of {baseline:.4g}",
-    )
-
-
 def transitions_match(
     full: pd.DataFrame, renormalized: pd.DataFrame, *, tolerance: float = 0.05, **options: float
 ) -> bool:
@@ -345,8 +252,8 @@ def transitions_match(
     True
     """
     for curve in (full, renormalized):
-        _column(curve, "beta")
-    shared = np.intersect1d(_column(full, "tau"), _column(renormalized, "tau"))
+        column(curve, "beta")
+    shared = np.intersect1d(column(full, "tau"), column(renormalized, "tau"))
     if shared.size == min(len(full), len(renormalized)):
         full, renormalized = (c[c["tau"].isin(shared)] for c in (full, renormalized))
     first = critical_threshold(full, **options)
@@ -359,30 +266,16 @@ def transitions_match(
 
 def _defined_points(curve: pd.DataFrame, max_beta: float) -> tuple[Floats, Floats, Floats, Floats]:
     """``tau``, F, ``beta`` and the variance of ``ln rho`` where they can show a feature."""
-    tau, f = _column(curve, "tau"), _column(curve, "free_energy")
-    _check_increasing(tau)
-    beta = _column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
+    tau, f = column(curve, "tau"), column(curve, "free_energy")
+    check_increasing(tau)
+    beta = column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
     keep = np.isfinite(f) & (tau > 0) & ~(beta > max_beta)
     variance = np.zeros(tau.shape)
     if "active" in curve and "beta" in curve:
-        active = _column(curve, "active")
+        active = column(curve, "active")
         if np.array_equal(active, np.round(active)):  # counts, not shares
             variance[keep] = np.maximum.accumulate(np.clip(beta[keep], 0, 1) / active[keep])
     return tau[keep], f[keep], beta[keep], variance[keep]
-
-
-def _check_increasing(tau: Floats) -> None:
-    if not (np.all(np.isfinite(tau)) and np.all(np.diff(tau) > 0)):
-        raise ThermoError("curve: tau must be strictly increasing: sort it, drop repeated values")
-
-
-def _column(curve: pd.DataFrame, name: str) -> Floats:
-    if name not in curve:
-        raise ThermoError(f"curve has no column {name!r}, only: {', '.join(map(str, curve))}")
-    try:
-        return curve[name].to_numpy(dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ThermoError(f"curve: column {name!r} must hold numbers") from None
 
 
 def _table(features: list[Feature], tau: Floats, beta: Floats) -> pd.DataFrame:

@@ -24,8 +24,8 @@ from companion.runs.chapters import Chapter
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record, read_chapter, same_but_seed
 from companion.runs.settings import Settings
+from thermo_utils.curves import Threshold
 from thermo_utils.figures import six_panels
-from thermo_utils.transitions import Threshold
 
 __all__ = ["Page", "settings_table"]
 

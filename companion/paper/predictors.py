@@ -25,8 +25,8 @@ from companion.paper.readings import (
 )
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record
+from thermo_utils.accuracy import accuracy_threshold
 from thermo_utils.grids import grid_step
-from thermo_utils.transitions import accuracy_threshold
 
 __all__ = [
     "A_STEP",

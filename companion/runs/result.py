@@ -10,8 +10,8 @@ import pandas as pd
 
 from companion.runs.chapters import CHAPTERS
 from companion.runs.provenance import provenance
+from thermo_utils.accuracy import accuracy_threshold
 from thermo_utils.transitions import (
-    accuracy_threshold,
     earliest,
     find_transitions,
     transitions_match,

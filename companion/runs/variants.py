@@ -26,14 +26,16 @@ from companion.runs.experiment import Experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import sha256, to_json
 from companion.runs.variant_files import FACTS, TABLE, read_variants
+from thermo_utils.accuracy import accuracy_threshold
 from thermo_utils.batches import forward
 from thermo_utils.counting import ActivationSpectrum
+from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import FINER
 from thermo_utils.hooks import ActivationHooks, resolve_layers
-from thermo_utils.transitions import Threshold, accuracy_threshold, critical_threshold
+from thermo_utils.transitions import critical_threshold
 
 __all__ = [
     "Alternative",

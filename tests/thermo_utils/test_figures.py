@@ -11,8 +11,8 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from thermo_utils import figures, thermodynamic_curve
+from thermo_utils.curves import Threshold
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, SHOWN_BETA
-from thermo_utils.transitions import Threshold
 
 NOTE = "synthetic data, not a reproduction"
 PEAK = Threshold(tau=0.4, beta=0.3, kind="peak", prominence=0.1, rule="first")

@@ -14,7 +14,6 @@ from scipy.special import erfc
 
 from thermo_utils import (
     ThermoError,
-    accuracy_threshold,
     critical_threshold,
     find_transitions,
     thermodynamic_curve,
@@ -297,7 +296,7 @@ def family(kind, size):
     return curve_of(tau, f)
 
 
-@pytest.mark.parametrize("function", [find_transitions, accuracy_threshold, transitions_match])
+@pytest.mark.parametrize("function", [find_transitions, transitions_match])
 def test_defaults_are_those_of_the_documentation(function):
     stated = dict(
         re.findall(r"^    (\w+) : [^\n]*default [^\n]*?([\d.e-]+)$", function.__doc__, re.M)
@@ -387,83 +386,6 @@ def test_an_extremum_must_exceed_what_counting_explains():
     assert not peaks(active=77, counting_factor=1.01 * c)
     # What was uncertain once stays so: more survivors later on do not help.
     assert not peaks(active=np.where(tau < 0.2, 50, 10_000))
-
-
-# -- accuracy ------------------------------------------------------------------------------------
-
-
-def accuracies(*values, **attrs):
-    tau = np.arange(1, len(values) + 1) / 10
-    curve = pd.DataFrame({"tau": tau, "beta": tau / 2, "accuracy": values})
-    curve.attrs = attrs
-    return curve
-
-
-def test_accuracy_leaves_its_plateau():
-    found = accuracy_threshold(accuracies(0.9, 0.89, 0.86, 0.6, 0.2))
-    assert found.tau == pytest.approx(0.3)
-    assert found.beta == pytest.approx(0.15)
-    assert found.kind == "accuracy"
-    assert found.prominence == pytest.approx(0.3)
-    assert re.findall(r"[0-9.]+", found.rule) == ["0.05", "0.9"]
-
-
-def test_a_drop_of_exactly_the_bound_is_within():
-    assert accuracy_threshold(accuracies(0.9, 0.85, 0.7)).tau == pytest.approx(0.2)
-    assert accuracy_threshold(accuracies(0.3, 0.2, 0.1), max_drop=0.1).tau == pytest.approx(0.2)
-
-
-def test_noise_within_bounds_and_dips_beyond():
-    assert accuracy_threshold(accuracies(0.9, 0.87, 0.91, 0.86, 0.5)).tau == pytest.approx(0.4)
-    # Documented: the last threshold up to which *all* are within bounds.
-    assert accuracy_threshold(accuracies(0.9, 0.7, 0.9, 0.9)).tau == pytest.approx(0.1)
-
-
-def test_baseline():
-    curve = accuracies(0.80, 0.79, baseline_accuracy=0.9)
-    at_once = accuracy_threshold(curve)
-    assert (at_once.tau, at_once.beta) == (0.0, 0.0)
-    assert at_once.prominence == pytest.approx(0.1)
-    assert accuracy_threshold(curve, baseline=0.8) is None
-    assert accuracy_threshold(curve, 0.12) is None
-    assert accuracy_threshold(curve, max_drop=1.0) is None
-    assert accuracy_threshold(accuracies(0.5, 0.5), max_drop=0.0) is None
-    assert accuracy_threshold(accuracies(0.5, 0.49), max_drop=0.0).tau == pytest.approx(0.1)
-
-
-def test_without_beta():
-    found = accuracy_threshold(accuracies(0.9, 0.2).drop(columns="beta"))
-    assert np.isnan(found.beta)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0, 1))
-def test_accuracy_threshold_is_the_naive_loop(values, max_drop):
-    expected, left = 0.0, False
-    for tau, accuracy in zip(np.arange(1, len(values) + 1) / 10, values, strict=True):
-        if values[0] - accuracy > max_drop + 1e-9:
-            left = True
-            break
-        expected = tau
-    found = accuracy_threshold(accuracies(*values), max_drop)
-    assert (found.tau if found else None) == (expected if left else None)
-
-
-@pytest.mark.parametrize(
-    ("curve", "options", "message"),
-    [
-        (accuracies(0.9).drop(columns="accuracy"), {}, "'accuracy'"),
-        (accuracies(), {}, "threshold"),
-        (accuracies(90.0, 80.0), {}, "accuracy"),
-        (accuracies(0.9, np.nan), {}, "accuracy"),
-        (accuracies(0.9), {"baseline": 90}, "accuracy"),
-        (accuracies(0.9), {"max_drop": 5}, "max_drop.*5"),
-        (accuracies(0.9), {"max_drop": np.nan}, "max_drop.*nan"),
-        (accuracies(0.9, 0.8)[::-1], {}, "tau"),
-    ],
-)
-def test_accuracy_refusals(curve, options, message):
-    with pytest.raises(ThermoError, match=message):
-        accuracy_threshold(curve, **options)
 
 
 # -- match ---------------------------------------------------------------------------------------

@@ -38,9 +38,9 @@ from companion.runs.records import (
 from companion.runs.settings import Settings
 from tests.companion.pages.conftest import curve, made
 from thermo_utils import ThermoError, files, grids
+from thermo_utils.curves import Kind
 from thermo_utils.files import write_atomically
 from thermo_utils.thermodynamics import CURVE_COLUMNS
-from thermo_utils.transitions import Kind
 
 ROOT = Path(__file__).parents[3]
 
