@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
 from tqdm import tqdm
 
 from thermo_utils.batches import device_of, forward, keep_on_device, unpack
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
+from thermo_utils.hits import Hits, accuracy, changed, hits, no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec, resolve_layers
 from thermo_utils.sweep_log import SweepLog
 from thermo_utils.thermodynamics import thermodynamic_curve
 
-__all__ = ["IGNORE_INDEX", "evaluate", "evaluating", "full_evaluation", "renormalized", "scores"]
+__all__ = ["BLOCKS", "evaluate", "evaluating", "full_evaluation", "renormalized"]
 
-#: Targets of this value do not count, as in PyTorch's cross-entropy.
-IGNORE_INDEX = -100
+#: Blocks into which the examples fall, batch by batch in turn, to draw from.
+BLOCKS = 16
 
 
 def full_evaluation(
@@ -43,6 +45,7 @@ def full_evaluation(
     *,
     inclusive: bool = True,
     count_zeros: bool = False,
+    blocks: ArrayLike | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -66,6 +69,9 @@ def full_evaluation(
         Whether ``|a| = tau`` survives (Eq. 1: it does).
     count_zeros : bool, default False
         Whether activations that are exactly zero count towards ``N``.
+    blocks : array_like, optional
+        Thresholds among `taus` at which the counts are also kept for every block of examples, from
+        which :mod:`thermo_utils.resampling` draws. See the notes.
     checkpoint : path, optional
         File that receives every finished threshold. If it exists, the thresholds in it are not
         evaluated again, so an interrupted sweep goes on where it stopped. The data must then come
@@ -76,17 +82,22 @@ def full_evaluation(
     Returns
     -------
     DataFrame, K rows
-        The columns of :func:`thermo_utils.thermodynamic_curve` and ``accuracy`` (a share).
+        The columns of :func:`thermo_utils.thermodynamic_curve`; ``accuracy`` (a share); ``lost``
+        and ``gained``: examples that the unpruned network gets right and the pruned one wrong, and
+        the reverse, so that ``accuracy`` is the baseline and ``(gained - lost) / samples``. They
+        are nan if the data came in another order in a later pass.
         ``attrs`` holds ``baseline_accuracy``, ``total`` (N), ``total_abs_sum`` (Sigma_0),
-        ``samples`` and ``seconds`` (wall time of all passes, also those of an earlier run).
+        ``samples`` and ``seconds`` (wall time of all passes, also those of an earlier run); and
+        ``blocks``, if they were asked for.
 
     Raises
     ------
     ThermoError
-        If the grid is not positive and increasing, a layer does not exist or never runs, there is
-        no data, a batch has no targets, the model returns no class scores, an activation is NaN or
-        infinite, or the checkpoint belongs to another network or data, to the same in another
-        order, or to another number of threads, device or version of PyTorch.
+        If the grid is not positive and increasing, or does not hold `blocks`, a layer does not
+        exist or never runs, there is no data, a batch has no targets, the model returns no class
+        scores, an activation is NaN or infinite, or the checkpoint belongs to another network or
+        data, to the same in another order, or to another number of threads, device or version of
+        PyTorch.
 
     Notes
     -----
@@ -94,38 +105,55 @@ def full_evaluation(
     it also moves the data there, where they stay for the other passes if they fit into a quarter
     of the free memory.
 
+    Batch number i belongs to block i modulo `BLOCKS`. ``attrs["blocks"]`` is a dict with ``tau``
+    (zero, then `blocks`), ``active`` and ``abs_sum``: a list per threshold of a number per block,
+    ``N`` and ``Sigma_0`` of the block at zero.
+
     Examples
     --------
     >>> _ = torch.manual_seed(0)
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> data = [(torch.randn(16, 4), torch.randint(3, (16,)))]
     >>> curve = full_evaluation(net, data, nn.ReLU, [0.1, 0.2], progress=False)
-    >>> curve[["tau", "active"]].values.tolist()
-    [[0.1, 39.0], [0.2, 36.0]]
+    >>> curve[["active", "lost", "gained"]].values.tolist()
+    [[39, 0, 0], [36, 0, 0]]
     """
     grid = check_taus(taus)
+    apart = _check_blocks(blocks, grid)
     batches = keep_on_device(
         data if not isinstance(data, Iterator) else list(data), device_of(model)
     )
 
     targets = hashlib.sha256()
+    unpruned_met: list[Hits] = []
 
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
         options = {"inclusive": inclusive, "count_zeros": count_zeros}
+        note = targets.update if tau == 0 else None
         # N and Sigma_0 are those of the unpruned pass; later ones need only what survives.
         with ActivationPruner(model, layers, tau, totals=tau == 0, **options) as pruner:
-            accuracy, samples = _accuracy(model, batches, targets.update if tau == 0 else None)
-        totals = {"total": pruner.total, "total_abs_sum": pruner.total_abs_sum} if tau == 0 else {}
-        return {
+            inputs = _in_blocks(batches, pruner.count_apart) if apart is not None else batches
+            met = list(hits(model, inputs, note))
+        if tau == 0:
+            unpruned_met[:] = met
+        share, samples = accuracy(met)
+        row: dict[str, Any] = {
             "tau": tau,
             "active": pruner.active,
             "abs_sum": pruner.abs_sum,
-            **totals,
-            "accuracy": accuracy,
+            "accuracy": share,
             "samples": samples,
-            "seconds": time.perf_counter() - started,
+            **changed(unpruned_met, met),
         }
+        if apart is not None:
+            parts = pruner.per_block().values()
+            row |= {"blocks": [[p.active for p in parts], [p.abs_sum for p in parts]]}
+        if tau == 0:
+            row |= {"total": pruner.total, "total_abs_sum": pruner.total_abs_sum}
+            if apart is not None:
+                row |= {"blocks": [[p.total for p in parts], [p.total_abs_sum for p in parts]]}
+        return row | {"seconds": time.perf_counter() - started}
 
     with evaluating(model):
         unpruned = measure(0.0)
@@ -135,6 +163,7 @@ def full_evaluation(
                 "layers": list(resolve_layers(model, layers)),
                 "inclusive": inclusive,
                 "count_zeros": count_zeros,
+                "blocks": apart is not None,
                 **{key: unpruned[key] for key in ("total", "total_abs_sum", "accuracy", "samples")},
                 "targets": targets.hexdigest(),
                 **_made_with(model),
@@ -143,11 +172,20 @@ def full_evaluation(
         for tau in tqdm(grid.tolist(), desc="full evaluation", unit="tau", disable=not progress):
             if tau not in log:
                 log.append(measure(tau))
-    rows = pd.DataFrame([log[tau] for tau in grid.tolist()])
+    found = [log[tau] for tau in grid.tolist()]
+    rows = pd.DataFrame(found)
     curve = thermodynamic_curve(
         grid, rows["active"], rows["abs_sum"], unpruned["total"], unpruned["total_abs_sum"]
     )
     curve["accuracy"] = rows["accuracy"].to_numpy(np.float64)
+    for column in ("lost", "gained"):
+        curve[column] = rows[column]  # int64, or nan where it is not known
+    if curve["lost"].isna().any():
+        warnings.warn(
+            "the data came in another order than in the first pass, so it is not known which "
+            "examples were lost and gained: do not shuffle them",
+            stacklevel=2,
+        )
     curve.attrs = {
         "baseline_accuracy": unpruned["accuracy"],
         "total": unpruned["total"],
@@ -155,6 +193,13 @@ def full_evaluation(
         "samples": unpruned["samples"],
         "seconds": float(rows["seconds"].sum() + unpruned["seconds"]),
     }
+    if apart is not None:
+        kept = [unpruned, *(log[tau] for tau in apart.tolist())]
+        curve.attrs["blocks"] = {
+            "tau": [0.0, *apart.tolist()],
+            "active": [row["blocks"][0] for row in kept],
+            "abs_sum": [row["blocks"][1] for row in kept],
+        }
     return curve
 
 
@@ -166,13 +211,14 @@ def renormalized(
     *,
     inclusive: bool = True,
     count_zeros: bool = False,
+    blocks: ArrayLike | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Free energy from the unpruned network alone: one pass for all thresholds (Section 3.7).
 
     Parameters
     ----------
-    model, layers, taus, inclusive, count_zeros, progress
+    model, layers, taus, inclusive, count_zeros, blocks, progress
         As for :func:`full_evaluation`.
     data : iterable of batches
         As for :func:`full_evaluation`; targets are not needed and not looked at.
@@ -186,8 +232,8 @@ def renormalized(
     Raises
     ------
     ThermoError
-        If the grid is not positive and increasing, a layer does not exist or never runs, there is
-        no data, or an activation is NaN or infinite.
+        If the grid is not positive and increasing, or does not hold `blocks`, a layer does not
+        exist or never runs, there is no data, or an activation is NaN or infinite.
 
     Notes
     -----
@@ -203,23 +249,37 @@ def renormalized(
     >>> curve[["tau", "active"]].values.tolist()
     [[0.1, 39.0], [0.2, 36.0]]
     """
+    apart = _check_blocks(blocks, check_taus(taus))
     spectrum = ActivationSpectrum(taus, inclusive=inclusive, count_zeros=count_zeros)
+    parts = {0: spectrum}
+    here = spectrum
+
+    def count_apart(block: int) -> None:
+        nonlocal here
+        here = parts.setdefault(block, spectrum.twin())
+
     started = time.perf_counter()
     with (
         evaluating(model),
-        ActivationHooks(model, layers, lambda _, tensor: spectrum.update(tensor)),
+        ActivationHooks(model, layers, lambda _, tensor: here.update(tensor)),
     ):
         empty = True
-        for batch in tqdm(data, desc="renormalized", unit="batch", disable=not progress):
+        shown = tqdm(data, desc="renormalized", unit="batch", disable=not progress)
+        for batch in _in_blocks(shown, count_apart) if apart is not None else shown:
             forward(model, unpack(batch)[0])
             empty = False
     if empty:
-        raise _no_data()
+        raise no_data()
+    if apart is not None:
+        of_blocks = _spectra(parts.values(), apart)
+        for block in range(1, len(parts)):
+            spectrum.merge(parts[block])
     curve = spectrum.compute()
     curve.attrs = {
         "total": spectrum.total,
         "total_abs_sum": spectrum.total_abs_sum,
         "seconds": time.perf_counter() - started,
+        **({} if apart is None else {"blocks": of_blocks}),
     }
     return curve
 
@@ -248,7 +308,7 @@ def evaluate(model: nn.Module, data: Iterable[Any]) -> float:
     0.6666666666666666
     """
     with evaluating(model):
-        return _accuracy(model, data)[0]
+        return accuracy(hits(model, data))[0]
 
 
 @contextmanager
@@ -264,81 +324,43 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _accuracy(
-    model: nn.Module, data: Iterable[Any], note: Callable[[bytes], None] | None = None
-) -> tuple[float, int]:
-    """Accuracy and number of targets; the device is asked only once, at the end.
+def _check_blocks(
+    blocks: ArrayLike | None, grid: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    if blocks is None:
+        return None
+    apart = check_taus(blocks)
+    strange = np.setdiff1d(apart, grid)
+    if strange.size:
+        raise ThermoError(f"blocks: {strange[0]} is not among the thresholds; take some of taus")
+    return apart
 
-    `note` receives the targets in their order, for which the device is asked each time.
-    """
-    correct: Tensor | None = None
-    counted: Tensor | None = None
-    for batch in data:
-        inputs, targets = unpack(batch)
-        if targets is None:
-            raise ThermoError(
-                "a batch has no targets: yield (inputs, targets) pairs, or mappings with 'labels'"
+
+def _in_blocks(data: Iterable[Any], count_apart: Callable[[int], None]) -> Iterator[Any]:
+    """Batches as they come, each announced to belong to a block."""
+    for index, batch in enumerate(data):
+        count_apart(index % BLOCKS)
+        yield batch
+
+
+def _spectra(
+    parts: Iterable[ActivationSpectrum], apart: NDArray[np.float64]
+) -> dict[str, list[Any]]:
+    """What ``attrs["blocks"]`` holds, of the spectra of the blocks."""
+    kept: list[tuple[list[int], list[float]]] = []
+    for part in parts:
+        at = np.searchsorted(part.taus, apart)
+        kept.append(
+            (
+                [part.total, *part.active[at].tolist()],
+                [part.total_abs_sum, *part.abs_sum[at].tolist()],
             )
-        if note is not None:  # in one width, so that it does not matter how they are stored
-            note(targets.to("cpu", torch.int64).numpy().tobytes())
-        logits = scores(forward(model, inputs))
-        predicted = logits.argmax(dim=-1)
-        truth = targets.to(predicted.device)
-        if truth.shape != predicted.shape:
-            raise ThermoError(
-                f"targets of shape {tuple(truth.shape)} do not fit scores of shape "
-                f"{tuple(logits.shape)}: give one class number per row"
-            )
-        known = truth != IGNORE_INDEX
-        hits, seen = ((predicted == truth) & known).sum(), known.sum()
-        correct = hits if correct is None else correct + hits
-        counted = seen if counted is None else counted + seen
-    if correct is None or counted is None or not int(counted):
-        raise _no_data()
-    return float(int(correct) / int(counted)), int(counted)
-
-
-def scores(output: Any) -> Tensor:
-    """Class scores in whatever a model returned.
-
-    Parameters
-    ----------
-    output : object
-        A tensor, an object with ``logits``, a mapping with that key, or a tuple that starts with
-        the scores.
-
-    Returns
-    -------
-    Tensor
-        Floating point, last dimension: classes.
-
-    Raises
-    ------
-    ThermoError
-        If there are none.
-
-    Examples
-    --------
-    >>> scores({"logits": torch.zeros(2, 3)}).shape
-    torch.Size([2, 3])
-    """
-    logits = output
-    if hasattr(output, "logits"):
-        logits = output.logits
-    elif isinstance(output, Mapping):
-        logits = output.get("logits")
-    elif isinstance(output, tuple | list) and output:
-        logits = output[0]
-    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim < 2:
-        what = f"of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else "missing"
-        raise ThermoError(
-            f"the model returned {type(output).__name__} and its logits are {what}: accuracy needs "
-            "class scores of shape (batch, classes), returned as a tensor, as the first of a "
-            "tuple, or as 'logits'"
         )
-    if logits.shape[-1] < 2:
-        raise ThermoError("the model returned a single score per row: give one score per class")
-    return logits
+    return {
+        "tau": [0.0, *apart.tolist()],
+        "active": [list(row) for row in zip(*(active for active, _ in kept), strict=True)],
+        "abs_sum": [list(row) for row in zip(*(sums for _, sums in kept), strict=True)],
+    }
 
 
 def _made_with(model: nn.Module) -> dict[str, Any]:
@@ -349,7 +371,3 @@ def _made_with(model: nn.Module) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": "cpu" if device is None else device.type,
     }
-
-
-def _no_data() -> ThermoError:
-    return ThermoError("there is no data: the iterable yielded no batch with a target in it")

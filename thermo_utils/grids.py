@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
     from thermo_utils.hooks import LayerSpec
 
-__all__ = ["FINER", "OCTAVES", "automatic_step", "grid_step", "grids", "uniform_grid"]
+__all__ = [
+    "BETWEEN", "FINER", "OCTAVES", "TAIL", "automatic_step", "grid_step", "grids", "uniform_grid",
+]  # fmt: skip
 
 #: Thresholds for activations of unknown scale: 32 to the octave, 2^-24 to 2^16.
 OCTAVES: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 32, 16 * 32 + 1) / 32)
 #: The grid of the renormalized curve is this many times finer than that of the full evaluation.
 FINER = 10
+#: Thresholds of a full evaluation between the multiples of its step, in steps: near zero, where the
+#: first feature often lies, a step is too coarse.
+BETWEEN = (0.2, 0.4, 0.6, 0.8, 1.5, 2.5)
+#: Thresholds of the renormalized curve beyond the full evaluation's, 32 to the octave, so that it
+#: goes on to where next to nothing is left.
+TAIL: NDArray[np.float64] = 2.0 ** (np.arange(1, 5 * 32 + 1) / 32)
 #: Leading digits of a step that reads well on an axis.
 ROUND = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0])
 
@@ -69,8 +77,12 @@ def grids(step: float, last: float) -> tuple[NDArray[np.float64], NDArray[np.flo
 
     Returns
     -------
-    coarse, fine : ndarray of float64, shapes (K,) and (K * FINER,)
-        Both end at the last multiple of the step; every coarse threshold is among the fine ones.
+    coarse : ndarray of float64, shape (K,)
+        The multiples of the step, and `BETWEEN` them some near zero. What lies within a step of the
+        end is left out, so that the largest distance of neighbours is the step.
+    fine : ndarray of float64, shape (L,)
+        Multiples of a step `FINER` times smaller up to the end of `coarse`, then `TAIL`. Every
+        coarse threshold is among them.
 
     Raises
     ------
@@ -80,20 +92,26 @@ def grids(step: float, last: float) -> tuple[NDArray[np.float64], NDArray[np.flo
     Examples
     --------
     >>> coarse, fine = grids(0.1, 0.35)
-    >>> coarse.tolist(), len(fine), float(fine[-1])
-    ([0.1, 0.2, 0.3], 30, 0.3)
+    >>> coarse.tolist()
+    [0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3]
+    >>> len(fine), float(fine[29]), float(fine[-1])
+    (190, 0.3, 9.6)
     """
-    coarse = uniform_grid(step, last)
-    return coarse, uniform_grid(step / FINER, float(coarse[-1]))
+    multiples = uniform_grid(step, last)
+    between = [float(f"{step * f:.12g}") for f in BETWEEN if f < len(multiples) - 1]
+    end = float(multiples[-1])
+    tail = [float(f"{tau:.12g}") for tau in end * TAIL]
+    return np.sort([*multiples, *between]), np.array([*uniform_grid(step / FINER, end), *tail])
 
 
 def grid_step(curve: pd.DataFrame) -> float:
-    """Distance of neighbouring thresholds of a curve on a uniform grid.
+    """Step of the grid of a full evaluation: the largest distance of neighbouring thresholds.
 
     Parameters
     ----------
     curve : DataFrame
-        With a column ``tau`` that starts one step above zero.
+        With a column ``tau``, such as :func:`grids` or :func:`uniform_grid` make it for a full
+        evaluation.
 
     Returns
     -------
@@ -104,8 +122,11 @@ def grid_step(curve: pd.DataFrame) -> float:
     --------
     >>> grid_step(pd.DataFrame({"tau": uniform_grid(0.1, 0.3)}))
     0.1
+    >>> grid_step(pd.DataFrame({"tau": grids(0.1, 0.5)[0]}))
+    0.1
     """
-    return float(curve["tau"].iloc[0])
+    distances = np.diff(curve["tau"].to_numpy(np.float64), prepend=0.0)
+    return float(f"{distances.max():.9g}")
 
 
 def automatic_step(

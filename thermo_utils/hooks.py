@@ -263,14 +263,29 @@ class ActivationPruner(ActivationHooks):
     ) -> None:
         super().__init__(model, layers, self._prune)
         self.tau = float(tau)
-        counts = PruneCounts(self.tau, inclusive=inclusive, count_zeros=count_zeros, totals=totals)
-        self._counts = {name: counts.twin() for name in self.layers}
+        self._empty = PruneCounts(
+            self.tau, inclusive=inclusive, count_zeros=count_zeros, totals=totals
+        )
+        self._blocks: dict[int, dict[str, PruneCounts]] = {}
+        self.count_apart(0)
 
     def __enter__(self) -> Self:
         super().__enter__()
-        for counts in self._counts.values():
-            counts.reset()
+        self._blocks = {}
+        self.count_apart(0)
         return self
+
+    def count_apart(self, block: int) -> None:
+        """Count what follows in a block of its own; see :meth:`per_block`.
+
+        Parameters
+        ----------
+        block : int
+            Number of a block, new or of earlier. The first is 0.
+        """
+        if block not in self._blocks:
+            self._blocks[block] = {name: self._empty.twin() for name in self.layers}
+        self._counts = self._blocks[block]
 
     def _prune(self, name: str, tensor: Tensor) -> Tensor | None:
         if self.tau == 0:  # nothing to prune, so nothing to replace
@@ -306,23 +321,40 @@ class ActivationPruner(ActivationHooks):
             One row per layer, in model order, with columns ``layer``, ``active``, ``total``,
             ``abs_sum``, ``total_abs_sum``.
         """
+        blocks = self._blocks.values()
         rows = [
             (name, *(getattr(counts, column) for column in COUNTS))
-            for name, counts in self._finite().items()
+            for name in self.layers
+            for counts in [PruneCounts.sum_of(_finite({name: b[name]})[name] for b in blocks)]
         ]
         return pd.DataFrame(rows, columns=["layer", *COUNTS])
 
-    def _together(self) -> PruneCounts:
-        return PruneCounts.sum_of(self._finite().values())
+    def per_block(self) -> dict[int, PruneCounts]:
+        """Counts of all hooked layers together, for each block that was counted apart.
 
-    def _finite(self) -> dict[str, PruneCounts]:
-        """The counts of each layer. On a GPU, NaN comes to light here."""
-        for name, counts in self._counts.items():
-            try:
-                _ = counts.active
-            except ThermoError as error:
-                raise _of_layer(name, error) from error
-        return self._counts
+        Returns
+        -------
+        dict of int to PruneCounts
+            With ``active``, ``abs_sum``, ``total`` and ``total_abs_sum``; the sums over the blocks
+            are those of the pruner.
+        """
+        return {
+            block: PruneCounts.sum_of(_finite(layers).values())
+            for block, layers in self._blocks.items()
+        }
+
+    def _together(self) -> PruneCounts:
+        return PruneCounts.sum_of(self.per_block().values())
+
+
+def _finite(layers: dict[str, PruneCounts]) -> dict[str, PruneCounts]:
+    """The counts of each layer. On a GPU, NaN comes to light here."""
+    for name, counts in layers.items():
+        try:
+            _ = counts.active
+        except ThermoError as error:
+            raise _of_layer(name, error) from error
+    return layers
 
 
 def _of_layer(name: str, error: ThermoError) -> ThermoError:

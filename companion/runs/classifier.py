@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import pickle
 import signal
 import threading
@@ -21,21 +22,38 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from companion.data.augmentation import Augmented
 from companion.data.tensors import Splits, batches, evaluation_batches
 from companion.runs.kept import DamagedError, read_sealed, write_sealed
 from companion.runs.provenance import made_with
 from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import IGNORE_INDEX, scores
+from thermo_utils.hits import IGNORE_INDEX, scores
 
 __all__ = ["Bar", "Classifier", "SealedIO", "interruptible", "load_state", "quiet"]
 
 
 class Classifier(lightning.LightningModule):
-    """Cross-entropy on the class scores of a network, and the history of it."""
+    """Cross-entropy on the class scores of a network, and the history of it.
+
+    Parameters
+    ----------
+    network, data, batch_size, learning_rate, seed, augment
+        As for :func:`companion.runs.training.train`.
+    falling_over : int, optional
+        Epochs over which the learning rate falls along half a cosine; by default it stays.
+    """
 
     def __init__(
-        self, network: nn.Module, data: Splits, batch_size: int, learning_rate: float, seed: int
+        self,
+        network: nn.Module,
+        data: Splits,
+        batch_size: int,
+        learning_rate: float,
+        seed: int,
+        *,
+        augment: bool = False,
+        falling_over: int | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -44,17 +62,32 @@ class Classifier(lightning.LightningModule):
         self._batch_size = batch_size
         self._learning_rate = learning_rate
         self._seed = seed
+        self._augment = augment
+        self._falling_over = falling_over
         self._sums: dict[str, Tensor] = {}
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return batches(self._data.train, self._batch_size, shuffle=True, seed=self._epoch_seed())
+        seed = self._epoch_seed()
+        examples = Augmented(self._data.train, seed) if self._augment else self._data.train
+        return batches(examples, self._batch_size, shuffle=True, seed=seed)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return evaluation_batches(self._data.validation, self._batch_size)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> Any:
         trainable = [p for p in self.network.parameters() if p.requires_grad]
-        return torch.optim.Adam(trainable, lr=self._learning_rate)
+        adam = torch.optim.Adam(trainable, lr=self._learning_rate)
+        if self._falling_over is None:
+            return adam
+        steps = self._falling_over * len(self.train_dataloader())
+        # From the number of the step alone, so that it does not matter where training was resumed.
+        falling = torch.optim.lr_scheduler.LambdaLR(
+            adam, lambda step: (1 + math.cos(math.pi * step / steps)) / 2
+        )
+        return {
+            "optimizer": adam,
+            "lr_scheduler": {"scheduler": falling, "interval": "step"},
+        }
 
     def on_train_epoch_start(self) -> None:
         self._sums = {}

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from thermo_utils import ThermoError, evaluate, full_evaluation, renormalized
 from thermo_utils.batches import Resident
-from thermo_utils.evaluation import scores
+from thermo_utils.hits import scores
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 TAUS = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
@@ -82,7 +82,7 @@ def test_full_evaluation_is_the_loop_by_hand(inclusive):
     model = network().eval()
     x, y = examples()
     curve = fe(model, inclusive=inclusive)
-    assert tuple(curve.columns) == (*CURVE_COLUMNS, "accuracy")
+    assert tuple(curve.columns) == (*CURVE_COLUMNS, "accuracy", "lost", "gained")
 
     def run(tau):
         kept, h = [], x
@@ -152,7 +152,7 @@ def test_with_one_layer_both_are_identical(seed, layer, taus, dtype):
     data = [(x.to(dtype), y) for x, y in DATA]
     full, fast = (method(model, data, layers=layer, taus=sorted(taus)) for method in (fe, rfe))
     pd.testing.assert_frame_equal(
-        full.drop(columns="accuracy"), fast, check_exact=True, check_names=True
+        full.drop(columns=["accuracy", "lost", "gained"]), fast, check_exact=True, check_names=True
     )
     for name in ("total", "total_abs_sum"):
         assert full.attrs[name] == fast.attrs[name]

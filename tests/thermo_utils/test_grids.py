@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 from thermo_utils import ThermoError, renormalized
-from thermo_utils.grids import FINER, OCTAVES, automatic_step, grids, step_for, uniform_grid
+from thermo_utils.grids import (
+    BETWEEN,
+    FINER,
+    OCTAVES,
+    automatic_step,
+    grid_step,
+    grids,
+    step_for,
+    uniform_grid,
+)
 from thermo_utils.transitions import MAX_BETA
 
 
@@ -44,9 +53,29 @@ def test_grids_without_a_point(step, last):
 def test_both_grids_of_a_chapter_end_at_one_threshold(digits, exponent, steps):
     step = float(f"{digits}e{exponent}")
     coarse, fine = grids(step, step * steps)
-    np.testing.assert_array_equal(coarse, uniform_grid(step, step * steps))
-    np.testing.assert_array_equal(fine[FINER - 1 :: FINER], coarse)
+    multiples = uniform_grid(step, step * steps)
+    assert set(multiples) <= set(coarse) <= set(fine)
+    assert coarse[-1] == multiples[-1] == fine[FINER * len(multiples) - 1]
     assert step * steps * (1 + 1e-8) >= coarse[-1] > step * (steps - 1) * (1 - 1e-8)
+    between = np.array(sorted(set(coarse) - set(multiples))) / step
+    np.testing.assert_allclose(between, [f for f in BETWEEN if f < len(multiples) - 1], rtol=1e-9)
+    assert np.all(np.diff(coarse) > 0)
+    assert np.all(np.diff(fine) > 0)
+
+
+@given(st.integers(1, 999), st.integers(-6, 3), st.integers(1, 60))
+def test_the_step_is_read_off_the_grid(digits, exponent, count):
+    step = float(f"{digits}e{exponent}")
+    for grid in (uniform_grid(step, step * count), grids(step, step * count)[0]):
+        assert grid_step(pd.DataFrame({"tau": grid})) == step
+
+
+def test_the_renormalized_curve_goes_on_for_five_octaves():
+    coarse, fine = grids(0.02, 0.8)
+    tail = fine[fine > 0.8]
+    assert len(tail) == 5 * 32
+    np.testing.assert_allclose(tail[1:] / tail[:-1], 2 ** (1 / 32), rtol=1e-9)
+    assert fine[-1] == 32 * coarse[-1]
 
 
 def test_octaves():
