@@ -311,7 +311,8 @@ def _overrides(pairs: list[list[str]]) -> dict[str, Any]:
         try:
             values[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            values[name] = text  # a string, which may be what is wanted
+            # A truth value as other languages write it, or a string, which may be what is wanted.
+            values[name] = {"true": True, "false": False}.get(text, text)
     return values
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.data.official import departures
+from companion.data.partitions import OFFICIAL, check_split, parted
 from companion.data.sources import load
 from companion.data.specs import DATASETS, DatasetSpec
 from thermo_utils.errors import ThermoError, unknown
@@ -32,6 +33,7 @@ def load_splits(
     synthetic: bool,
     sizes: tuple[int | None, int | None, int | None] = (None, None, None),
     seed: int = 0,
+    split: str = OFFICIAL,
 ) -> tuple[datasets.DatasetDict, str, tuple[str, ...]]:
     """Raw examples of a dataset, split for training, validation and test.
 
@@ -46,6 +48,8 @@ def load_splits(
         required). A smaller part is drawn at random with `seed`.
     seed : int, default 0
         Seed of the split and of the draw.
+    split : str, default "official"
+        Other parts of images, see :func:`companion.data.partitions.check_split`.
 
     Returns
     -------
@@ -60,12 +64,14 @@ def load_splits(
     Raises
     ------
     ThermoError
-        If the dataset is unknown, ``THERMO_DATA`` does not hold it, or the hub is out of reach;
-        if the data are damaged or not the dataset's, or too few to hold out a part of each class.
+        If the dataset or the split is unknown, ``THERMO_DATA`` does not hold it, or the hub is out
+        of reach; if the data are damaged or not the dataset's, or too few to hold out a part of
+        each class.
     """
     if dataset not in DATASETS:
         raise unknown("dataset", dataset, DATASETS)
     spec = DATASETS[dataset]
+    check_split(split)
     if synthetic:
         from companion.data.synthetic import generate
 
@@ -74,7 +80,7 @@ def load_splits(
     else:
         parts, source = load(spec)
         remarks = departures(spec, parts)
-        parts = _with_validation(parts, spec, seed)
+    parts = _with_validation(parted(parts, split, seed, spec.title), spec, seed)
     for name, size in zip(("train", "validation", "test"), sizes, strict=True):
         if size is not None and size < len(parts[name]):
             parts[name] = parts[name].shuffle(seed=seed).select(range(size))
@@ -84,7 +90,7 @@ def load_splits(
 def _with_validation(
     parts: datasets.DatasetDict, spec: DatasetSpec, seed: int
 ) -> datasets.DatasetDict:
-    """Official validation set, or a seeded, stratified tenth of the training set."""
+    """The validation part that there is, or a seeded, stratified tenth of the training set."""
     if "validation" in parts:
         return parts
     import datasets

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from companion.data.images import conversions, pixels
+from companion.data.partitions import OFFICIAL, split_in_words
 from companion.data.sources import files_digest
 from companion.data.specs import DATASETS, DatasetSpec
 from companion.data.splits import load_splits
@@ -87,6 +88,8 @@ class Splits:
         Of texts: number of token ids, the id of padding, tokens per text. None for images.
     files : str, optional
         Digest of the files of a local mirror, see :func:`companion.data.sources.files_digest`.
+    split : str
+        Which examples are in which part, see :func:`companion.data.partitions.check_split`.
     """
 
     train: Examples
@@ -100,6 +103,7 @@ class Splits:
     padding: int | None = None
     max_length: int | None = None
     files: str | None = None
+    split: str = OFFICIAL
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -124,6 +128,7 @@ class Splits:
             "source": self.source,
             "fingerprint": self.fingerprint,
             "files": self.files,
+            "split": split_in_words(self.split),
             "train": len(self.train),
             "validation": len(self.validation),
             "test": len(self.test),
@@ -200,12 +205,13 @@ def image_splits(
     synthetic: bool,
     sizes: tuple[int | None, int | None, int | None] = (None, None, None),
     seed: int = 0,
+    split: str = OFFICIAL,
 ) -> Splits:
     """An image dataset as normalised tensors (Section 4.1).
 
     Parameters
     ----------
-    dataset, synthetic, sizes, seed
+    dataset, synthetic, sizes, seed, split
         As for :func:`companion.data.splits.load_splits`.
 
     Returns
@@ -220,7 +226,9 @@ def image_splits(
         As :func:`companion.data.splits.load_splits`; if the dataset holds no images, or an image
         cannot be read.
     """
-    parts, source, remarks = load_splits(dataset, synthetic=synthetic, sizes=sizes, seed=seed)
+    parts, source, remarks = load_splits(
+        dataset, synthetic=synthetic, sizes=sizes, seed=seed, split=split
+    )
     spec = DATASETS[dataset]
     if spec.kind != "image":
         raise ThermoError(f"{spec.title} holds {spec.kind}s, not images")
@@ -241,6 +249,7 @@ def image_splits(
         fingerprint=digest.hexdigest(),
         departures=(*remarks, *conversions(seen)),
         files=None if synthetic else files_digest(dataset),
+        split=split,
     )
 
 

@@ -148,7 +148,9 @@ def text_splits(
         for name, part in parts.items()
     }
     return Splits(
-        **examples,
+        train=examples["train"],
+        validation=examples["validation"],
+        test=examples["test"],
         class_names=spec.class_names,
         source=source,
         fingerprint=_fingerprint(parts, spec),

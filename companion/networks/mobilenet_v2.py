@@ -22,6 +22,7 @@ __all__ = ["NETWORK", "make"]
 
 #: ImageNet weights, and torchvision's file of them.
 WEIGHTS = {"torchvision/mobilenet_v2": "mobilenet_v2-7ebf99e0.pth"}
+HEAD = "classifier."
 
 
 def make(
@@ -83,7 +84,7 @@ def make(
         width_mult=width, inverted_residual_setting=stages, dropout=check_dropout(dropout)
     )
     if checkpoint is not None:
-        load_body(network, checkpoint, WEIGHTS.get(checkpoint, checkpoint), head="classifier.")
+        load_body(network, checkpoint, WEIGHTS.get(checkpoint, checkpoint), head=HEAD)
     network.features[0][0].stride = (first_stride, first_stride)
     network.classifier[1] = nn.Linear(network.last_channel, classes)
     # Depthwise convolutions on a CPU run about one and a half times faster in this layout.
@@ -144,6 +145,7 @@ NETWORK = Network(
     name="mobilenet_v2",
     title="MobileNetV2",
     reads="image",
+    head=HEAD,
     layers=("ReLU6",),
     where="after every ReLU6",
     make=make,

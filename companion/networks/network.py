@@ -68,6 +68,12 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float = 0.001
+    patience: int = 3
+    split: str = "official"
+    augment: bool = False
+    schedule: str = "constant"
+    transfer: str | None = None
+    pretrain_epochs: int = 0
     train_size: int | None = None
     validation_size: int | None = None
     test_size: int | None = None
@@ -108,6 +114,9 @@ class Network:
         How it is run.
     alternatives : mapping of str to tuple of str
         In words, other outputs that Section 4.2 may mean.
+    head : str
+        What the names of the head's weights begin with, where all others fit any images: such a
+        network can start from what it learned on other images. Empty where it cannot.
     """
 
     name: str
@@ -119,6 +128,7 @@ class Network:
     figures: Mapping[str, int] = field(default_factory=dict)
     recipes: Mapping[tuple[str, str], Recipe] = field(default_factory=dict)
     alternatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    head: str = ""
 
     @property
     def pretrained(self) -> bool:

@@ -22,6 +22,7 @@ __all__ = ["NETWORK", "make"]
 
 #: ImageNet weights, and torchvision's file of them.
 WEIGHTS = {"torchvision/resnet18": "resnet18-f37072fd.pth"}
+HEAD = "fc."
 
 
 def make(
@@ -75,7 +76,7 @@ def make(
 
     network = NarrowResNet(blocks, divisor)
     if checkpoint is not None:
-        load_body(network, checkpoint, WEIGHTS.get(checkpoint, checkpoint), head="fc.")
+        load_body(network, checkpoint, WEIGHTS.get(checkpoint, checkpoint), head=HEAD)
     head = nn.Linear(512 // divisor, classes)
     network.fc = nn.Sequential(nn.Dropout(check_dropout(dropout)), head)
     return network
@@ -131,6 +132,7 @@ NETWORK = Network(
     name="resnet18",
     title="ResNet-18",
     reads="image",
+    head=HEAD,
     layers=("layer?.*.relu",),
     where="after both ReLUs of every residual block",
     make=make,

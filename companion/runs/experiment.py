@@ -5,6 +5,7 @@ The notebooks make the same calls in the open, and a test holds both to the same
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from companion.data.tensors import evaluation_batches, image_splits
 from companion.networks import NETWORKS, build
 from companion.runs.once import Once
 from companion.runs.run import Run
+from companion.runs.stages import DONE
 from companion.runs.training import train
+from companion.runs.weights import Body, body
 from thermo_utils import full_evaluation, renormalized
 from thermo_utils.grids import grids
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from companion.data.tensors import Splits
 
-__all__ = ["Experiment", "experiment"]
+__all__ = ["Experiment", "experiment", "transferred"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,9 @@ class Experiment:
 
     def renormalized(self) -> pd.DataFrame:
         """The renormalized curve of the test data."""
-        fine = self.grids[1]
+        coarse, fine = self.grids
         return self.run.keep(
-            "renormalized", renormalized, self.network, self.test, self.layers, fine
+            "renormalized", renormalized, self.network, self.test, self.layers, fine, blocks=coarse
         )
 
     def full_evaluation(self) -> pd.DataFrame:
@@ -75,7 +78,7 @@ class Experiment:
         sweep = self.run.scratch("full") / "sweep.jsonl"
         return self.run.keep(
             "full", full_evaluation, self.network, self.test, self.layers, self.grids[0],
-            checkpoint=sweep,
+            blocks=self.grids[0], checkpoint=sweep,
         )  # fmt: skip
 
 
@@ -104,7 +107,9 @@ def experiment(run: Run, *, progress: bool = True) -> Experiment:
     @run.once
     def data() -> Splits:
         if DATASETS[s.dataset].kind == "image":
-            return image_splits(s.dataset, synthetic=s.synthetic, sizes=s.sizes, seed=s.seed)
+            return image_splits(
+                s.dataset, synthetic=s.synthetic, sizes=s.sizes, seed=s.seed, split=s.split
+            )
         from companion.data.text import text_splits
 
         tokenizer = s.tokenizer or s.checkpoint
@@ -125,10 +130,49 @@ def experiment(run: Run, *, progress: bool = True) -> Experiment:
     def test() -> Any:
         return evaluation_batches(data().test, s.batch_size)
 
+    @run.once
+    def start() -> Body | None:
+        return transferred(run, progress=progress)
+
     history = run.keep(
         "train", train, network, data,
         epochs=s.epochs, batch_size=s.batch_size, learning_rate=s.learning_rate,
-        patience=s.patience, seed=s.seed, precision=s.precision, progress=progress,
-        folder=run.scratch("train"),
+        patience=s.patience, seed=s.seed, precision=s.precision, augment=s.augment,
+        schedule=s.schedule, start=start, progress=progress, folder=run.scratch("train"),
     )  # fmt: skip
     return Experiment(run, data, network, test, registered.layers, history)
+
+
+def transferred(run: Run, *, progress: bool = True) -> Body | None:
+    """What a run starts from: the training of the same network, profile and seed on other data.
+
+    It is looked up among the stages in the run's results folder, and trained there, with a line on
+    standard error, if it is not among them.
+
+    Parameters
+    ----------
+    run : Run
+        Of a chapter.
+    progress : bool, default True
+        Show the progress of training.
+
+    Returns
+    -------
+    Body or None
+        None for a run that does not start from another.
+
+    Raises
+    ------
+    ThermoError
+        If the other data cannot be had, or what is known of the other run is of other settings or
+        other data.
+    """
+    settings = run.settings.source
+    if settings is None:
+        return None
+    source = Run(settings, run.results)
+    source.check_sources()
+    if not (source.scratch("train") / DONE).exists():
+        print(f"thermo: {run.name} starts from {source.name}, trained first", file=sys.stderr)
+    network = experiment(source, progress=progress).network()
+    return body(network, NETWORKS[settings.model].head)

@@ -1,9 +1,12 @@
-"""The result record of a chapter: two small text files that everything shown is made from.
+"""The result record of a chapter: small text files that everything shown is made from.
 
-``curves.csv`` holds the curves, ``result.json`` everything else and the hash of the ``curves.csv``
-beside it. It is written first under another name, then ``curves.csv``, then it takes its place: a
-reader always finds the old record or the new one, wherever a run was killed. What is in neither
-state was changed by somebody else, and is damaged.
+``curves.csv`` holds the curves, ``blocks.csv`` their counts by blocks of examples, ``result.json``
+everything else and the hashes of the files beside it. What is new is written first under other
+names, then ``curves.csv``, then the others take their places: a reader always finds the old record
+or the new one, wherever a run was killed. What is in neither state was changed by somebody else,
+and is damaged.
+
+Records of format 1 do not know which examples were lost and gained, and have no blocks.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from companion.runs import methods
+from companion.runs.settings import ADDED
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:  # who only asks what has been run reads no curve
     import pandas as pd
 
 __all__ = [
+    "BLOCKS",
     "CURVES",
     "FORMAT",
     "NEXT",
@@ -43,10 +48,14 @@ __all__ = [
     "write_record",
 ]
 
-FORMAT = 1
-CURVES, RESULT = "curves.csv", "result.json"
-#: The new ``result.json`` while a record is replaced.
-NEXT = ".result.json.next"
+FORMAT = 2
+#: Formats that are read.
+FORMATS = (1, FORMAT)
+BLOCKS, CURVES, RESULT = "blocks.csv", "curves.csv", "result.json"
+#: The new ``result.json`` and ``blocks.csv`` while a record is replaced.
+NEXT, NEXT_BLOCKS = ".result.json.next", ".blocks.csv.next"
+#: Columns of a full evaluation alone.
+OF_ACCURACY = ("accuracy", "lost", "gained")
 #: What a message about a damaged record ends with.
 MEND = "delete it and run again"
 
@@ -61,11 +70,19 @@ class Record:
     result : dict
         The content of ``result.json``.
     curves : DataFrame or bytes
-        The content of ``curves.csv``: a curve's columns, ``method`` and ``accuracy``.
+        The content of ``curves.csv``: a curve's columns, ``method`` and those of the accuracy.
+    blocks : bytes, optional
+        The content of ``blocks.csv``.
     """
 
-    def __init__(self, folder: Path, result: dict[str, Any], curves: pd.DataFrame | bytes) -> None:
-        self.folder, self.result, self._curves = folder, result, curves
+    def __init__(
+        self,
+        folder: Path,
+        result: dict[str, Any],
+        curves: pd.DataFrame | bytes,
+        blocks: bytes | None = None,
+    ) -> None:
+        self.folder, self.result, self._curves, self._blocks = folder, result, curves, blocks
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -93,10 +110,38 @@ class Record:
             raise unknown("method", method, methods.CURVES)
         curve = self.curves[self.curves["method"] == method].drop(columns="method")
         if method == "renormalized":
-            curve = curve.drop(columns="accuracy")
+            curve = curve.drop(columns=[name for name in OF_ACCURACY if name in curve])
         curve = curve.reset_index(drop=True)
         curve.attrs = dict(self.result["stages"][method]["attrs"])
         return curve
+
+    def blocks(self, method: str) -> pd.DataFrame | None:
+        """Counts of a curve by blocks of examples.
+
+        Parameters
+        ----------
+        method : {"full", "renormalized"}
+            Which.
+
+        Returns
+        -------
+        DataFrame or None
+            Columns ``tau`` (zero first), ``block``, ``active`` and ``abs_sum``; at zero ``N`` and
+            ``Sigma_0`` of the block. None where they were not kept.
+
+        Raises
+        ------
+        ThermoError
+            If they are damaged.
+        """
+        if self._blocks is None:
+            return None
+        from companion.runs.block_rules import block_problems, parsed_blocks
+
+        if found := block_problems(self._blocks, {m: self.curve(m) for m in methods.CURVES}):
+            raise _damaged(self.folder / BLOCKS, found)
+        table = parsed_blocks(self._blocks)
+        return table[table["method"] == method].drop(columns="method").reset_index(drop=True)
 
 
 def write_record(
@@ -111,7 +156,7 @@ def write_record(
     result : dict
         Values that :func:`to_json` takes; ``format`` and ``curves_sha256`` are filled in.
     curves : dict of str to DataFrame
-        A curve per method.
+        A curve per method, with its blocks in ``attrs`` or, all of them, without.
 
     Raises
     ------
@@ -122,18 +167,37 @@ def write_record(
     """
     import pandas as pd
 
+    from companion.runs.block_rules import block_table
+
     folder = Path(folder)
     table = pd.concat(
         [curve.assign(method=method) for method, curve in curves.items()], ignore_index=True
     )
+    counted = [name for name in OF_ACCURACY[1:] if name in table]
+    table[counted] = table[counted].astype(
+        "Int64"
+    )  # whole numbers, and nothing where there is none
     text = table[["method", *[c for c in table if c != "method"]]].to_csv(index=False)
-    facts = to_json({"format": FORMAT, **result, "curves_sha256": sha256(text)}) + "\n"
-    _validated(folder, facts.encode(), text.encode())
+    apart = {m: c.attrs["blocks"] for m, c in curves.items() if "blocks" in c.attrs}
+    blocks = block_table(apart).to_csv(index=False) if apart else None
+    facts = {"format": FORMAT, **result, "curves_sha256": sha256(text)}
+    if blocks is not None:
+        facts["blocks_sha256"] = sha256(blocks)
+    files = (to_json(facts) + "\n", text, blocks)
+    content = tuple(None if file is None else file.encode() for file in files)
+    Record(folder, _validated(folder, *content), table, content[2]).blocks("full")
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / NEXT, facts)
+    write_atomically(folder / NEXT, files[0])
+    if blocks is not None:
+        write_atomically(folder / NEXT_BLOCKS, blocks)
     write_atomically(folder / CURVES, text)  # from here on it is the new record
-    write_atomically(folder / RESULT, facts)
-    (folder / NEXT).unlink(missing_ok=True)
+    if blocks is not None:
+        write_atomically(folder / BLOCKS, blocks)
+    write_atomically(folder / RESULT, files[0])
+    if blocks is None:
+        (folder / BLOCKS).unlink(missing_ok=True)
+    for name in (NEXT, NEXT_BLOCKS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def read_record(folder: str | Path) -> Record | None:
@@ -163,15 +227,16 @@ def read_record(folder: str | Path) -> Record | None:
 def _read(folder: Path) -> Record | None:
     files = _files(folder)
     while True:
-        result, curves, new = files
+        result, curves, new, *blocks = files
         # What a killed run was about to put in place counts as soon as its curves are there. It is
         # left to the next writer to tidy up: a reader cannot know that none is at work.
         if new is not None and curves is not None and sha256(curves).encode() in new:
             result = new
         if result is None:
             return None
+        kept = next((b for b in blocks if b is not None and sha256(b).encode() in result), None)
         try:
-            return Record(folder, _validated(folder, result, curves), curves or b"")
+            return Record(folder, _validated(folder, result, curves, kept), curves or b"", kept)
         except ThermoError:
             before, files = files, _files(folder)
             if files == before:  # else another process was just writing them
@@ -180,7 +245,7 @@ def _read(folder: Path) -> Record | None:
 
 def _files(folder: Path) -> tuple[bytes | None, ...]:
     """Contents of the files of a record; None where there is no such file."""
-    return tuple(content(folder / name) for name in (RESULT, CURVES, NEXT))
+    return tuple(content(folder / n) for n in (RESULT, CURVES, NEXT, BLOCKS, NEXT_BLOCKS))
 
 
 def content(path: Path) -> bytes | None:
@@ -388,27 +453,34 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _validated(folder: Path, facts: bytes, curves: bytes | None) -> dict[str, Any]:
-    """The content of ``result.json`` if it and ``curves.csv`` are what they should be."""
+def _validated(
+    folder: Path, facts: bytes | None, curves: bytes | None, blocks: bytes | None
+) -> dict[str, Any]:
+    """The content of ``result.json`` if it and the files beside it are what they should be.
+
+    The content of ``blocks.csv`` is looked at when it is asked for.
+    """
     from companion.runs import schema  # pydantic takes a tenth of a second
     from companion.runs.curve_rules import curve_problems
 
     path = folder / RESULT
     try:
-        result = schema.parsed(facts)
+        result = schema.parsed(facts or b"")
     except ValueError as error:
         raise _damaged(path, [str(error)]) from error
-    if not isinstance(result, dict) or result.get("format") != FORMAT:
-        raise ThermoError(f"{path} is not of format {FORMAT}")
+    if not isinstance(result, dict) or result.get("format") not in FORMATS:
+        raise ThermoError(f"{path} is not of format {' or '.join(map(str, FORMATS))}")
     if found := schema.result_problems(result, place(folder)):
         raise _damaged(path, found)
     if curves is None:
         raise ThermoError(f"{folder / CURVES} is missing beside {RESULT}")
     if result["curves_sha256"] != sha256(curves):
         raise _damaged(folder / CURVES, [f"it is not the file that {RESULT} was written with"])
+    if "blocks_sha256" in result and blocks is None:
+        raise _damaged(folder / BLOCKS, [f"it is not the file that {RESULT} was written with"])
     if found := curve_problems(curves, result):
         raise _damaged(folder / CURVES, found)
-    return result
+    return {**result, "settings": {**ADDED, **result["settings"]}}
 
 
 def _damaged(path: Path, found: list[str]) -> ThermoError:

@@ -281,6 +281,8 @@ class Run:
         from companion.data import sources
 
         sources.check_available(s.dataset)
+        if s.transfer is not None and trained is None:
+            sources.check_available(s.transfer)
         if s.checkpoint is not None:
             checkpoints.check_available(s.checkpoint)
 
@@ -332,6 +334,7 @@ class Run:
                 "parameters": sum(p.numel() for p in module.parameters()),
                 "definition": definition,
                 "weights": weights.fingerprint(module),
+                **{str(name): value for name, value in history.attrs.items()},
             }
             return Stage(facts)
 

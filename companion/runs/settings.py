@@ -14,12 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from companion.networks import NETWORKS, Recipe
-from companion.networks.network import FINE_TUNING_RATE
+from companion.data.partitions import OFFICIAL, check_split, split_in_words
+from companion.data.specs import DATASETS
+from companion.networks import NETWORKS, Network, Recipe
+from companion.networks.network import FINE_TUNING_RATE, FROM_SCRATCH
 from companion.runs.chapters import chapter
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["OVERRIDES", "PRECISIONS", "PROFILES", "Settings", "overridden", "settings"]
+__all__ = [
+    "ADDED", "OVERRIDES", "PRECISIONS", "PROFILES", "SCHEDULES", "Settings", "overridden",
+    "settings",
+]  # fmt: skip
 
 PROFILES: Mapping[str, str] = {
     "demo": "synthetic data, tiny networks, no downloads, seconds",
@@ -27,8 +32,18 @@ PROFILES: Mapping[str, str] = {
     "paper": "real data in full, the paper's set-up, one GPU",
 }
 
-#: Raised when the meaning of a setting changes, so that older results are not mistaken for new.
-RECIPE_VERSION = 1
+#: By stage. Raised when the meaning of a setting changes, or what the stage computes, so that
+#: older results are not mistaken for new.
+RECIPE_VERSION = {"train": 1, "renormalized": 2, "full": 2}
+#: Settings that came later, with the value that says what was done before there was a choice. What
+#: has this value stays out of a key, so that what was computed before is found.
+ADDED: Mapping[str, Any] = {
+    "split": OFFICIAL,
+    "augment": False,
+    "schedule": "constant",
+    "transfer": None,
+    "pretrain_epochs": 0,
+}
 #: What all random generators involved take, also after it has been spread over epochs.
 LARGEST_SEED = 2**31 - 1
 
@@ -48,6 +63,17 @@ class Settings:
         Upper bounds on the parts of the data; None means all.
     epochs, batch_size, learning_rate, patience
         Training; `patience` epochs without better validation accuracy end it.
+    split : str
+        Which images are in which part, see :func:`companion.data.partitions.check_split`.
+    augment : bool
+        Images only: crop and flip the training images at random.
+    schedule : str
+        Of the learning rate, one of `SCHEDULES`.
+    transfer : str or None
+        Start from what the same network has learned on this dataset, with the same profile and
+        seed, all but its head.
+    pretrain_epochs : int
+        Train on the inputs alone first, by the network's own objective; 0 for not at all.
     tau_step, tau_max : float or None
         The grid of the full evaluation. None: chosen from the spectrum of the activations.
     tokenizer, max_length : str or None, int or None
@@ -81,6 +107,11 @@ class Settings:
     batch_size: int
     learning_rate: float = 0.001
     patience: int = 3
+    split: str = OFFICIAL
+    augment: bool = False
+    schedule: str = "constant"
+    transfer: str | None = None
+    pretrain_epochs: int = 0
     tau_step: float | None = None
     tau_max: float | None = None
     tokenizer: str | None = None
@@ -105,6 +136,13 @@ class Settings:
         """What the network is made with: its options, and the checkpoint if there is one."""
         return self.options | ({} if self.checkpoint is None else {"checkpoint": self.checkpoint})
 
+    @property
+    def source(self) -> Settings | None:
+        """Settings of the run whose weights this one starts from; None if there is none."""
+        if self.transfer is None:
+            return None
+        return settings(self.model, self.transfer, self.profile, self.seed)
+
     def key(self, stage: str) -> str:
         """Key of a stage: a hash of all settings its result depends on.
 
@@ -119,9 +157,13 @@ class Settings:
             Sixteen hexadecimal digits.
         """
         fields = dataclasses.asdict(self)
+        source = self.source
         ignored = {"differs"} | ({"tau_step", "tau_max"} if stage == "train" else set())
+        ignored |= {name for name, usual in ADDED.items() if fields[name] == usual}
         relevant = {name: value for name, value in fields.items() if name not in ignored}
-        text = json.dumps([RECIPE_VERSION, stage, relevant], sort_keys=True)
+        if source is not None:  # another training there is another one here
+            relevant["source"] = source.key("train")
+        text = json.dumps([RECIPE_VERSION[stage], stage, relevant], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -134,6 +176,11 @@ OVERRIDES: Mapping[str, tuple[type, int]] = {
     "batch_size": (int, 1),
     "learning_rate": (float, 0),
     "patience": (int, 1),
+    "split": (str, 0),
+    "augment": (bool, 0),
+    "schedule": (str, 0),
+    "transfer": (str, 0),
+    "pretrain_epochs": (int, 0),
     "tau_step": (float, 0),
     "tau_max": (float, 0),
     "max_length": (int, 2),
@@ -141,6 +188,12 @@ OVERRIDES: Mapping[str, tuple[type, int]] = {
     "checkpoint": (str, 0),
     "precision": (str, 0),
 }
+
+#: How the learning rate goes on: as it is, or along half a cosine to zero at the last step that
+#: there can be.
+SCHEDULES = ("constant", "cosine")
+#: In place of a dataset: no transfer where the recipe has one.
+NONE = "none"
 
 #: Lightning's names of number formats in training.
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
@@ -160,7 +213,8 @@ def settings(
     seed : int, default 0
         Zero or more.
     **overrides
-        Settings to change, see `OVERRIDES`; None leaves the registered value.
+        Settings to change, see `OVERRIDES`; None leaves the registered value, and transfer
+        ``"none"`` takes none.
 
     Returns
     -------
@@ -169,8 +223,9 @@ def settings(
     Raises
     ------
     ThermoError
-        If a name is unknown, a value has the wrong type or range, or a checkpoint is given to
-        a network that takes none.
+        If a name is unknown, a value has the wrong type or range, a checkpoint is given to a
+        network that takes none, or something made for images to a network that reads texts; if
+        there is nothing to transfer from.
 
     Examples
     --------
@@ -205,6 +260,9 @@ def settings(
     result = Settings(
         model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
     )
+    if result.transfer == NONE:
+        result = dataclasses.replace(result, transfer=None)
+    _check_together(result, network)
     if result.tau_max is not None and result.tau_step is None:
         raise ThermoError("tau_max needs tau_step: give both, or neither for an automatic grid")
     if result.tau_step is not None and result.tau_max is None:
@@ -215,9 +273,61 @@ def settings(
     notes = tuple(
         f"{name} {value} instead of {_shown(name, before[name])}"
         for name, value in changed.items()
-        if name != "checkpoint" and value != before[name]
+        if name not in ("checkpoint", *WORDED) and value != before[name]
     )
-    return dataclasses.replace(result, differs=(*result.differs, *notes))
+    worded = _worded(result, recipe)
+    return dataclasses.replace(result, differs=(*result.differs, *worded, *notes))
+
+
+#: Settings that the paper has one value of, so that others say themselves how they differ.
+WORDED = ("split", "augment", "schedule", "transfer")
+
+
+def _worded(given: Settings, recipe: Recipe) -> list[str]:
+    """What of a run's training differs from the paper's, in words."""
+    words = []
+    if given.transfer is not None:
+        title = DATASETS[given.transfer].title
+        words.append(f"started from its own {title} training instead of ImageNet weights")
+    elif recipe.transfer is not None and given.checkpoint is None:
+        words.append(FROM_SCRATCH)
+    if given.split != OFFICIAL:
+        words.append(split_in_words(given.split))
+    if given.augment:
+        words.append("random crops and flips")
+    if given.schedule == "cosine":
+        words.append("learning rate falls along a cosine")
+    return words
+
+
+def _check_together(given: Settings, network: Network) -> None:
+    """Refuse settings that do not fit to the data, to the network or to each other."""
+    if DATASETS[given.dataset].kind != "image":
+        for name in ("split", "augment"):
+            if getattr(given, name) != ADDED[name]:
+                raise ThermoError(
+                    f"{name} is for images, and {DATASETS[given.dataset].title} holds texts: leave "
+                    "it out"
+                )
+    if given.transfer is None:
+        return
+    if not network.head:
+        others = " or ".join(n.name for n in NETWORKS.values() if n.head)
+        raise ThermoError(
+            f"{network.title} cannot start from what it learned on other data, its weights fit one "
+            f"shape of inputs: leave transfer out, or take {others}"
+        )
+    if given.checkpoint is not None:
+        raise ThermoError(
+            f"a network starts from one place, not from {given.checkpoint} and {given.transfer}: "
+            "leave checkpoint or transfer out"
+        )
+    known = [d for d, profile in network.recipes if profile == given.profile and d != given.dataset]
+    if given.transfer not in known:
+        raise ThermoError(
+            f"{network.title} has nothing to transfer from {given.transfer} to {given.dataset} at "
+            f"profile {given.profile}: take {' or '.join(known) or 'another profile'}"
+        )
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -260,6 +370,7 @@ def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:
         kept = [note for note in recipe.differs if not note.startswith("checkpoint ")]
         return {"differs": (weights, *kept)}
     return {
+        "transfer": None,
         "options": {},  # sizes and tokenizer are the checkpoint's own
         "tokenizer": None,
         "learning_rate": FINE_TUNING_RATE,
@@ -277,6 +388,10 @@ def _checked(name: str, value: Any) -> Any:
         raise ThermoError(f"{name} must be of type {kind.__name__}, got {value!r}")
     if name == "precision" and value not in PRECISIONS:
         raise unknown("precision", value, PRECISIONS)
+    if name == "schedule" and value not in SCHEDULES:
+        raise unknown("schedule", value, SCHEDULES)
+    if name == "split" and isinstance(value, str):
+        check_split(value)
     if isinstance(value, float) and not least < value < math.inf:
         raise ThermoError(f"{name} must be finite and more than {least:g}, got {value!r}")
     if isinstance(value, int) and value < least:

@@ -15,10 +15,12 @@ from torch import nn
 
 from companion.runs.kept import DamagedError, set_aside
 from companion.runs.provenance import made_with
-from thermo_utils.errors import ThermoError
+from companion.runs.settings import SCHEDULES
+from thermo_utils.errors import ThermoError, unknown
 
 if TYPE_CHECKING:
     from companion.data.tensors import Splits
+    from companion.runs.weights import Body
 
 __all__ = ["ended", "train"]
 
@@ -36,6 +38,9 @@ def train(
     patience: int = 3,
     seed: int = 0,
     precision: str = "32-true",
+    augment: bool = False,
+    schedule: str = "constant",
+    start: Body | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Train a classifier and restore the weights of its best epoch.
@@ -58,9 +63,17 @@ def train(
     patience : int, default 3
         Training ends after this many epochs without a better validation accuracy.
     seed : int, default 0
-        Seed of order and dropout.
+        Seed of order, dropout, crops and flips.
     precision : str, default "32-true"
         Lightning's name; ``"16-mixed"`` or ``"bf16-mixed"`` for mixed precision.
+    augment : bool, default False
+        Crop and flip the training images at random, see
+        :func:`companion.data.augmentation.cropped_and_flipped`.
+    schedule : {"constant", "cosine"}, default "constant"
+        With ``"cosine"`` the learning rate falls to zero along half a cosine over all steps of
+        `epochs`, however early training ends.
+    start : Body, optional
+        Weights to start from, all but the head's, which stays as it is in `network`.
     progress : bool, default True
         Show a progress bar.
 
@@ -69,18 +82,21 @@ def train(
     DataFrame
         One row per epoch: ``epoch`` (from 1), ``train_loss`` (mean cross-entropy, nats),
         ``validation_loss``, ``validation_accuracy`` (a share), ``best`` (whether its weights were
-        restored).
+        restored). Its ``attrs`` name the fingerprint of the weights it ``started_from``, if any.
 
     Raises
     ------
     ThermoError
-        If there are no epochs or no examples, the precision does not exist, or the loss is not
+        If there are no epochs or no examples, the precision or the schedule does not exist, the
+        examples to augment are no images, `start` is of another network, or the loss is not
         finite.
     KeyboardInterrupt
         On Ctrl-C; the next call goes on with the epoch that was interrupted.
     """
     if epochs < 1:
         raise ThermoError(f"epochs must be 1 or more, got {epochs}")
+    if schedule not in SCHEDULES:
+        raise unknown("schedule", schedule, SCHEDULES)
     for name, part in (("training", data.train), ("validation", data.validation)):
         if len(part) == 0:
             raise ThermoError(f"there are no {name} examples")
@@ -98,7 +114,10 @@ def train(
     )
 
     folder = Path(folder)
-    module = Classifier(network, data, batch_size, learning_rate, seed)
+    module = Classifier(
+        network, data, batch_size, learning_rate, seed,
+        augment=augment, falling_over=epochs if schedule == "cosine" else None,
+    )  # fmt: skip
     best = ModelCheckpoint(
         dirpath=folder,
         filename=BEST,
@@ -129,6 +148,8 @@ def train(
         begun = _begun(folder)
         if begun is not None:
             module.history = begun["history"]
+        elif start is not None:
+            start.into(network)
         if not ended(module.history, epochs, patience):
             with interruptible(trainer):
                 trainer.fit(module, ckpt_path=None if begun is None else state)
@@ -137,6 +158,8 @@ def train(
     network.cpu().eval()
     history = pd.DataFrame(module.history)
     history["best"] = history["epoch"] == saved["epoch"] + 1
+    if start is not None:
+        history.attrs["started_from"] = start.fingerprint
     return history
 
 

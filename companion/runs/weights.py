@@ -4,14 +4,87 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 
-__all__ = ["fingerprint", "load", "ready", "save"]
+__all__ = ["Body", "body", "fingerprint", "load", "ready", "save"]
+
+
+@dataclass(frozen=True)
+class Body:
+    """What another network of the same kind has learned, all but its head.
+
+    Attributes
+    ----------
+    weights : mapping of str to Tensor
+        On the CPU.
+    head : str
+        What the names of the weights begin with that are not among them.
+    fingerprint : str
+        Of the whole network they are from, as its record has it.
+    """
+
+    weights: Mapping[str, Tensor]
+    head: str
+    fingerprint: str
+
+    def into(self, network: nn.Module) -> None:
+        """Give a network these weights; its head stays as it is.
+
+        Parameters
+        ----------
+        network : Module
+            Changed in place.
+
+        Raises
+        ------
+        ThermoError
+            If it has other weights, or of other shapes.
+        """
+        own = {n: w for n, w in network.state_dict().items() if n.startswith(self.head)}
+        try:
+            network.load_state_dict({**own, **self.weights})
+        except RuntimeError as error:  # lists every weight
+            raise ThermoError(
+                "the network to start from has weights of other names or shapes: give both the "
+                "same options, or leave transfer out"
+            ) from error
+
+
+def body(network: nn.Module, head: str) -> Body:
+    """What a network has learned, all but its head.
+
+    Parameters
+    ----------
+    network : Module
+        On any device.
+    head : str
+        What the names of the head's weights begin with.
+
+    Returns
+    -------
+    Body
+        A copy.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    >>> sorted(body(network, head="1.").weights)
+    ['0.bias', '0.weight']
+    """
+    weights = {
+        name: weight.detach().to("cpu", copy=True)
+        for name, weight in network.state_dict().items()
+        if not name.startswith(head)
+    }
+    return Body(weights, head, fingerprint(network))
 
 
 def ready(network: nn.Module) -> nn.Module:

@@ -52,7 +52,8 @@ def test_mirror_is_loaded_split_and_normalised(mirror):
     assert float(splits.train.inputs.max()) == 1
     assert splits.facts() == {
         "source": splits.source, "fingerprint": splits.fingerprint, "files": splits.files,
-        "train": 90, "validation": 10, "test": 30, "classes": 10, "most_frequent": 0.1,
+        "split": "official split", "train": 90, "validation": 10, "test": 30, "classes": 10,
+        "most_frequent": 0.1,
         "departures": [
             "100 examples to train and validate on, officially 50,000",
             "30 examples to test on, officially 10,000",

@@ -185,5 +185,5 @@ def test_rates_of_dropout(rate):
 
 
 def test_recipes_are_of_the_same_words_as_settings():
-    own = {"model", "dataset", "profile", "seed", "patience", "precision"}
+    own = {"model", "dataset", "profile", "seed", "precision"}
     assert {f.name for f in fields(Recipe)} == {f.name for f in fields(Settings)} - own

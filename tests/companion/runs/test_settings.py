@@ -9,7 +9,16 @@ import pytest
 from companion.networks import NETWORKS
 from companion.networks.network import FINE_TUNING_RATE
 from companion.runs.chapters import CHAPTERS
-from companion.runs.settings import OVERRIDES, PRECISIONS, PROFILES, Settings, settings
+from companion.runs.settings import (
+    ADDED,
+    OVERRIDES,
+    PRECISIONS,
+    PROFILES,
+    SCHEDULES,
+    Settings,
+    overridden,
+    settings,
+)
 from thermo_utils import ThermoError
 
 COMBINATIONS = [(c.model, c.dataset, profile) for c in CHAPTERS for profile in PROFILES]
@@ -59,6 +68,16 @@ def test_every_combination_has_settings(model, dataset, profile):
         ({"tau_max": 0.1}, "tau_max needs tau_step"),
         ({"precision": "32"}, "unknown precision '32': did you mean '32-true'"),
         ({"checkpoint": 3}, "checkpoint must be of type str"),
+        ({"split": "pooled"}, "unknown split 'pooled': take 'official', 'swapped', or percentages"),
+        ({"split": "pooled-80-10-5"}, "percentages must sum to 100, not to 95"),
+        ({"split": "pooled-100-0-0"}, "unknown split"),
+        ({"split": "pooled-80.5-9.5-10"}, "unknown split"),
+        ({"split": 80}, "split must be of type str, got 80"),
+        ({"augment": 1}, "augment must be of type bool, got 1"),
+        ({"augment": "yes"}, "augment must be of type bool, got 'yes'"),
+        ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean 'cosine'"),
+        ({"pretrain_epochs": -1}, "pretrain_epochs must be 0 or more"),
+        ({"transfer": "flowers102"}, "leave transfer out, or take resnet18 or mobilenet_v2"),
     ],
 )
 def test_refused_settings(options, message):
@@ -69,8 +88,16 @@ def test_refused_settings(options, message):
 EXAMPLES = {
     "train_size": 7, "validation_size": 7, "test_size": 7, "epochs": 7, "batch_size": 7,
     "learning_rate": 0.5, "patience": 7, "max_length": 7, "tokenizer": "words",
-    "checkpoint": "folder", "precision": "bf16-mixed",
+    "checkpoint": "folder", "precision": "bf16-mixed", "split": "pooled-60-20-20",
+    "augment": True, "schedule": "cosine", "transfer": "flowers102", "pretrain_epochs": 7,
 }  # fmt: skip
+#: What an override says of itself where it is not ``NAME VALUE instead of ...``.
+WORDS = {
+    "split": "random 60/20/20 split instead of the official one",
+    "augment": "random crops and flips",
+    "schedule": "learning rate falls along a cosine",
+    "transfer": "started from its own Flowers-102 training instead of ImageNet weights",
+}
 
 
 def test_examples_cover_all_overrides():
@@ -79,14 +106,17 @@ def test_examples_cover_all_overrides():
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_override_changes_that_setting_and_every_key(name):
-    plain = settings("resnet18", "cifar10", "small")
-    changed = settings("resnet18", "cifar10", "small", **{name: EXAMPLES[name]})
+    plain = settings("resnet18", "cifar10", "demo")
+    changed = settings("resnet18", "cifar10", "demo", **{name: EXAMPLES[name]})
     assert getattr(changed, name) == EXAMPLES[name]
     if name != "checkpoint":  # which brings more with it, see below
         before = getattr(plain, name)
         (note,) = set(changed.differs) - set(plain.differs)
-        assert note.startswith(f"{name} {EXAMPLES[name]} instead of ")
-        assert before is None or note.endswith(f" {before}")
+        if name in WORDS:
+            assert note == WORDS[name]
+        else:
+            assert note.startswith(f"{name} {EXAMPLES[name]} instead of ")
+            assert before is None or note.endswith(f" {before}")
         back = {name: before, "differs": plain.differs}
         assert dataclasses.replace(changed, **back) == plain
     assert all(plain.key(stage) != changed.key(stage) for stage in STAGES)
@@ -196,10 +226,81 @@ def test_settings_of_a_network_of_ones_own():
     ("model", "dataset", "stage", "key"),
     [
         ("mlp", "cifar10", "train", "bb905c07d37d10bd"),
-        ("mobilenet_v2", "flowers102", "renormalized", "7ad5eee201bdea06"),
-        ("bert", "yelp", "full", "c0bc9b868606995a"),
+        ("lstm", "yelp", "train", "b8789aae4b0ce6f5"),
         ("t5", "ag_news", "train", "889e7fb0a1f323e7"),
     ],
 )
 def test_keys_of_what_was_run_before_stay(model, dataset, stage, key):
     assert settings(model, dataset, "small").key(stage) == key
+
+
+def test_what_came_later_is_in_a_key_only_where_it_is_used():
+    """A key of the days before a setting is the key of its usual value, and of no other."""
+    plain = settings("resnet18", "flowers102", "demo")
+    others = {
+        "split": "swapped", "augment": True, "schedule": "cosine", "transfer": "cifar10",
+        "pretrain_epochs": 1,
+    }  # fmt: skip
+    assert set(others) == set(ADDED)
+    for name, value in others.items():
+        assert dataclasses.replace(plain, **{name: ADDED[name]}).key("train") == plain.key("train")
+        changed = settings("resnet18", "flowers102", "demo", **{name: value})
+        assert all(plain.key(stage) != changed.key(stage) for stage in STAGES)
+    fields = {f.name: f.default for f in dataclasses.fields(Settings)}
+    assert ADDED.items() <= fields.items()
+
+
+def test_a_transfer_depends_on_the_recipe_of_its_source(monkeypatch):
+    given = settings("resnet18", "flowers102", "demo", 3, transfer="cifar10")
+    assert given.source == settings("resnet18", "cifar10", "demo", 3)
+    before = given.key("train")
+    recipes = NETWORKS["resnet18"].recipes
+    longer = dataclasses.replace(recipes["cifar10", "demo"], epochs=99)
+    monkeypatch.setitem(recipes, ("cifar10", "demo"), longer)
+    assert given.key("train") != before
+    assert settings("resnet18", "cifar10", "demo").source is None
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "profile", "options", "message"),
+    [
+        ("resnet18", "cifar10", "small", {"transfer": "cifar10"}, "nothing to transfer .* take fl"),
+        ("resnet18", "cifar10", "small", {"transfer": "ag_news"}, "nothing to transfer from ag_"),
+        ("resnet18", "cifar10", "paper", {"transfer": "flowers102"}, "leave checkpoint or transf"),
+        (
+            "resnet18", "flowers102", "small", {"transfer": "cifar10", "checkpoint": "folder"},
+            "not from folder and cifar10: leave checkpoint or transfer out",
+        ),
+        ("bert", "yelp", "demo", {"transfer": "ag_news"}, "BERT cannot start from what it learned"),
+        ("bert", "yelp", "demo", {"split": "swapped"}, "split is for images, and Yelp .* texts"),
+        ("lstm", "ag_news", "demo", {"augment": True}, "augment is for images"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_go_together(model, dataset, profile, options, message):
+    with pytest.raises(ThermoError, match=message):
+        settings(model, dataset, profile, **options)
+
+
+def test_a_registered_transfer_can_be_left_out_and_gives_way_to_a_checkpoint(monkeypatch):
+    recipes = NETWORKS["resnet18"].recipes
+    own = dataclasses.replace(recipes["flowers102", "demo"], transfer="cifar10")
+    monkeypatch.setitem(recipes, ("flowers102", "demo"), own)
+    registered = settings("resnet18", "flowers102")
+    assert (registered.transfer, overridden(registered)) == ("cifar10", {})
+    without = settings("resnet18", "flowers102", transfer="none")
+    assert without.source is without.transfer is None
+    assert overridden(without) == {"transfer": None}
+    assert any("trained from scratch" in note for note in without.differs)
+    assert not any("started from" in note for note in without.differs)
+    loaded = settings("resnet18", "flowers102", checkpoint="folder")
+    assert (loaded.transfer, loaded.checkpoint) == (None, "folder")
+    assert not any("scratch" in note or "started" in note for note in loaded.differs)
+
+
+def test_the_usual_value_of_a_setting_leaves_no_remark():
+    usual = {"split": "official", "augment": False, "schedule": SCHEDULES[0], "transfer": "none"}
+    plain = settings("cnn", "flowers102")
+    assert settings("cnn", "flowers102", **usual) == plain
+    assert settings("cnn", "flowers102", split="swapped").differs == (
+        *plain.differs, "trained on the official test part and tested on the official training part",
+    )  # fmt: skip
