@@ -14,6 +14,7 @@ from companion.networks.network import (
     DEMO,
     DROPOUT,
     MOST_EPOCHS,
+    POOLED,
     Network,
     Recipe,
     check_dropout,
@@ -66,6 +67,7 @@ def make(
     >>> make(10, image_size=32)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
+    import torch
     from torch import nn
 
     smallest = 2 ** len(channels)
@@ -89,7 +91,7 @@ def make(
         dense[f"relu{number}"] = nn.ReLU()
         dense[f"dropout{number}"] = nn.Dropout(check_dropout(dropout))
         before = width
-    return nn.Sequential(
+    network = nn.Sequential(
         OrderedDict(
             features=nn.Sequential(features),
             flatten=nn.Flatten(),
@@ -97,6 +99,8 @@ def make(
             classifier=nn.Linear(before, classes),
         )
     )
+    # On a CPU, training is one and a half times as fast in this layout.
+    return network.to(memory_format=torch.channels_last)
 
 
 TINY = {"channels": (8, 16, 32), "hidden": (64, 32)}
@@ -129,14 +133,14 @@ RECIPES = {
     ("flowers102", "small"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
-        test_size=2_000,  # one pass over all 6,149 takes minutes
+        split=POOLED,
         tau_step=0.06,
         tau_max=2.4,
-        differs=("2,000 of the test images",),
     ),
     ("flowers102", "paper"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        split=POOLED,
         tau_step=0.06,
         tau_max=2.4,
     ),

@@ -14,6 +14,7 @@ from companion.networks.network import (
     DEMO,
     DROPOUT,
     MOST_EPOCHS,
+    POOLED,
     Network,
     Recipe,
     check_dropout,
@@ -110,12 +111,14 @@ RECIPES = {
     ("flowers102", "small"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        split=POOLED,
         tau_step=0.04,
         tau_max=1.6,
     ),
     ("flowers102", "paper"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        split=POOLED,
         tau_step=0.04,
         tau_max=1.6,
     ),

@@ -10,6 +10,7 @@ from companion.networks.network import (
     DROPOUT,
     FROM_SCRATCH,
     MOST_EPOCHS,
+    POOLED,
     Network,
     Recipe,
     check_dropout,
@@ -69,6 +70,7 @@ def make(
     >>> tiny(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
+    import torch
     from torch import nn
 
     from companion.checkpoints import load_body
@@ -79,7 +81,8 @@ def make(
         load_body(network, checkpoint, WEIGHTS.get(checkpoint, checkpoint), head=HEAD)
     head = nn.Linear(512 // divisor, classes)
     network.fc = nn.Sequential(nn.Dropout(check_dropout(dropout)), head)
-    return network
+    # On a CPU, training is a sixth faster in this layout.
+    return network.to(memory_format=torch.channels_last)
 
 
 TINY = {"blocks": (1, 1, 1, 1), "divisor": 8}
@@ -92,11 +95,13 @@ RECIPES = {
         **DEMO["cifar10"],
     ),
     ("cifar10", "small"): Recipe(
-        epochs=12,
+        epochs=30,
         batch_size=BATCH_SIZE["cifar10"],
+        augment=True,
+        schedule="cosine",
         tau_step=0.03,
         tau_max=1.2,
-        differs=(FROM_SCRATCH, "at most 12 epochs"),
+        differs=(FROM_SCRATCH, "at most 30 epochs"),
     ),
     ("cifar10", "paper"): Recipe(
         epochs=MOST_EPOCHS,
@@ -112,16 +117,21 @@ RECIPES = {
         **DEMO["flowers102"],
     ),
     ("flowers102", "small"): Recipe(
-        epochs=20,
+        epochs=30,
         batch_size=BATCH_SIZE["flowers102"],
-        test_size=2_000,  # one pass over all 6,149 takes minutes
+        patience=10,
+        split=POOLED,
+        augment=True,
+        schedule="cosine",
+        transfer="cifar10",
         tau_step=0.03,
         tau_max=1.2,
-        differs=(FROM_SCRATCH, "at most 20 epochs", "2,000 of the test images"),
+        differs=("at most 30 epochs", "patience 10"),
     ),
     ("flowers102", "paper"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        split=POOLED,
         tau_step=0.03,
         tau_max=1.2,
         checkpoint="torchvision/resnet18",

@@ -92,11 +92,11 @@ RECIPES = {
         epochs=4,
         batch_size=BATCH_SIZE["ag_news"],
         train_size=10_000,
-        test_size=1_500,
+        test_size=3_000,
         tokenizer="unigram",
         max_length=SMALL_LENGTH["ag_news"],
         options=SMALL,
-        differs=(*SMALL_DIFFERS, "10,000 training texts", "1,500 of the test texts"),
+        differs=(*SMALL_DIFFERS, "10,000 training texts", "3,000 of the test texts"),
     ),
     ("ag_news", "paper"): Recipe(
         epochs=MOST_EPOCHS,
@@ -118,11 +118,11 @@ RECIPES = {
     ("yelp", "small"): Recipe(
         epochs=4,
         batch_size=BATCH_SIZE["yelp"],
-        test_size=1_500,
+        test_size=3_000,
         tokenizer="unigram",
         max_length=SMALL_LENGTH["yelp"],
         options=SMALL,
-        differs=(*SMALL_DIFFERS, "1,500 of the test texts"),
+        differs=(*SMALL_DIFFERS, "3,000 of the test texts"),
     ),
     ("yelp", "paper"): Recipe(
         epochs=MOST_EPOCHS,

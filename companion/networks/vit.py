@@ -11,6 +11,7 @@ from companion.networks.network import (
     FROM_SCRATCH,
     MOST_EPOCHS,
     OWN_SCALE,
+    POOLED,
     Network,
     Recipe,
     check_dropout,
@@ -140,12 +141,14 @@ RECIPES = {
     ("flowers102", "small"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        split=POOLED,
         options={**SMALL, "patch_size": 8},
         differs=(FROM_SCRATCH, "six blocks of width 128", OWN_SCALE),
     ),
     ("flowers102", "paper"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        split=POOLED,
         tau_step=0.01,
         tau_max=0.4,
         checkpoint="google/vit-base-patch16-224",

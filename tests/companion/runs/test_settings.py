@@ -189,7 +189,7 @@ def test_keys_tell_everything_else_apart_but_words():
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)
 def test_every_cut_of_the_data_is_named_with_its_size(chapter):
     chosen = settings(chapter.model, chapter.dataset, "small")
-    for size, part in ((chosen.train_size, "training"), (chosen.test_size, "of the test")):
+    for size, part in ((chosen.train_size, "training texts"), (chosen.test_size, "of the test")):
         notes = [note for note in chosen.differs if f" {part} " in f" {note} "]
         assert [note.split()[0] for note in notes] == ([] if size is None else [f"{size:,}"])
 
@@ -227,7 +227,7 @@ def test_settings_of_a_network_of_ones_own():
     [
         ("mlp", "cifar10", "train", "bb905c07d37d10bd"),
         ("lstm", "yelp", "train", "b8789aae4b0ce6f5"),
-        ("t5", "ag_news", "train", "889e7fb0a1f323e7"),
+        ("cnn", "cifar10", "train", "1b7839ddf2446122"),
     ],
 )
 def test_keys_of_what_was_run_before_stay(model, dataset, stage, key):
