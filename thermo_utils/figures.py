@@ -81,8 +81,12 @@ def six_panels(
                 seeds = bands or {}
                 _band(axis, seeds.get("full", ()), x, y, color)
                 if y != "accuracy":
-                    _band(axis, seeds.get("renormalized", ()), x, y, RENORMALIZED)
-                    _line(axis, renormalized, x, y, RENORMALIZED, "renormalized (RFE)")
+                    # Over tau as far as the other curve; over beta to where nothing is left.
+                    last = full["tau"].iloc[-1] if x == "tau" else np.inf
+                    others = [_up_to(last, curve) for curve in seeds.get("renormalized", ())]
+                    _band(axis, others, x, y, RENORMALIZED)
+                    fast = _up_to(last, renormalized)
+                    _line(axis, fast, x, y, RENORMALIZED, "renormalized (RFE)")
                 _line(axis, full, x, y, color, "full evaluation (FE)", marker)
                 if column == 2:
                     _focus(axis, full, y)
@@ -110,6 +114,10 @@ def _band(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: str
         axis.fill_between(
             at, np.min(values, axis=0), np.max(values, axis=0), color=color, alpha=0.22, lw=0
         )
+
+
+def _up_to(last: float, curve: pd.DataFrame) -> pd.DataFrame:
+    return curve[curve["tau"] <= last * (1 + 1e-9)]
 
 
 def _bulk(curve: pd.DataFrame, y: str) -> pd.DataFrame:

@@ -22,8 +22,10 @@ from companion.data.sources import files_digest
 from companion.data.specs import DATASETS, DatasetSpec
 from companion.data.splits import load_splits
 from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import BLOCKS
 
 __all__ = [
+    "EVALUATION_FACTOR",
     "Examples",
     "Splits",
     "batches",
@@ -176,7 +178,7 @@ def batches(
 
 
 def evaluation_batches(examples: Examples, batch_size: int) -> DataLoader[Any]:
-    """Batches to evaluate on: in order, and larger than those to train on.
+    """Batches to evaluate on: in order, as many as there are blocks, or of a larger size.
 
     Parameters
     ----------
@@ -193,10 +195,15 @@ def evaluation_batches(examples: Examples, batch_size: int) -> DataLoader[Any]:
     Examples
     --------
     >>> nine = Examples(torch.zeros(9), torch.zeros(9))
-    >>> [len(targets) for _, targets in evaluation_batches(nine, 2)]
-    [8, 1]
+    >>> len(evaluation_batches(nine, 2))
+    9
+    >>> many = Examples(torch.zeros(900), torch.zeros(900))
+    >>> len(evaluation_batches(many, 2))
+    113
     """
-    return batches(examples, EVALUATION_FACTOR * batch_size)
+    # Blocks of examples are made of whole batches, so a few examples come in small ones.
+    each = -(-len(examples) // BLOCKS)
+    return batches(examples, max(1, min(EVALUATION_FACTOR * batch_size, each)))
 
 
 def image_splits(

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from companion.data.augmentation import Augmented
-from companion.data.tensors import Splits, batches, evaluation_batches
+from companion.data.tensors import EVALUATION_FACTOR, Splits, batches
 from companion.runs.kept import DamagedError, read_sealed, write_sealed
 from companion.runs.provenance import made_with
 from thermo_utils.batches import forward
@@ -72,7 +72,7 @@ class Classifier(lightning.LightningModule):
         return batches(examples, self._batch_size, shuffle=True, seed=seed)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return evaluation_batches(self._data.validation, self._batch_size)
+        return batches(self._data.validation, EVALUATION_FACTOR * self._batch_size)
 
     def configure_optimizers(self) -> Any:
         trainable = [p for p in self.network.parameters() if p.requires_grad]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["result"]
 
+#: Facts of a stage that have a place of their own in the record.
+KEPT_APART = ("history", "layers")
+
 
 def result(
     settings: Settings, stages: Mapping[str, Mapping[str, Any]], curves: Mapping[str, pd.DataFrame]
@@ -61,7 +64,7 @@ def result(
         "settings": dataclasses.asdict(settings),
         "layers": stages["full"]["layers"],
         "stages": {
-            name: {k: v for k, v in facts.items() if k not in ("history", "layers")}
+            name: {k: _without_blocks(v) for k, v in facts.items() if k not in KEPT_APART}
             for name, facts in stages.items()
         },
         "data": trained["data"],
@@ -83,3 +86,8 @@ def result(
         },
         "provenance": provenance(),
     }
+
+
+def _without_blocks(fact: Any) -> Any:
+    """The ``attrs`` of a curve without what goes into ``blocks.csv``."""
+    return {k: v for k, v in fact.items() if k != "blocks"} if isinstance(fact, dict) else fact

@@ -72,6 +72,12 @@ class Settings(Part):
     precision: str
     options: dict[str, Any]
     differs: list[str]
+    # Older records do not name what there was no choice of.
+    split: str = "official"
+    augment: bool = False
+    schedule: str = "constant"
+    transfer: str | None = None
+    pretrain_epochs: Count = 0
 
 
 class Data(Part):
@@ -202,7 +208,7 @@ class Provenance(Part):
 class Result(Part):
     """The content of ``result.json``."""
 
-    format: int
+    format: Literal[1, 2]
     model: str
     dataset: str
     figure: int | None
@@ -222,6 +228,7 @@ class Result(Part):
     timings: Timings
     provenance: Provenance
     curves_sha256: Digest
+    blocks_sha256: Digest | None = None
 
 
 class Variants(Part):

@@ -193,3 +193,16 @@ def test_without_a_baseline():
     full = curve()
     full.attrs = {}
     assert colors(six(full).axes[0], ":") == []
+
+
+def test_over_tau_both_curves_end_where_the_full_evaluation_does():
+    full, fast = curve(20, last=2.0), curve(400, last=8.0, accuracy=False)
+    axes = six(full, fast, bands={"renormalized": [fast, fast]}).axes
+    for axis in axes[1:3]:
+        assert reach(axis) == 2
+        assert axis.get_xlim()[1] < 2.5  # the band too
+    assert min(map(reach, axes[4:])) > full["beta"].iloc[-1] + 0.05  # over beta the other goes on
+
+
+def reach(axis) -> float:
+    return max(max(line.get_xdata()) for line in axis.lines)

@@ -15,6 +15,7 @@ from thermo_utils import thermodynamic_curve
 
 PEAK = {"tau": 0.12, "beta": 0.13, "kind": "peak", "prominence": 0.007, "rule": "earliest of 2"}
 BEND = {"tau": 0.31, "beta": 0.27, "kind": "bend", "prominence": None, "rule": "earliest of 1"}
+SAMPLES = 1000
 DROP = {"tau": 0.8, "beta": 0.55, "kind": "accuracy", "prominence": 0.06, "rule": "last within"}
 
 
@@ -24,8 +25,10 @@ def curve(points, *, accuracy=None):
     active = np.round(1000 * np.exp(-tau))
     table = thermodynamic_curve(tau, active, active * (1 + tau), 1000, 1000.0)
     if accuracy is not None:
-        table["accuracy"] = accuracy - 0.1 * tau
-        table.attrs["baseline_accuracy"] = accuracy
+        lost = np.round(0.1 * tau * SAMPLES).astype(int)
+        table["accuracy"] = accuracy - lost / SAMPLES
+        table["lost"], table["gained"] = lost + 3, 3
+        table.attrs |= {"baseline_accuracy": accuracy, "samples": SAMPLES}
     return table
 
 
@@ -39,7 +42,7 @@ def made(model="mlp", dataset="cifar10", seed=0, accuracy=0.56, profile="small",
         model=model, dataset=dataset, profile=profile, seed=seed, epochs=3, batch_size=64
     )
     result = {
-        "format": 1, "model": model, "dataset": dataset, "figure": figure, "profile": profile,
+        "format": 2, "model": model, "dataset": dataset, "figure": figure, "profile": profile,
         "seed": seed, "synthetic": settings.synthetic,
         "settings": asdict(settings) | changed.pop("settings", {}),
         "layers": ["hidden.relu*"],

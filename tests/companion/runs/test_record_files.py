@@ -23,9 +23,11 @@ from hypothesis import strategies as st
 from companion.runs import curve_rules, records, schema
 from companion.runs.provenance import provenance
 from companion.runs.records import (
+    BLOCKS,
     CURVES,
     FORMAT,
     NEXT,
+    NEXT_BLOCKS,
     RESULT,
     examined,
     read_chapter,
@@ -36,8 +38,8 @@ from companion.runs.records import (
     write_record,
 )
 from companion.runs.settings import Settings
-from tests.companion.pages.conftest import curve, made
-from thermo_utils import ThermoError, files, grids
+from tests.companion.pages.conftest import made
+from thermo_utils import ThermoError, files, grids, thermodynamic_curve
 from thermo_utils.curves import Kind
 from thermo_utils.files import write_atomically
 from thermo_utils.thermodynamics import CURVE_COLUMNS
@@ -47,6 +49,29 @@ ROOT = Path(__file__).parents[3]
 
 def curves():
     return made()[1]
+
+
+def halved():
+    """Other curves, in which it is not known who was lost."""
+    changed = curves()
+    changed["full"]["accuracy"] /= 2
+    changed["full"][["lost", "gained"]] = np.nan
+    return changed
+
+
+def with_blocks(tables):
+    """The same curves, with all examples in two blocks, a third of them in the first."""
+    for table in tables.values():
+        taus = [0.0, *table["tau"][::4]]
+        active = np.array([table.attrs["total"], *table["active"][::4]], dtype=int)
+        sums = np.array([table.attrs["total_abs_sum"], *table["abs_sum"][::4]])
+        first = active // 3
+        table.attrs["blocks"] = {
+            "tau": taus,
+            "active": np.stack([first, active - first], axis=1).tolist(),
+            "abs_sum": np.stack([sums / 3, sums - sums / 3], axis=1).tolist(),
+        }
+    return tables
 
 
 def result(**changed):
@@ -154,8 +179,7 @@ def test_killed_at_any_file_it_is_the_old_record_or_the_new(folder, monkeypatch,
     old, new = result(match=False), result(match=True)
     if before:
         write_record(folder, old, curves())
-    changed = curves()
-    changed["full"]["accuracy"] /= 2
+    changed = halved()
     with monkeypatch.context() as patch:
         crash_on(patch, name)
         with pytest.raises(KeyboardInterrupt):
@@ -174,9 +198,87 @@ def test_killed_at_any_file_it_is_the_old_record_or_the_new(folder, monkeypatch,
     assert sorted(p.name for p in folder.iterdir()) == [CURVES, RESULT]
 
 
+NAMES = [NEXT, NEXT_BLOCKS, CURVES, BLOCKS, RESULT]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["replaced", "first"])
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_are_always_those_of_the_curves(folder, monkeypatch, name, before):
+    old, new = with_blocks(curves()), with_blocks(halved())
+    new["full"].attrs["blocks"]["abs_sum"][1] = [*new["full"].attrs["blocks"]["abs_sum"][1][::-1]]
+    if before:
+        write_record(folder, result(), old)
+    with monkeypatch.context() as patch:
+        crash_on(patch, name)
+        with pytest.raises(KeyboardInterrupt):
+            write_record(folder, result(), new)
+    found, expected = read_record(folder), new if NAMES.index(name) > 2 else old
+    if not before and NAMES.index(name) <= 2:
+        assert found is None
+        return
+    for method, table in expected.items():
+        kept, back = table.attrs["blocks"], found.blocks(method)
+        assert list(back) == ["tau", "block", "active", "abs_sum"]
+        for column in ("active", "abs_sum"):
+            wide = back.pivot(index="tau", columns="block", values=column)
+            assert wide.index.tolist() == kept["tau"]
+            assert wide.to_numpy().tolist() == kept[column]
+    write_record(folder, result(), curves())  # the next run, which keeps none
+    assert read_record(folder).blocks("full") is None
+    assert sorted(p.name for p in folder.iterdir()) == [CURVES, RESULT]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda kept: kept["active"][2].reverse(), None),  # as good as any other
+        (lambda kept: kept["active"][2].__setitem__(0, 1), "add up"),
+        (lambda kept: kept["abs_sum"][0].__setitem__(1, 1.0), "add up"),
+        (lambda kept: kept["tau"].__setitem__(3, 0.123), "not those of the curve"),
+        (lambda kept: kept["active"][2].__setitem__(0, -1), "below zero"),
+        (lambda kept: kept["abs_sum"][2].__setitem__(0, math.nan), "no number"),
+    ],
+)
+def test_blocks_that_lie_are_not_written(folder, change, message):
+    tables = with_blocks(curves())
+    change(tables["full"].attrs["blocks"])
+    if message is None:
+        write_record(folder, result(), tables)
+        return
+    with pytest.raises(ThermoError, match=message):
+        write_record(folder, result(), tables)
+    assert not folder.exists()
+
+
+def test_damaged_blocks_are_noticed(folder):
+    write_record(folder, result(), with_blocks(curves()))
+    path = folder / BLOCKS
+    path.write_text(path.read_text().replace("full", "renormalized", 1))
+    with pytest.raises(ThermoError, match=BLOCKS):
+        read_record(folder)
+    path.unlink()
+    with pytest.raises(ThermoError, match=BLOCKS):
+        read_record(folder)
+
+
+def test_records_of_the_first_format_are_read(there):
+    facts = json.loads((there / RESULT).read_text())
+    table = pd.read_csv(there / CURVES).drop(columns=["lost", "gained"])
+    text = table.to_csv(index=False)
+    (there / CURVES).write_text(text)
+    for number in (2, 1):
+        facts |= {"format": number, "curves_sha256": sha256(text)}
+        (there / RESULT).write_text(json.dumps(facts))
+        if number == 2:
+            with pytest.raises(ThermoError, match="lost, gained"):
+                read_record(there)
+    record = read_record(there)
+    assert "lost" not in record.curve("full")
+    assert record.blocks("full") is None
+
+
 def test_a_reader_meets_a_writer(there, monkeypatch):
-    changed = curves()
-    changed["full"]["accuracy"] /= 2
+    changed = halved()
     content = records.content
 
     def meanwhile(path):
@@ -191,8 +293,7 @@ def test_a_reader_meets_a_writer(there, monkeypatch):
 
 
 def test_a_writer_killed_at_any_moment_leaves_a_record(there):
-    versions = [curves(), curves()]
-    versions[1]["full"]["accuracy"] /= 2
+    versions = [curves(), halved()]
 
     def rewrite():
         for number in itertools.count():
@@ -391,12 +492,48 @@ def test_a_crooked_curve_is_found_read_or_written(there, bend):
 def test_a_curve_has_the_rows_of_its_grid(folder, name):
     facts, tables = result(), curves()
     facts["stages"]["renormalized"] |= {"tau_step": 0.1, "tau_max": 2.0}
+    for method, taus in zip(("full", "renormalized"), grids.grids(0.1, 2.0), strict=True):
+        tables[method] = on_grid(taus, tables[method])
     write_record(folder, facts, tables)
-    attrs = tables[name].attrs
-    tables[name] = curve(40, accuracy=0.56 if name == "full" else None)
-    tables[name].attrs = attrs
-    with pytest.raises(ThermoError, match="40 rows"):
-        write_record(folder, facts, tables)
+    assert read_record(folder).curve(name)["tau"].tolist() == tables[name]["tau"].tolist()
+    whole = tables[name]
+    for wrong in (whole.drop(index=4), whole.iloc[:-1], on_grid(1.01 * whole["tau"], whole)):
+        tables[name] = wrong
+        with pytest.raises(ThermoError, match=rf"{name}: (\d+ rows instead|ends at)"):
+            write_record(folder, facts, tables)
+
+
+def on_grid(taus, table):
+    """A curve like another one at other thresholds."""
+    taus = np.asarray(taus)
+    active = np.round(1000 * np.exp(-taus))
+    sums = np.where(active > 0, active * (1 + taus), 0.0)
+    again = thermodynamic_curve(taus, active, sums, 1000, 1000.0)
+    again.attrs = table.attrs
+    if "accuracy" in table:
+        lost = np.round(5 * taus).astype(int)
+        again["accuracy"] = 0.56 - lost / 1000
+        again["lost"], again["gained"] = lost, 0
+    return again
+
+
+LOST = {
+    "half an example": (lambda t: t.assign(lost=t["lost"] + 0.5), "no counts"),
+    "fewer than none": (lambda t: t.assign(lost=t["lost"] - 13, gained=-10), "no counts"),
+    "some unknown": (lambda t: t.assign(gained=[np.nan, *t["gained"][1:]]), "no counts"),
+    "another accuracy": (lambda t: t.assign(gained=4), "does not follow"),
+    "the two exchanged": (lambda t: t.assign(lost=t["gained"], gained=t["lost"]), "not follow"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), LOST.values(), ids=list(LOST))
+def test_examples_lost_and_gained_make_the_accuracy(folder, change, message):
+    tables = curves()
+    attrs = tables["full"].attrs
+    tables["full"] = change(tables["full"])
+    tables["full"].attrs = attrs
+    with pytest.raises((ThermoError, TypeError), match=f"{message}|safely cast"):
+        write_record(folder, result(), tables)
 
 
 @pytest.mark.parametrize(
@@ -452,7 +589,8 @@ def test_a_clone_that_turns_line_ends_keeps_records(tmp_path, monkeypatch):
 def test_the_schema_names_what_the_rest_of_the_project_does():
     assert set(schema.Settings.model_fields) == {field.name for field in fields(Settings)}
     assert curve_rules.COLUMNS == CURVE_COLUMNS
-    assert curve_rules.FINER == grids.FINER
+    assert (curve_rules.FINER, curve_rules.BETWEEN) == (grids.FINER, grids.BETWEEN)
+    assert (len(grids.TAIL), grids.TAIL[-1]) == curve_rules.TAIL
     kinds = {*schema.FeatureKind.__args__, "accuracy"}
     assert kinds == set(Kind.__args__)
 
