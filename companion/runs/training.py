@@ -123,9 +123,10 @@ def train(
         filename=BEST,
         monitor="validation_accuracy",
         mode="max",
-        save_last=True,
         enable_version_counter=False,
     )
+    # One of its own: Lightning's save_last leaves out the epochs that are not the best.
+    last = ModelCheckpoint(dirpath=folder, filename=LAST, enable_version_counter=False)
     stop = EarlyStopping("validation_accuracy", mode="max", patience=patience)
     with quiet():
         try:
@@ -135,7 +136,7 @@ def train(
                 devices=1,
                 precision=precision,  # type: ignore[arg-type]
                 plugins=[SealedIO()],
-                callbacks=[stop, best, *([Bar()] if progress else [])],
+                callbacks=[stop, best, last, *([Bar()] if progress else [])],
                 reload_dataloaders_every_n_epochs=1,
                 num_sanity_val_steps=0,
                 logger=False,

@@ -301,6 +301,5 @@ def test_the_usual_value_of_a_setting_leaves_no_remark():
     usual = {"split": "official", "augment": False, "schedule": SCHEDULES[0], "transfer": "none"}
     plain = settings("cnn", "flowers102")
     assert settings("cnn", "flowers102", **usual) == plain
-    assert settings("cnn", "flowers102", split="swapped").differs == (
-        *plain.differs, "trained on the official test part and tested on the official training part",
-    )  # fmt: skip
+    (note,) = set(settings("cnn", "flowers102", split="swapped").differs) - set(plain.differs)
+    assert note == "trained on the official test part and tested on the official training part"
