@@ -70,7 +70,6 @@ def make(
     >>> tiny(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    import torch
     from torch import nn
 
     from companion.checkpoints import load_body
@@ -81,8 +80,7 @@ def make(
         load_body(network, checkpoint, WEIGHTS.get(checkpoint, checkpoint), head=HEAD)
     head = nn.Linear(512 // divisor, classes)
     network.fc = nn.Sequential(nn.Dropout(check_dropout(dropout)), head)
-    # On a CPU, training is a sixth faster in this layout.
-    return network.to(memory_format=torch.channels_last)
+    return network
 
 
 TINY = {"blocks": (1, 1, 1, 1), "divisor": 8}
