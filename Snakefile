@@ -68,10 +68,20 @@ rule book:
 
 
 def sources(wildcards):
-    """The notebook, and the records where only these may be used."""
-    folder = Path(RESULTS, wildcards.profile, f"{wildcards.model}-{wildcards.dataset}")
-    records = [folder / "result.json", *sorted(folder.glob("seed-*/result.json"))]
-    return [f"notebooks/{wildcards.model}.md", *(records if FROZEN else [])]
+    """The notebook, and the records where only these may be used.
+
+    A network that starts from what it learned on other data waits for that chapter: it would train
+    there first itself, or sit on a core until the other process has.
+    """
+    notebook = f"notebooks/{wildcards.model}.md"
+    profile = Path(RESULTS, wildcards.profile)
+    if FROZEN:
+        folder = profile / f"{wildcards.model}-{wildcards.dataset}"
+        return [notebook, folder / "result.json", *sorted(folder.glob("seed-*/result.json"))]
+    recipe = NETWORKS[wildcards.model].recipes[wildcards.dataset, wildcards.profile]
+    if recipe.transfer is None:
+        return [notebook]
+    return [notebook, profile / f"{wildcards.model}-{recipe.transfer}" / "chapter.ipynb"]
 
 
 # Finished stages are kept, so running a chapter again after a crash or a change of its notebook
