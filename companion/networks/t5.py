@@ -69,10 +69,14 @@ SMALL = {
     "d_ff": 512,
     "num_layers": 2,
     "num_heads": 4,
+    # The library draws the embedding with unit variance, for the optimiser T5 was made with;
+    # Adam's steps of 0.001 hardly move it.
+    "initializer_factor": 0.1,
 }
 SMALL_DIFFERS = (
     FROM_SCRATCH,
     "two blocks of width 128, own tokenizer",
+    "weights drawn at a tenth of the usual scale",
     "at most 4 epochs",
     OWN_SCALE,
 )
@@ -91,12 +95,11 @@ RECIPES = {
     ("ag_news", "small"): Recipe(
         epochs=4,
         batch_size=BATCH_SIZE["ag_news"],
-        train_size=10_000,
         test_size=3_000,
         tokenizer="unigram",
         max_length=SMALL_LENGTH["ag_news"],
         options=SMALL,
-        differs=(*SMALL_DIFFERS, "10,000 training texts", "3,000 of the test texts"),
+        differs=(*SMALL_DIFFERS, "3,000 of the test texts"),
     ),
     ("ag_news", "paper"): Recipe(
         epochs=MOST_EPOCHS,

@@ -117,10 +117,12 @@ RECIPES = {
         **DEMO["cifar10"],
     ),
     ("cifar10", "small"): Recipe(
-        epochs=12,
+        epochs=30,
         batch_size=BATCH_SIZE["cifar10"],
+        augment=True,
+        schedule="cosine",
         options={**SMALL, "patch_size": 4},
-        differs=(FROM_SCRATCH, "six blocks of width 128", "at most 12 epochs", OWN_SCALE),
+        differs=(FROM_SCRATCH, "six blocks of width 128", "at most 30 epochs", OWN_SCALE),
     ),
     ("cifar10", "paper"): Recipe(
         epochs=MOST_EPOCHS,
@@ -141,9 +143,12 @@ RECIPES = {
     ("flowers102", "small"): Recipe(
         epochs=MOST_EPOCHS,
         batch_size=BATCH_SIZE["flowers102"],
+        patience=10,
         split=POOLED,
+        augment=True,
+        schedule="cosine",
         options={**SMALL, "patch_size": 8},
-        differs=(FROM_SCRATCH, "six blocks of width 128", OWN_SCALE),
+        differs=(FROM_SCRATCH, "six blocks of width 128", "patience 10", OWN_SCALE),
     ),
     ("flowers102", "paper"): Recipe(
         epochs=MOST_EPOCHS,
