@@ -21,6 +21,7 @@ from thermo_utils.errors import ThermoError
 __all__ = [
     "CURVE_COLUMNS",
     "density",
+    "derivative",
     "entropy",
     "free_energy",
     "internal_energy",
