@@ -11,6 +11,7 @@ import pytest
 
 from companion import cli
 from companion.runs.chapters import CHAPTERS
+from thermo_utils import ThermoError
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +95,11 @@ MISTAKES = {
     "grid": (["mlp", "cifar10", "-p", "tau_step", "0.1"], "give both"),
     "precision": (["mlp", "cifar10", "-p", "precision", "16"], "precision"),
     "hash": (["mlp", "cifar10", "-p", "epochs", "{[]: 1}"], "epochs must be of type int"),
+    "split": (["mlp", "cifar10", "-p", "split", "pooled-80-10"], "unknown split 'pooled-80-10'"),
+    "truth": (["mlp", "cifar10", "-p", "augment", "yes"], "augment must be of type bool"),
+    "texts": (["lstm", "yelp", "-p", "augment", "true"], "augment is for images"),
+    "schedule": (["mlp", "cifar10", "-p", "schedule", "cosin"], "did you mean 'cosine'"),
+    "transfer": (["mlp", "cifar10", "-p", "transfer", "flowers102"], "or take resnet18 or mobi"),
     "seed": (
         ["mlp", "cifar10", "--seed", "-1"],
         "seed must be a whole number from 0 to 2147483647",
@@ -124,6 +130,22 @@ def test_results_below_a_file(tmp_path, refused):
     (tmp_path / "file").write_text("")
     for place in ("file", "file/below"):
         assert "file" in refused("run", "mlp", "cifar10", "--results", place)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("true", True), ("True", True), ("false", False), ("False", False), ("official", "official")],
+)
+def test_values_of_parameters(monkeypatch, word, value):
+    seen = {}
+
+    def prepared(options, overrides, **_):
+        seen.update(overrides)
+        raise ThermoError("seen")
+
+    monkeypatch.setattr(cli, "_prepared", prepared)
+    assert cli.main(["run", "mlp", "cifar10", "-p", "given", word, "-p", "epochs", "3"]) == 2
+    assert seen == {"given": value, "epochs": 3}
 
 
 @pytest.mark.parametrize("profile", ["small", "paper"])
