@@ -114,7 +114,9 @@ def _parser() -> _Parser:
     )
     _add_run(run)
     run.add_argument("--force", action="store_true", help="compute again what is there already")
-    run.add_argument("--frozen", action="store_true", help="only use a record, compute nothing")
+    run.add_argument(
+        "--frozen", action="store_true", help="show the record as it is, compute nothing"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
@@ -240,16 +242,14 @@ def _check(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     overrides = _overrides(options.parameter)
-    for name in ("dataset", "profile", "seed", "results", "force"):
+    for name in ("dataset", "profile", "seed", "results", "force", "frozen"):
         if name in overrides:
             raise ThermoError(f"set {name} by its own argument, not by -p (see thermo run --help)")
     if options.frozen and options.force:
         raise ThermoError("--frozen computes nothing and --force everything: take one of them")
     # Mistakes are found before anything is written, and most before the slow imports.
-    run = _prepared(options, overrides, force=options.force)
-    if options.frozen:
-        run.check_frozen()
-    else:
+    run = _prepared(options, overrides, force=options.force, frozen=options.frozen)
+    if not options.frozen:
         run.check_sources()
     from companion.runs.chapters import chapter
     from companion.runs.notebooks import EXECUTED, execute, notebook_path
@@ -260,6 +260,7 @@ def _run(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "results": str(options.results),
         "force": options.force,
+        "frozen": options.frozen,
         "overrides": overrides,
     }
     about = chapter(options.model, options.dataset)
@@ -285,7 +286,9 @@ def _variants(options: argparse.Namespace) -> None:
     print(write_variants(experiment(run), full_examples=options.full_examples))
 
 
-def _prepared(options: argparse.Namespace, overrides: dict[str, Any], *, force: bool) -> Run:
+def _prepared(
+    options: argparse.Namespace, overrides: dict[str, Any], *, force: bool, frozen: bool = False
+) -> Run:
     """The run that is meant, if it may be started."""
     from companion.runs.settings import settings
 
@@ -293,7 +296,7 @@ def _prepared(options: argparse.Namespace, overrides: dict[str, Any], *, force: 
     from companion.runs.run import Run, check_results
 
     check_results(options.results)
-    return Run(s, options.results, force=force)
+    return Run(s, options.results, force=force, frozen=frozen)
 
 
 def _notebook(options: argparse.Namespace) -> None:

@@ -30,13 +30,16 @@ from thermo_utils.figures import six_panels
 __all__ = ["Page", "settings_table"]
 
 
-def settings_table(settings: Settings) -> pd.DataFrame:
+def settings_table(settings: Settings, outdated: Sequence[str] = ()) -> pd.DataFrame:
     """The settings of a run, before anything is run.
 
     Parameters
     ----------
     settings : Settings
         Of a registered network or of another.
+    outdated : sequence of str, optional
+        How a record that is shown as it is differs from what the run would make today, see
+        :meth:`companion.runs.run.Run.outdated`.
 
     Returns
     -------
@@ -64,11 +67,22 @@ def settings_table(settings: Settings) -> pd.DataFrame:
         f"at most {s.epochs} epochs, batch {s.batch_size}, Adam {s.learning_rate:g}, "
         f"patience {s.patience}"
     )
+    training = [
+        "random crops and flips" if s.augment else "",
+        f"learning rate falls along a {s.schedule}" if s.schedule != "constant" else "",
+        f"from its own training on {DATASETS[s.transfer].title}" if s.transfer else "",
+        f"{s.pretrain_epochs} epochs of pretraining" if s.pretrain_epochs else "",
+    ]
+    rows["training"] = ", ".join([str(rows["training"]), *filter(None, training)])
+    if spec and spec.kind == "image":
+        rows["split"] = s.split
     if s.options:
         rows["options"] = ", ".join(f"{name}={value}" for name, value in s.options.items())
     if s.checkpoint:
         rows["checkpoint"] = s.checkpoint
     rows["settings that differ from the paper"] = "; ".join(s.differs) or "none"
+    if outdated:
+        rows["an older record, which a new run would change"] = "; ".join(outdated)
     return pd.DataFrame({"value": rows})
 
 

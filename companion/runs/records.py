@@ -54,6 +54,8 @@ FORMATS = (1, FORMAT)
 BLOCKS, CURVES, RESULT = "blocks.csv", "curves.csv", "result.json"
 #: The new ``result.json`` and ``blocks.csv`` while a record is replaced.
 NEXT, NEXT_BLOCKS = ".result.json.next", ".blocks.csv.next"
+#: What a result says of the record's own files.
+FILLED_IN = ("format", "curves_sha256", "blocks_sha256")
 #: Columns of a full evaluation alone.
 OF_ACCURACY = ("accuracy", "lost", "gained")
 #: What a message about a damaged record ends with.
@@ -111,6 +113,8 @@ class Record:
         curve = self.curves[self.curves["method"] == method].drop(columns="method")
         if method == "renormalized":
             curve = curve.drop(columns=[name for name in OF_ACCURACY if name in curve])
+        elif "lost" in curve and curve["lost"].notna().all():
+            curve = curve.astype({"lost": "int64", "gained": "int64"})
         curve = curve.reset_index(drop=True)
         curve.attrs = dict(self.result["stages"][method]["attrs"])
         return curve
@@ -154,7 +158,7 @@ def write_record(
     folder : path
         Created if need be; a record in it is replaced.
     result : dict
-        Values that :func:`to_json` takes; ``format`` and ``curves_sha256`` are filled in.
+        Values that :func:`to_json` takes; `FILLED_IN` is.
     curves : dict of str to DataFrame
         A curve per method, with its blocks in ``attrs`` or, all of them, without.
 
@@ -180,7 +184,8 @@ def write_record(
     text = table[["method", *[c for c in table if c != "method"]]].to_csv(index=False)
     apart = {m: c.attrs["blocks"] for m, c in curves.items() if "blocks" in c.attrs}
     blocks = block_table(apart).to_csv(index=False) if apart else None
-    facts = {"format": FORMAT, **result, "curves_sha256": sha256(text)}
+    given = {k: v for k, v in result.items() if k not in FILLED_IN}
+    facts = {"format": FORMAT, **given, "curves_sha256": sha256(text)}
     if blocks is not None:
         facts["blocks_sha256"] = sha256(blocks)
     files = (to_json(facts) + "\n", text, blocks)

@@ -22,9 +22,16 @@ import pandas as pd
 from companion.runs.kept import set_aside
 from companion.runs.methods import CURVES
 from companion.runs.once import Once, resolved
-from companion.runs.records import Record, read_record, record_folder, to_json, write_record
+from companion.runs.records import (
+    FORMAT,
+    Record,
+    read_record,
+    record_folder,
+    to_json,
+    write_record,
+)
 from companion.runs.result import result
-from companion.runs.settings import overridden
+from companion.runs.settings import overridden, recorded
 from companion.runs.stages import STAGES, WEIGHTS, Stage, Stages
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.grids import automatic_step, uniform_grid
@@ -56,11 +63,15 @@ class Run:
     force : bool, default False
         Compute everything again. The record stays until the new one replaces it, what was kept of
         a stage until its turn.
+    frozen : bool, default False
+        Show the record as it is and compute nothing, also where the recipe has changed since; then
+        `settings` are those of the record, and :meth:`outdated` tells the difference.
 
     Raises
     ------
     ThermoError
-        If there is a record of this run, and it is damaged or of other settings.
+        If there is a record of this run, and it is damaged or of other settings; with `frozen`, if
+        it is damaged or there is none.
 
     Examples
     --------
@@ -90,8 +101,15 @@ class Run:
     """
 
     def __init__(
-        self, settings: Settings, results: str | Path = "results", *, force: bool = False
+        self,
+        settings: Settings,
+        results: str | Path = "results",
+        *,
+        force: bool = False,
+        frozen: bool = False,
     ) -> None:
+        if force and frozen:
+            raise ThermoError("frozen computes nothing and force everything: take one of them")
         self.settings = settings
         self.results = Path(results)
         self.name = f"{settings.model}-{settings.dataset}"
@@ -99,8 +117,16 @@ class Run:
             self.results, settings.profile, self.name, settings.seed, overridden(settings)
         )
         self._record: Record | None = None if force else read_record(self.folder)
+        self._recipe = settings
+        if frozen:
+            if self._record is None:
+                raise ThermoError(f"no record in {self.folder}: run the chapter without --frozen")
+            self.settings = recorded(self._record)
         self._check_record()
-        self._stages = Stages(settings, self._record, self.results / WORK, force=force)
+        self._frozen = frozen
+        self._stages = Stages(
+            self.settings, self._record, self.results / WORK, force=force, frozen=frozen
+        )
         self._grid: tuple[float, float] | None = None
         self._trained: Stage | None = None
 
@@ -160,7 +186,10 @@ class Run:
                 facts |= dict(zip(("tau_step", "tau_max"), self._grid, strict=True))
             return Stage(facts, curve)
 
-        found = self._stages.get(stage, compute, lambda known: self._check(known, layers, taus))
+        def check(known: Stage) -> str | None:
+            return None if self._frozen else self._check(known, layers, taus)
+
+        found = self._stages.get(stage, compute, check)
         return found.frame
 
     def grid(self, network: Any, data: Any, layers: Iterable[str]) -> tuple[float, float]:
@@ -221,18 +250,11 @@ class Run:
         """Never replace a record of other settings unasked."""
         if self._record is None:
             return
-        ignored = ("differs",)
-        before = self._record.result["settings"]
-        now = json.loads(to_json(dataclasses.asdict(self.settings)))
-        changed = [
-            f"{name} {before.get(name)}, now {value}"
-            for name, value in now.items()
-            if name not in ignored and before.get(name) != value
-        ]
+        changed = _changed(recorded(self._record), self.settings)
         if changed:
             raise ThermoError(
                 f"the record in {self.folder} is of other settings ({'; '.join(changed)}): replace "
-                "it with --force, or name another results folder"
+                "it with --force, show it as it is with --frozen, or name another results folder"
             )
 
     def _data_fingerprint(self) -> str | None:
@@ -241,22 +263,23 @@ class Run:
 
     # -- what is asked before a notebook is executed ---------------------------------------------
 
-    def check_frozen(self) -> None:
-        """Refuse to go on unless every stage is in the record.
+    def outdated(self) -> tuple[str, ...]:
+        """How a record that is shown as it is differs from what the same run would make today.
 
-        Raises
-        ------
-        ThermoError
-            If there is no record, or it is of other settings.
+        Returns
+        -------
+        tuple of str
+            In words; empty where it does not.
         """
         if self._record is None:
-            raise ThermoError(f"no record in {self.folder}: run the chapter without --frozen")
-        for stage in STAGES:
-            if not self._stages.recorded(stage):
-                raise ThermoError(
-                    f"the record in {self.folder} is of other settings (stage {stage}): run the "
-                    "chapter without --frozen"
-                )
+            return ()
+        differences = _changed(self.settings, self._recipe)
+        if self._record.result["format"] != FORMAT:
+            differences.append(
+                f"format {self._record.result['format']}, now {FORMAT}: without the examples lost "
+                "and gained and without blocks, on shorter and coarser grids"
+            )
+        return tuple(differences)
 
     def check_sources(self) -> None:
         """Refuse to start a run whose data or weights are out of reach, before anything is written.
@@ -348,7 +371,7 @@ class Run:
             weights.load(module, self.scratch("train") / WEIGHTS)
 
         def check(found: Stage) -> None:
-            before = found.facts.get("definition")
+            before = None if self._frozen else found.facts.get("definition")
             if None not in (before, definition) and before != definition:
                 raise self._another("another network")
 
@@ -404,6 +427,16 @@ class Run:
             "a name of its own, Settings(model=...), another results folder, or force=True to "
             "replace it"
         )
+
+
+def _changed(before: Settings, now: Settings) -> list[str]:
+    """Settings that differ, in words; remarks may."""
+    old, new = (json.loads(to_json(dataclasses.asdict(s))) for s in (before, now))
+    return [
+        f"{name} {old[name]}, now {value}"
+        for name, value in new.items()
+        if name != "differs" and old[name] != value
+    ]
 
 
 def names(layers: str | type | Iterable[str | type]) -> list[str]:

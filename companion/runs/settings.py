@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from companion.data.partitions import OFFICIAL, check_split, split_in_words
 from companion.data.specs import DATASETS
@@ -21,9 +21,12 @@ from companion.networks.network import FINE_TUNING_RATE, FROM_SCRATCH
 from companion.runs.chapters import chapter
 from thermo_utils.errors import ThermoError, unknown
 
+if TYPE_CHECKING:
+    from companion.runs.records import Record
+
 __all__ = [
     "ADDED", "OVERRIDES", "PRECISIONS", "PROFILES", "SCHEDULES", "Settings", "overridden",
-    "settings",
+    "recorded", "settings",
 ]  # fmt: skip
 
 PROFILES: Mapping[str, str] = {
@@ -361,6 +364,22 @@ def overridden(given: Settings) -> dict[str, Any]:
     recipe = dataclasses.asdict(settings(given.model, given.dataset, given.profile, given.seed))
     found = dataclasses.asdict(given)
     return {k: v for k, v in found.items() if k != "differs" and v != recipe[k]}
+
+
+def recorded(record: Record) -> Settings:
+    """The settings a record was made with.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    Settings
+    """
+    found = record.result["settings"]
+    known = {f.name: found[f.name] for f in dataclasses.fields(Settings)}
+    return Settings(**(known | {"differs": tuple(found["differs"])}))
 
 
 def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:

@@ -75,12 +75,21 @@ class Stages:
         Folder of the stages that runs keep; created when the first is computed.
     force : bool
         Look nothing up. What was kept of a stage stays until its turn.
+    frozen : bool
+        Take the record's stages, whatever their keys.
     """
 
     def __init__(
-        self, settings: Settings, record: Record | None, kept: Path, *, force: bool
+        self,
+        settings: Settings,
+        record: Record | None,
+        kept: Path,
+        *,
+        force: bool,
+        frozen: bool = False,
     ) -> None:
-        self._settings, self._record, self._parent, self._force = settings, record, kept, force
+        self._settings, self._record, self._parent = settings, record, kept
+        self._force, self._frozen = force, frozen
         self._used: dict[str, Stage] = {}
 
     def folder(self, name: str) -> Path:
@@ -90,7 +99,7 @@ class Stages:
     def recorded(self, name: str) -> bool:
         """Whether the record holds a stage under the present settings."""
         recorded = self._record.result["stages"].get(name, {}) if self._record else {}
-        return recorded.get("key") == self._settings.key(name)
+        return self._frozen or recorded.get("key") == self._settings.key(name)
 
     def kept(self, name: str) -> bool:
         """Whether an earlier run, finished or not, has kept a stage; a damaged one is set aside."""

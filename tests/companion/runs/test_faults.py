@@ -259,9 +259,9 @@ class TestOtherData:
 class TestOtherFiles:
     """Real data: whose record it is, is told by the files of the mirror."""
 
-    def real(self, results):
+    def real(self, results, **options):
         small = {"train_size": 60, "validation_size": 20, "test_size": 40, "epochs": 1}
-        return Run(settings("mlp", "cifar10", "small", **small, tau_step=0.4), results)
+        return Run(settings("mlp", "cifar10", "small", **small, tau_step=0.4), results, **options)
 
     @pytest.fixture
     def finished(self, tmp_path, monkeypatch):
@@ -291,7 +291,7 @@ class TestOtherFiles:
         with pytest.raises(ThermoError, match="other files"):
             run.check_sources()
         if recorded:
-            run.check_frozen()
+            self.real(finished, frozen=True)
         else:
             with pytest.raises(ThermoError, match="fingerprint"):
                 finish(run)

@@ -23,7 +23,7 @@ from thermo_utils.errors import ThermoError
 FOLDER = Path(__file__).parents[3] / "notebooks"
 BOOK = FOLDER.with_name("book")
 CHAPTER_NOTEBOOKS = sorted(p for p in FOLDER.glob("*.md") if p.name != "your_model.md")
-PARAMETERS = {"dataset", "profile", "seed", "results", "force", "overrides"}
+PARAMETERS = {"dataset", "profile", "seed", "results", "force", "frozen", "overrides"}
 TINY = {
     "train_size": 60, "validation_size": 20, "test_size": 40, "epochs": 1, "tau_step": 0.2,
     "tau_max": 2.0,
@@ -61,7 +61,8 @@ class TestChapterNotebook:
         values = {}
         exec(tagged[0].source, values)
         assert (values["profile"], values["seed"]) == ("demo", 0)
-        assert (values["results"], values["force"], values["overrides"]) == ("results", False, {})
+        assert (values["results"], values["overrides"]) == ("results", {})
+        assert (values["force"], values["frozen"]) == (False, False)
         fitting = {c.dataset for c in CHAPTERS if c.model == path.stem}
         assert values["dataset"] in fitting
         named = set(re.findall(r"cifar10|flowers102|ag_news|yelp", tagged[0].source))
@@ -80,7 +81,8 @@ class TestChapterNotebook:
     def test_tells_the_whole_story_in_order(self, path):
         source = "\n".join(cell.source for cell in code(path))
         steps = [
-            "settings_table(s)", "def data():", "def network():", 'run.keep(\n    "train", train,',
+            "settings_table(s, run.outdated())", "def data():", "def network():",
+            'run.keep(\n    "train", train,',
             'run.keep("renormalized", renormalized,', 'run.keep(\n    "full", full_evaluation,',
             "run.save()", "page.six_panels()", "page.features()", "page.thresholds()",
             "page.seeds()", "page.timings()", "page.claims()", "page.provenance()",
@@ -272,7 +274,8 @@ def test_every_other_chapter_runs(tmp_path, model):
     before = (target.parent / "result.json").read_bytes()
     execute(notebook_path(model), target, given, progress=False)
     assert (target.parent / "result.json").read_bytes() == before
-    Run(settings(model, dataset, "demo", 4, **given["overrides"]), tmp_path).check_frozen()
+    again = Run(settings(model, dataset, "demo", 4, **given["overrides"]), tmp_path, frozen=True)
+    assert again.outdated() == ()
 
 
 @pytest.mark.slow

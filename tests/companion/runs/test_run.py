@@ -20,7 +20,7 @@ from companion.runs import experiment as chapters
 from companion.runs import run as module
 from companion.runs.experiment import Experiment, experiment
 from companion.runs.once import Once
-from companion.runs.records import CURVES, RESULT, read_record
+from companion.runs.records import CURVES, RESULT, read_record, write_record
 from companion.runs.run import Run, check_results, names
 from companion.runs.settings import Settings, settings
 from companion.runs.stages import DONE, STAGES, Stage, Stages
@@ -32,7 +32,7 @@ from thermo_utils import (
     full_evaluation,
     renormalized,
 )
-from thermo_utils.grids import grids, uniform_grid
+from thermo_utils.grids import grids
 from thermo_utils.sweep_log import SweepLog
 
 TINY = {
@@ -41,8 +41,11 @@ TINY = {
 }  # fmt: skip
 
 
-def tiny(results, *, seed=0, force=False, **changed) -> Run:
-    return Run(settings("mlp", "cifar10", seed=seed, **{**TINY, **changed}), results, force=force)
+def tiny(results, *, seed=0, force=False, frozen=False, **changed) -> Run:
+    return Run(
+        settings("mlp", "cifar10", seed=seed, **{**TINY, **changed}), results,
+        force=force, frozen=frozen,
+    )  # fmt: skip
 
 
 def curves(run: Run) -> dict[str, pd.DataFrame]:
@@ -133,7 +136,9 @@ class TestRecord:
     def test_is_complete(self, made):
         run, _, record = made
         assert read_record(run.folder).result == record.result
-        assert sorted(p.name for p in run.folder.iterdir()) == ["curves.csv", "result.json"]
+        assert sorted(p.name for p in run.folder.iterdir()) == [
+            "blocks.csv", "curves.csv", "result.json",
+        ]  # fmt: skip
 
     def test_is_json_for_every_reader(self, made):
         def refuse(constant):
@@ -182,12 +187,12 @@ class TestRecord:
             for name, found in made[0]._stages.used().items()
         }
         result.result(made[0].settings, stages, {m: made[1][m] for m in ("full", "renormalized")})
-        assert looked == [15, 150]
+        assert looked == [len(grid) for grid in grids(0.1, 1.5)]
 
     def test_grids(self, made):
         full, fast = made[2].curve("full")["tau"], made[2].curve("renormalized")["tau"]
-        np.testing.assert_array_equal(full, uniform_grid(0.1, 1.5))
-        assert len(fast) == 10 * len(full)
+        np.testing.assert_array_equal(full, grids(0.1, 1.5)[0])
+        np.testing.assert_array_equal(fast, grids(0.1, 1.5)[1])
         assert set(full) <= set(fast)
 
     def test_automatic_grid(self, tmp_path, no_work, monkeypatch):
@@ -196,7 +201,7 @@ class TestRecord:
         found = curves(run)
         full, fast = found["full"]["tau"], found["renormalized"]["tau"]
         assert set(full) <= set(fast)
-        assert full.iloc[-1] == fast.iloc[-1]
+        assert fast.iloc[-1] == 32 * full.iloc[-1]
         assert 20 < len(full) < 120
         run.save()
 
@@ -222,11 +227,52 @@ class TestRecord:
             run.save()
 
 
+class TestFrozen:
+    """A record that is shown as it is, whatever the recipe has become."""
+
+    @pytest.fixture
+    def older(self, finished, monkeypatch):
+        """A record of a recipe with other epochs and another grid than today's."""
+        path = tiny(finished).folder
+        record = read_record(path)
+        facts = record.result
+        facts["settings"] |= {"epochs": 7, "tau_step": 0.2}
+        for stage in STAGES:
+            facts["stages"][stage]["key"] = "of another time"
+        del facts["stages"]["renormalized"]["tau_step"]
+        write_record(path, facts, {m: record.curve(m) for m in ("full", "renormalized")})
+        shutil.rmtree(finished / ".work")
+        return finished
+
+    def test_computes_nothing_and_says_what_is_old(self, older, made, no_work):
+        with pytest.raises(ThermoError, match=r"epochs 7, now 2.*--frozen"):
+            tiny(older)
+        run = tiny(older, frozen=True)
+        assert run.settings.epochs == 7
+        assert [words.split(",")[0] for words in run.outdated()] == ["epochs 7", "tau_step 0.2"]
+        before = (run.folder / "result.json").read_bytes()
+        equal(curves(run), made[1])
+        assert run.save().result["settings"]["epochs"] == 7
+        assert (run.folder / "result.json").read_bytes() == before
+
+    def test_a_record_of_today_is_not_old(self, finished, no_work):
+        assert tiny(finished, frozen=True).outdated() == ()
+        assert tiny(finished).outdated() == ()
+
+    def test_of_an_older_format(self, finished, monkeypatch):
+        monkeypatch.setattr(module, "FORMAT", 3)
+        (words,) = tiny(finished, frozen=True).outdated()
+        assert words.startswith("format 2, now 3")
+
+    def test_nothing_is_frozen_and_forced(self, finished):
+        with pytest.raises(ThermoError, match=r"frozen.*force"):
+            tiny(finished, frozen=True, force=True)
+
+
 class TestMemory:
     def test_a_record_needs_no_data_and_no_training(self, made, finished, no_work):
         shutil.rmtree(finished / ".work")
         again = tiny(finished)
-        again.check_frozen()
         again.check_sources()
         equal(curves(again), made[1])
         assert again.save().folder == again.folder
@@ -235,7 +281,7 @@ class TestMemory:
         monkeypatch.setattr(chapters, "train", None)
         record = finish(tiny(finished, tau_step=0.15))
         assert record.result["settings"]["tau_step"] == 0.15
-        assert list(record.curve("full")["tau"]) == list(uniform_grid(0.15, 1.5))
+        assert list(record.curve("full")["tau"]) == list(grids(0.15, 1.5)[0])
 
     def test_another_grid_keeps_what_the_record_says_of_the_data(self, made, finished, monkeypatch):
         monkeypatch.setattr(chapters, "train", None)
@@ -248,7 +294,7 @@ class TestMemory:
         measured = ["tau", "active", "abs_sum", "free_energy", "accuracy"]
         pd.testing.assert_frame_equal(
             curves(tiny(finished, tau_max=0.5))["full"][measured],
-            made[1]["full"][measured].head(5),
+            made[1]["full"][measured].head(len(grids(0.1, 0.5)[0])),
             check_exact=True,
         )
 
@@ -257,7 +303,7 @@ class TestMemory:
         for stage in STAGES:
             assert other.settings.key(stage) != made[0].settings.key(stage)
         with pytest.raises(ThermoError, match="no record"):
-            other.check_frozen()
+            tiny(made[0].results, seed=1, frozen=True)
 
     def test_seeds_have_records_of_their_own(self, made, finished):
         record = finish(tiny(finished, seed=1))
@@ -473,7 +519,7 @@ class TestKill:
             SweepLog, "append", lambda self, row: finished.append(row["tau"]) or append(self, row)
         )
         equal(curves(tiny(tmp_path)), made[1])
-        assert finished == list(uniform_grid(0.1, 1.5)[4:])
+        assert finished == list(grids(0.1, 1.5)[0][4:])
 
     @pytest.mark.parametrize("file", [CURVES, RESULT])
     def test_while_the_record_is_written(self, made, tmp_path, monkeypatch, file):
