@@ -1,0 +1,90 @@
+"""Rescaled networks: the same scores, activations of another scale, and curves as the identity."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from companion.networks import NETWORKS, build
+from companion.runs.rescaling import OBSTACLES, PLANS, check_rescaled, obstacle, rescaled_network
+from thermo_utils import ThermoError
+
+SHAPES = {
+    "image": {"classes": 4, "image_size": 32},
+    "text": {"classes": 4, "vocabulary": 50, "padding": 0, "max_length": 12},
+}
+
+
+def trained(model):
+    """A tiny network whose normalisations have seen data, and two batches."""
+    torch.manual_seed(0)
+    reads = NETWORKS[model].reads
+    dataset = "cifar10" if reads == "image" else "ag_news"
+    options = NETWORKS[model].recipes[dataset, "demo"].options
+    network = build(model, SHAPES[reads], **options)
+    if reads == "image":
+        batches = [torch.randn(16, 3, 32, 32) for _ in range(2)]
+    else:
+        ids = [torch.randint(1, 50, (16, 12)) for _ in range(2)]
+        batches = [{"input_ids": i, "attention_mask": torch.ones_like(i)} for i in ids]
+    network.train()
+    for batch in batches:
+        network(**batch) if isinstance(batch, dict) else network(batch)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):  # as after training
+            nn.init.normal_(module.weight, 1.0, 0.3)
+            nn.init.normal_(module.bias, 0.0, 0.3)
+    return network.eval(), [(batch, torch.zeros(16, dtype=torch.int64)) for batch in batches]
+
+
+@pytest.mark.parametrize("model", PLANS)
+class TestRescaled:
+    @pytest.mark.parametrize("c", [0.25, 16.0])
+    def test_by_a_power_of_two_nothing_is_rounded(self, model, c):
+        network, data = trained(model)
+        changed = rescaled_network(model, network, c)
+        assert check_rescaled(network, changed, NETWORKS[model].layers, c, data) == 0.0
+        # What it compares is no copy: by another scale, they differ.
+        with pytest.raises(ThermoError, match="another one"):
+            check_rescaled(network, changed, NETWORKS[model].layers, 2 * c, data)
+
+    def test_otherwise_next_to_nothing(self, model):
+        network, data = trained(model)
+        changed = rescaled_network(model, network, 3.0)
+        assert 0 < check_rescaled(network, changed, NETWORKS[model].layers, 3.0, data) < 1e-5
+
+    def test_the_original_stays(self, model):
+        network, _ = trained(model)
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        rescaled_network(model, network, 4.0)
+        assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+
+    def test_no_scale(self, model):
+        with pytest.raises(ThermoError, match="c must be positive"):
+            rescaled_network(model, nn.Identity(), 0.0)
+
+
+def test_every_network_has_a_plan_or_an_obstacle():
+    assert set(NETWORKS) == {*PLANS, *OBSTACLES}
+    assert not set(PLANS) & set(OBSTACLES)
+
+
+@pytest.mark.parametrize("model", OBSTACLES)
+def test_those_that_cannot(model):
+    with pytest.raises(ThermoError, match=f"{model} cannot be rescaled"):
+        rescaled_network(model, nn.Identity(), 2.0)
+
+
+def test_networks_of_others():
+    assert obstacle("mine") is not None
+
+
+def test_a_plan_that_fits_to_another_network():
+    with pytest.raises(ThermoError, match=r"no module hidden\.norm"):
+        rescaled_network("mlp", nn.Sequential(nn.Linear(2, 2)), 2.0)
+
+
+def test_relu6_is_not_homogeneous():
+    x = torch.tensor([1.0, 4.0])
+    assert not torch.equal(nn.functional.relu6(4 * x), 4 * nn.functional.relu6(x))
