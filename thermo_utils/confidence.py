@@ -110,14 +110,17 @@ def estimate(
         return Estimate(None, np.nan, np.nan, sure)
     tail = (1 - confidence) / 2
     low, high = np.quantile(points[points >= 0], [tail, 1 - tail], method="inverted_cdf")
+    low, high = taus[min(point, low)].item(), taus[max(point, high)].item()
     threshold = Threshold(
         tau=float(taus[point]),
         beta=float(1 - total[0, point] / total[0, -1]),
         kind=Counter(t.kind for t in features).most_common(1)[0][0],
         prominence=float(np.median([t.prominence for t in features])),
         rule="earliest feature of most whole sets drawn from a sample",
+        low=low,
+        high=high,
     )
-    return Estimate(threshold, taus[min(point, low)].item(), taus[max(point, high)].item(), sure)
+    return Estimate(threshold, low, high, sure)
 
 
 def standard_error(taus: Floats, groups: Floats, share: float) -> Floats:

@@ -1,74 +1,76 @@
-"""Extrema of a curve and of its derivatives, told from noise and ripples.
+"""Where a curve turns, told from noise without looking ahead.
 
 What :func:`thermo_utils.find_transitions` is made of, in the order of use: :func:`white_noise`
 guesses the noise of a curve, to which :class:`Noise` adds that of counting a finite sample;
-:func:`levels` estimates the curve or a derivative by local regression, with standard errors, over
-wider and wider windows; :func:`significant` picks the extrema that stand out; and :func:`is_flank`
-drops those that belong to a stronger feature. All of it works on the unit square: abscissa and
-ordinate scaled to run from 0 to 1, so every threshold is a share of a range.
+:func:`slopes` estimates a derivative by local regression; and :func:`turns` walks along the curve
+or the derivative and notes where it turns back.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 __all__ = [
-    "MIN_POINTS",
-    "Feature",
-    "Level",
-    "Noise",
-    "is_flank",
-    "levels",
-    "significant",
-    "white_noise",
-]
+    "MIN_POINTS", "Level", "Noise", "Turn", "slopes", "turns", "white_noise",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
-#: Fewer defined points than this cannot show a feature.
+#: Fewer defined points than this cannot show a feature; also the least window of a derivative.
 MIN_POINTS = 5
-#: A local extremum this many half-widths or less away from a stronger kind of feature is its flank.
-FLANK_REACH = 3.0
-#: From this many local extrema on, their median prominence is taken as the ripple level.
-MANY_EXTREMA = 6
-#: Windows of the local regression as shares of the grid, tried in turn until the noise is beaten.
-SPANS = (0.1, 0.14, 0.2, 0.28, 0.4)
+#: From this many turns on, a curve ripples.
+MANY_TURNS = 6
 #: Median of the absolute value of a standard normal variable.
 NORMAL_MEDIAN = 0.6745
-#: Rounding error, on the unit square.
-TINY = 1e-12
+#: Rounding errors of a value, as a share of it.
+ROUNDING = 1e-14
+#: In place of an error of zero.
+TINY = 1e-300
 
 
-class Feature(NamedTuple):
-    """A local extremum of F or of one of its derivatives, on the unit square."""
+class Turn(NamedTuple):
+    """A point at which a curve turns back.
+
+    Attributes
+    ----------
+    point : int
+        Its place on the curve.
+    sign : {1, -1}
+        1 where the curve is highest, -1 where it is lowest.
+    size : float
+        How far the lower of both sides lies off: what is left of the point, up to the turn before,
+        and what follows until the turn is certain.
+    low, high : int
+        First and last point around it whose values the noise does not tell from it; at the least
+        its neighbours, between which the curve may turn anywhere.
+    flat : bool
+        Whether its left side exceeds the noise by less than is asked for.
+    """
 
     point: int
-    kind: str
+    sign: int
     size: float
-    position: float
-    half_width: float
+    low: int
+    high: int
+    flat: bool
 
 
 class Level(NamedTuple):
-    """F or one of its derivatives, with standard errors, on the part of the grid it is good for."""
+    """A derivative, with its standard errors, on the part of the grid it is good for."""
 
-    order: int
-    offset: int
-    x: Floats
+    points: NDArray[np.intp]
     value: Floats
     error: Floats
-    ripple: float
 
 
 class Noise(NamedTuple):
-    """What is uncertain about F on the unit square: white noise, and counting a finite sample.
+    """What is uncertain about F: white noise, and counting a finite sample.
 
     ``ln rho`` of M survivors out of N has variance ``beta / M`` and independent increments (as in
     Greenwood's formula), and ``F = E - ln(rho) / tau`` multiplies it by ``1 / tau``: near zero,
@@ -81,19 +83,19 @@ class Noise(NamedTuple):
     variance : ndarray, shape (K,)
         Variance of ``ln rho``, never falling; zeros where counts are not known.
     gain : ndarray, shape (K,)
-        Change of F, on the unit square, per change of ``ln rho``.
+        Change of F per change of ``ln rho``.
     """
 
     white: float
     variance: Floats
     gain: Floats
 
-    def of_sums(self, window: NDArray[np.intp], weight: Floats) -> Floats:
-        """Standard errors of weighted sums of F over the points of each row."""
-        steps = np.diff(self.variance[window], prepend=0.0, axis=1)
+    def of_sums(self, weight: Floats) -> Floats:
+        """Standard errors of weighted sums of F, one per row of weights of all points."""
         # A step in ln(rho) shifts the point where it happens and all later ones.
-        reach = np.cumsum((weight * self.gain[window])[:, ::-1], axis=1)[:, ::-1]
-        return np.sqrt(((self.white * weight) ** 2 + steps * reach**2).sum(axis=1))
+        reach = np.cumsum((weight * self.gain)[:, ::-1], axis=1)[:, ::-1]
+        steps = np.diff(self.variance, prepend=0.0)
+        return np.sqrt(self.white**2 * (weight**2).sum(axis=1) + reach**2 @ steps)
 
     def of_differences(self, point: int, others: slice) -> Floats:
         """Standard errors, from counting alone, of F at some points against F at one of them."""
@@ -117,127 +119,139 @@ def white_noise(y: Floats) -> float:
     return min(estimates, default=0.0)
 
 
-def levels(x: Floats, y: Floats, order: int, noise: Noise, tolerance: float) -> Iterator[Level]:
-    """Estimates of a derivative over wider and wider windows, until noise no longer matters.
+def turns(
+    y: Floats,
+    error: Callable[[int, slice], Floats],
+    *,
+    share: float,
+    factor: float,
+    flat_factor: float | None = None,
+    ripple_factor: float = 3.0,
+) -> list[Turn]:
+    """Where a sequence turns back, each decided by what lies at and before the decision.
 
-    That is when the standard error, carried over the window for derivatives, is below `tolerance`.
-    Extrema of a noise-free curve are read off the curve as it is.
+    The sequence has turned at its highest point since the last turn once it has fallen from there
+    by a share of all it has varied so far, and by more than the noise; if it rose to that point by
+    more than the noise, too, it is a turn. (Else it may have fallen from its first point on, and
+    that is no turn.) At its lowest point accordingly. What follows the decision cannot revoke it.
+
+    Parameters
+    ----------
+    y : ndarray, shape (K,)
+        F or a derivative.
+    error : callable
+        Of a point and a slice of others: standard errors of their differences.
+    share : float
+        Share of what the sequence has varied so far, by which it must turn back.
+    factor : float
+        Standard errors that a difference must exceed.
+    flat_factor : float, optional
+        Standard errors that the way to the point must exceed at the least; below `factor` the turn
+        is flat. By default there are no flat ones. For k points on the way, ``2 ln k`` is added to
+        the square of the factor: so much farther strays the largest of k normal deviates.
+    ripple_factor : float, default 3.0
+        Where there are six turns or more, they must exceed their median size so many times.
+
+    Returns
+    -------
+    list of Turn
+        In order.
+
+    Examples
+    --------
+    >>> silent = lambda point, others: np.zeros(others.stop - others.start)
+    >>> turns(np.array([0.0, 2.0, 5.0, 3.0, 1.0]), silent, share=0.5, factor=3.0)
+    [Turn(point=2, sign=1, size=4.0, low=1, high=3, flat=False)]
     """
-    ripple = _ripple(y) if order == 0 else 0.0
-    if order == 0 and noise.white <= tolerance:
-        yield Level(0, 0, x, y, np.full(x.shape, noise.white), ripple)
-        return
-    n = x.size
-    for span in SPANS:
-        width = min(max(MIN_POINTS, round(span * n) | 1), n)
-        value, error = _local_polynomial(x, y, order, width, noise)
-        # At the ends the window is one-sided, which derivatives do not survive.
-        trim = 0 if order == 0 else width // 2
-        inside = slice(trim, n - trim)
-        settled = np.median(error) * (width / n) ** min(order, 1) <= tolerance
-        yield Level(order, trim, x[inside], value[inside], error[inside], ripple)
-        if settled:
-            return
+    flat = factor if flat_factor is None else flat_factor
+    found = _walk(y, error, share, factor, flat, 0.0)
+    if len(found) >= MANY_TURNS:
+        ripple = ripple_factor * float(np.median([turn.size for turn in found]))
+        found = _walk(y, error, share, factor, flat, ripple)
+    return found
 
 
-def _local_polynomial(
-    x: Floats, y: Floats, order: int, width: int, noise: Noise
-) -> tuple[Floats, Floats]:
-    """Derivative of `order` of a tricube-weighted polynomial through the `width` nearest points.
+def _walk(
+    y: Floats,
+    error: Callable[[int, slice], Floats],
+    share: float,
+    factor: float,
+    flat: float,
+    floor: float,
+) -> list[Turn]:
+    floor = max(floor, ROUNDING * float(np.abs(y).max()))
+    found: list[Turn] = []
+    # Where it turned last; the points furthest up and down since; and which of them may be a turn.
+    since, furthest = 0, {1: 0, -1: 0}
+    signs: tuple[int, ...] = (1, -1)
+    low = high = y[0]
+    for k in range(1, y.size):
+        low, high = min(low, y[k]), max(high, y[k])
+        for sign in (1, -1):
+            if sign * y[k] > sign * y[furthest[sign]]:
+                furthest[sign] = k
+        for sign in signs:
+            top = furthest[sign]
+            back = sign * (y[top] - y[k])
+            # Rounding: a turn back by exactly the share counts.
+            if back <= floor or back < share * (high - low) * (1 - 1e-9):
+                continue
+            if back <= factor * error(top, slice(k, k + 1))[0]:
+                continue
+            before = slice(since, top)
+            rise = sign * (y[top] - y[before])
+            over = np.max(rise / np.maximum(error(top, before), TINY), initial=0.0)
+            least = np.sqrt(flat**2 + 2 * np.log(max(top - since, 1)))
+            if rise.max(initial=0.0) > floor and over > least:
+                inside = _around(sign * (y[top] - y), factor * error(top, slice(0, y.size)), top)
+                size = min(float(rise.max()), float(back))
+                found.append(Turn(top, sign, size, *inside, flat=bool(over <= factor)))
+            since, signs = top, (-sign,)
+            furthest[-sign] = top + int(np.argmax(-sign * y[top : k + 1]))
+            furthest[sign] = k
+            break
+    return found
 
-    The level itself is fitted by lines, whose weights are positive, so a sharp feature gets no
-    side lobes; derivatives by parabolas.
+
+def _around(below: Floats, bound: Floats, top: int) -> tuple[int, int]:
+    """First and last point next to a turn that noise does not tell from it, or its neighbours."""
+    apart = below > bound
+    left, right = np.flatnonzero(apart[:top]), np.flatnonzero(apart[top + 1 :])
+    low = int(left[-1]) + 1 if left.size else 0
+    high = top + int(right[0]) if right.size else below.size - 1
+    return min(low, top - 1), max(high, top + 1)
+
+
+def slopes(x: Floats, y: Floats, order: int, noise: Noise, reach: float) -> Level:
+    """A derivative by tricube-weighted parabolas through the points around each.
+
+    They reach as far as a share of `x`, whatever the grid, but over two neighbours on either side
+    at the least. At the ends, where they would be one-sided, there is no derivative.
     """
-    window, operator = _smoother(x.tobytes(), order, width)
-    return (operator * y[window]).sum(axis=1), noise.of_sums(window, operator)
+    points, operators = _smoother(x.tobytes(), reach)
+    operator = operators[order - 1]
+    return Level(points, operator @ y, noise.of_sums(operator))
 
 
-@functools.lru_cache(maxsize=64)
-def _smoother(grid: bytes, order: int, width: int) -> tuple[NDArray[np.int64], Floats]:
-    """The windows of a grid (float64, as bytes) and what to multiply the values in them by.
+@functools.lru_cache(maxsize=16)
+def _smoother(grid: bytes, reach: float) -> tuple[NDArray[np.intp], Floats]:
+    """The points of a grid (float64, as bytes) with derivatives, and what makes both of the values.
 
-    Both depend on the grid alone, and a sample is judged dozens of times on the same one.
+    They depend on the grid alone, and a sample is judged dozens of times on the same one.
     """
     x = np.frombuffer(grid)
-    here = np.arange(x.size)
-    window = np.clip(here - width // 2, 0, x.size - width)[:, None] + np.arange(width)
-    # Distance counts grid points: an uneven grid is smoothed by its own resolution.
-    away = np.abs(window - here[:, None])
-    weight = (1 - (away / (away.max(axis=1, keepdims=True) + 1)) ** 3) ** 3
-    u = x[window] - x[:, None]
-    scale = np.abs(u).max(axis=1, keepdims=True)
-    degree = 1 if order == 0 else 2
-    design = np.stack([(u / scale) ** power for power in range(degree + 1)], axis=-1)
-    weighted = design * weight[..., None]
-    normal = np.swapaxes(design, 1, 2) @ weighted
-    operator = np.linalg.solve(normal, np.swapaxes(weighted, 1, 2))[:, order]
-    operator *= (1.0, 1.0, 2.0)[order] / scale**order
-    window.flags.writeable = operator.flags.writeable = False
-    return window, operator
-
-
-def _ripple(y: Floats) -> float:
-    """Median prominence of the local extrema of `y`, zero where there are but a few."""
-    heights = [
-        height
-        for sign in (1.0, -1.0)
-        for height in find_peaks(sign * y, prominence=TINY)[1]["prominences"]
-    ]
-    return float(np.median(heights)) if len(heights) >= MANY_EXTREMA else 0.0
-
-
-def significant(
-    level: Level,
-    kinds: tuple[str, str],
-    noise: Noise,
-    *,
-    floor: float,
-    noise_factor: float,
-    counting_factor: float,
-    ripple_factor: float,
-) -> list[Feature]:
-    """Local extrema of a level that stand out of range, noise and ripples."""
-    ripple = ripple_factor * max(level.ripple, _ripple(level.value))
-    grid = np.arange(level.x.size)
-    features: list[Feature] = []
-    for sign, kind in zip((1.0, -1.0), kinds, strict=True):
-        peaks, shape = find_peaks(sign * level.value, prominence=TINY, width=0, rel_height=0.5)
-        right, left = (np.interp(shape[side], grid, level.x) for side in ("right_ips", "left_ips"))
-        prominence, width = shape["prominences"], right - left
-        # F itself is measured by height; of a derivative counts what it adds up to over its width.
-        size = prominence if level.order == 0 else prominence * width
-        error = noise_factor * np.sqrt(2.0) * level.error[peaks]  # of a difference of two points
-        for i in np.flatnonzero((size >= floor) & (prominence > np.maximum(error, ripple))):
-            if level.order == 0 and not _above_counting(
-                sign * level.value, int(peaks[i]), noise, counting_factor
-            ):
-                continue
-            features.append(
-                Feature(
-                    int(peaks[i]) + level.offset,
-                    kind,
-                    float(size[i]),
-                    float(level.x[peaks[i]]),
-                    float(width[i]) / 2,
-                )
-            )
-    return features
-
-
-def _above_counting(y: Floats, peak: int, noise: Noise, factor: float) -> bool:
-    """Whether a peak is more than an accident of counting, seen from both of its sides."""
-    higher = np.flatnonzero(y > y[peak])
-    left, right = higher[higher < peak], higher[higher > peak]
-    sides = (
-        slice(left[-1] + 1 if left.size else 0, peak),
-        slice(peak + 1, right[0] if right.size else y.size),
-    )
-    return all(
-        bool(np.any(y[peak] - y[side] > factor * noise.of_differences(peak, side)))
-        for side in sides
-    )
-
-
-def is_flank(feature: Feature, stronger: Floats) -> bool:
-    """Whether a stronger kind of feature is near enough to explain this one."""
-    return bool(np.any(np.abs(stronger - feature.position) <= FLANK_REACH * feature.half_width))
+    gap = np.maximum(np.diff(x, prepend=-np.inf), np.diff(x, append=np.inf))
+    # To the third neighbour, which has no weight.
+    near = np.maximum(reach * x, 3 * gap)
+    inner = near * (2 / 3 - 1e-9)  # rounding: an end just so far away counts
+    points = np.flatnonzero((x - inner >= x[0]) & (x + inner <= x[-1]))
+    operators = np.zeros((2, points.size, x.size))
+    for row, i in enumerate(points):
+        first, last = np.searchsorted(x, [x[i] - near[i], x[i] + near[i]])
+        u = (x[first:last] - x[i]) / near[i]
+        root = np.maximum(1 - np.abs(u) ** 3, 0) ** 1.5
+        fit = np.linalg.pinv(root[:, None] * u[:, None] ** np.arange(3)) * root
+        operators[0, row, first:last] = fit[1] / near[i]
+        operators[1, row, first:last] = 2 * fit[2] / near[i] ** 2
+    points.flags.writeable = operators.flags.writeable = False
+    return points, operators

@@ -4,41 +4,37 @@ Section 3.6 of the paper names the features (extremum, inflection, pronounced ch
 and the rule (the earliest counts), and leaves open how to tell a feature from a ripple. This is
 the answer given here; every number in it is a keyword of :func:`find_transitions`.
 
-* The curve and its derivatives are estimated by local regression over a fixed *share* of the grid
-  points, so coarse and fine grids of one range see the same curve. Being linear in the data, the
-  estimates come with their standard errors. The share starts small and grows as long as noise
-  matters; a noise-free curve is taken as it is.
-* An *extremum* (``peak``, ``valley``) is a local extremum of F whose topographic prominence is at
-  least a given share of the range of F.
-* An *inflection* is a local extremum of F' that no extremum of F explains: a bump has a steepest
-  point on each flank, which is part of the bump. It counts when the change of slope, carried over
-  the width of the feature, amounts to a given share of the range of F.
-* A *bend* is a local extremum of F'' that no extremum or inflection explains, where the slope
-  changes by a given share of the mean slope.
-* All three must exceed the noise (a multiple of the standard error) and the ripples: where a curve
-  has many local extrema, a feature must stand well above their median. Noise is estimated from the
-  curve, and from the counts behind it: near ``tau = 0``, where F rests on the few activations
-  removed so far and divides them by ``tau``, a finite sample makes extrema of its own.
+* An *extremum* (``peak``, ``valley``) is a point beyond everything before it, up to which F has
+  moved by more than the noise, and from which it has turned back by a given share of all it has
+  varied so far. The decision looks at nothing beyond the point where it falls, so it does not
+  matter how far the grid goes on.
+* A *flat* extremum is one whose way up exceeds the noise by less than is asked for. It counts
+  where there is no other.
+* An *inflection* is such a turn of F' where F itself does not turn at all: a bump has a steepest
+  point on each flank, which is part of the bump. The slope must turn by a share of the mean slope
+  so far.
+* A *bend* is such a turn of F'' where neither F nor F' turns, at which the slope changes by the
+  mean slope so far within a small part of the threshold.
+* Noise is estimated from the curve, and from the counts behind it: near ``tau = 0``, where F rests
+  on the few activations removed so far and divides them by ``tau``, a finite sample makes extrema
+  of its own. Where a curve turns six times or more, a feature must stand well above the median.
 
 A curve without any feature, such as a straight line or ``1/tau``, yields an empty table.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from thermo_utils.curves import Threshold, check_increasing, column
-from thermo_utils.extrema import (
-    MIN_POINTS,
-    Feature,
-    Noise,
-    is_flank,
-    levels,
-    significant,
-    white_noise,
-)
+from thermo_utils.errors import ThermoError
+from thermo_utils.extrema import MIN_POINTS, Noise, Turn, slopes, turns, white_noise
 
 __all__ = [
     "MAX_BETA",
@@ -51,19 +47,31 @@ __all__ = [
 Floats = NDArray[np.float64]
 #: Sparser than this, only the far tail of the activations is left: neither searched nor compared.
 MAX_BETA = 0.985
+#: How far local regression reaches to either side, as shares of the threshold, tried in turn until
+#: a feature exceeds the noise.
+REACHES = (0.125, 0.25, 0.5)
+#: Rounding errors of F, as a share of it.
+ROUNDING = 1e-13
+
+
+class _Curve(NamedTuple):
+    """The points of a curve at which F is defined, and what is uncertain about them."""
+
+    tau: Floats
+    f: Floats
+    beta: Floats
+    noise: Noise
 
 
 def find_transitions(
     curve: pd.DataFrame,
     *,
-    min_extremum: float = 0.005,
-    min_inflection: float = 0.15,
-    min_bend: float = 0.5,
+    share: float = 0.8,
     noise_factor: float = 5.0,
-    counting_factor: float | None = None,
+    counting_factor: float = 3.0,
+    flat_factor: float = 1.8,
     ripple_factor: float = 3.0,
-    min_range: float = 2e-3,
-    max_beta: float = MAX_BETA,
+    bend_width: float = 0.125,
 ) -> pd.DataFrame:
     """All qualitative features of a free-energy curve, earliest first (Section 3.6).
 
@@ -71,38 +79,34 @@ def find_transitions(
     ----------
     curve : DataFrame
         A curve as returned by :func:`thermo_utils.renormalized`; needs the columns ``tau`` and
-        ``free_energy``, uses ``beta`` where present. Points with undefined free energy are left
-        out; fewer than five defined points have no features.
-    min_extremum : float, default 0.005
-        Least prominence of a peak or valley, as a share of the range of F.
-    min_inflection : float, default 0.15
-        Least change of slope times width of an inflection, as a share of the range of F.
-    min_bend : float, default 0.5
-        Least change of slope across a bend, as a multiple of the mean slope (range of F over range
-        of ``tau``).
+        ``free_energy``, uses ``beta`` and ``active`` where present. Points with undefined free
+        energy are left out; fewer than five defined points have no features.
+    share : float, default 0.8
+        F, F' or F'' has turned when it has moved back by this share of all it has varied so far.
+        The slope of an inflection must turn by this share of the mean slope so far.
     noise_factor : float, default 5.0
-        A feature must exceed this many standard errors of the quantity it is read from.
-    counting_factor : float, optional
-        An extremum must stand this many standard errors of counting above both its sides. By
-        default ``sqrt(2 ln K)``, which is how far the largest of K normal deviates strays. Needs
+        A turn must exceed this many standard errors of the noise that is seen on the curve itself.
+    counting_factor : float, default 3.0
+        An extremum must stand this many standard errors of counting above both its sides. Needs
         the columns ``active`` (whole numbers) and ``beta``; without them counts are taken as exact.
+    flat_factor : float, default 1.8
+        An extremum to which F moves by less than `counting_factor`, but by this many standard
+        errors, is flat.
     ripple_factor : float, default 3.0
-        Where F, F' or F'' has six or more local extrema, a feature must exceed their median
-        prominence this many times.
-    min_range : float, default 2e-3
-        A curve whose free energy varies by less is flat and has no features.
-    max_beta : float, default `MAX_BETA`, 0.985
-        Points of higher sparsity are left out: what is left there is the far tail of the
-        distribution, whose plunging F would dwarf every earlier feature, the more the farther the
-        grid happens to reach.
+        Where F, F' or F'' turns six times or more, a feature must exceed the median turn so many
+        times.
+    bend_width : float, default 0.125
+        Part of the threshold within which the slope changes at a bend, by the mean slope so far.
 
     Returns
     -------
     DataFrame
         Columns ``kind`` (``peak``, ``valley``, ``inflection``, ``bend``), ``tau``, ``beta``
-        (``nan`` without a ``beta`` column) and ``prominence``, one row per feature in order of
-        ``tau``; empty when there is none. ``prominence`` is dimensionless: a share of the range of
-        F for extrema and inflections, a multiple of the mean slope for bends.
+        (``nan`` without a ``beta`` column), ``prominence``, ``low``, ``high`` and ``flat``, one row
+        per feature in order of ``tau``; empty when there is none. ``prominence`` is the lesser of
+        what F moves before and after; of slopes, carried over ``tau``, and of curvatures over its
+        square, so that it has the units of F. ``low`` and ``high`` enclose the thresholds that
+        noise does not tell from ``tau``, at the least its neighbours on the grid.
 
     Raises
     ------
@@ -112,44 +116,63 @@ def find_transitions(
     Examples
     --------
     >>> tau = np.linspace(0.02, 1.0, 50)
-    >>> find_transitions(pd.DataFrame({"tau": tau, "free_energy": tau - tau**2})).round(2)
-       kind  tau  beta  prominence
-    0  peak  0.5   NaN        0.92
+    >>> curve = pd.DataFrame({"tau": tau, "free_energy": tau - tau**2})
+    >>> find_transitions(curve)[["kind", "tau", "low", "high", "flat"]].round(2)
+       kind  tau   low  high   flat
+    0  peak  0.5  0.48  0.52  False
     """
-    tau, f, beta, variance = _defined_points(curve, max_beta)
-    if tau.size < MIN_POINTS or np.ptp(f) < min_range:
-        return _table([], tau, beta)
-    # In the unit square every threshold is a share of a range, whatever the units.
-    x, y = (tau - tau[0]) / np.ptp(tau), (f - f.min()) / np.ptp(f)
-    with np.errstate(divide="ignore"):
-        noise = Noise(white_noise(y), variance, 1 / (tau * np.ptp(f)))
-    if 2 * noise_factor * noise.white >= 1.0:  # noise alone spans the range
-        return _table([], tau, beta)
-    counting = np.sqrt(2 * np.log(tau.size)) if counting_factor is None else counting_factor
-    found: list[Feature] = []
-    stronger: list[int] = []
-    for order, floor, kinds in (
-        (0, min_extremum, ("peak", "valley")),
-        (1, min_inflection, ("inflection", "inflection")),
-        (2, min_bend, ("bend", "bend")),
-    ):
-        kept: list[Feature] = []
-        for level in levels(x, y, order, noise, floor / noise_factor):
-            # A wider window may add what a narrower one could not tell from noise.
-            known = np.array([feature.position for feature in kept])
-            here = significant(
-                level,
-                kinds,
-                noise,
-                floor=floor,
-                noise_factor=noise_factor,
-                counting_factor=counting,
-                ripple_factor=ripple_factor,
+    c = _defined(curve)
+    if c.tau.size < MIN_POINTS:
+        return _table([], [], c)
+
+    def error(point: int, others: slice) -> Floats:
+        counting = c.noise.of_differences(point, others)
+        return np.hypot(counting, np.sqrt(2) * noise_factor / counting_factor * c.noise.white)
+
+    flat = flat_factor if c.noise.variance.any() else None
+    walk = functools.partial(turns, c.f, error, factor=counting_factor)
+    found = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
+    if found:
+        return _table(["peak" if turn.sign > 0 else "valley" for turn in found], found, c)
+    for order, kind in ((1, "inflection"), (2, "bend")):
+        least = share if order == 1 else 1 / bend_width
+        for seen in _turning_slopes(c, order, share, noise_factor, ripple_factor):
+            varied = np.maximum.accumulate(c.f) - np.minimum.accumulate(c.f)
+            found = [turn for turn in seen if turn.size >= least * varied[turn.high]]
+            # A turn of F before it, even a small one, has flanks that are no features.
+            before = walk(share=share / 3, ripple_factor=0.0)
+            smooth = [t for t in found if not before or t.high < before[0].point]
+            if smooth:
+                return _table([kind] * len(smooth), smooth, c)
+    return _table([], [], c)
+
+
+def _turning_slopes(
+    c: _Curve, order: int, share: float, noise_factor: float, ripple_factor: float
+) -> Iterator[list[Turn]]:
+    """Turns of a derivative over wider and wider windows, their size carried over the threshold."""
+    noise = c.noise._replace(white=max(c.noise.white, white_noise(c.f)))
+    for reach in REACHES:
+        level = slopes(c.tau, c.f, order, noise, reach)
+        if level.points.size < 3:
+            return
+
+        def error(point: int, others: slice, of: Floats = level.error) -> Floats:
+            return np.hypot(of[point], of[others])
+
+        found = turns(
+            level.value, error, share=share, factor=noise_factor, ripple_factor=ripple_factor
+        )
+        where = level.points
+        yield [
+            turn._replace(
+                point=int(where[turn.point]),
+                size=turn.size * float(c.tau[where[turn.point]]) ** order,
+                low=int(where[turn.low]),
+                high=int(where[turn.high]),
             )
-            kept += [feature for feature in here if not is_flank(feature, known)]
-        found += [feature for feature in kept if not is_flank(feature, x[stronger])]
-        stronger += [feature.point for feature in kept]
-    return _table(sorted(found), tau, beta)
+            for turn in found
+        ]
 
 
 def critical_threshold(curve: pd.DataFrame, **options: float) -> Threshold | None:
@@ -206,85 +229,91 @@ def earliest(features: pd.DataFrame) -> Threshold | None:
     """
     if features.empty:
         return None
-    first = features.iloc[0]
+    sure = features[~features["flat"]]
+    first = (features if sure.empty else sure).iloc[0]
+    low, high = float(first["low"]), float(first["high"])
+    count = len(features)
     return Threshold(
         tau=float(first["tau"]),
         beta=float(first["beta"]),
         kind=first["kind"],
         prominence=float(first["prominence"]),
-        rule=f"earliest of {len(features)} feature{'s' if len(features) > 1 else ''}",
+        rule=f"flat: noise does not tell {low:g} to {high:g} apart"
+        if first["flat"]
+        else f"earliest of {count} feature{'s' if count > 1 else ''}",
+        low=low,
+        high=high,
     )
 
 
 def transitions_match(
-    full: pd.DataFrame, renormalized: pd.DataFrame, *, tolerance: float = 0.05, **options: float
+    full: Threshold | None, renormalized: Threshold | None, *, tolerance: float = 0.05
 ) -> bool:
     """Whether two curves agree in the paper's sense (Section 5, "match").
 
     Parameters
     ----------
-    full, renormalized : DataFrame
-        Two curves of one network, each with a ``beta`` column. If one grid contains the other, as
-        that of a chapter's renormalized curve does, they are compared on the coarser one: it cannot
-        show all that the finer one can, which is no disagreement.
+    full, renormalized : Threshold or None
+        Critical thresholds of both curves of one network, see :func:`critical_threshold`.
     tolerance : float, default 0.05
         Largest difference of the sparsities; the paper's seeds differ by 3 to 5 %.
-    **options : float
-        Passed on to :func:`find_transitions`.
 
     Returns
     -------
     bool
-        True if both have a feature and the first of each lies at the same sparsity. Vertical
-        offsets do not matter. Two curves without features do not match: there is no transition to
-        agree on.
+        True if both have a feature and the first of each lies at the same sparsity. Two curves
+        without features do not match: there is no transition to agree on.
 
     Raises
     ------
     ThermoError
-        If a column is missing.
+        If a threshold has no sparsity.
 
     Examples
     --------
     >>> tau = np.linspace(0.02, 1.0, 50)
     >>> curve = pd.DataFrame({"tau": tau, "beta": tau / 2, "free_energy": tau - tau**2})
-    >>> transitions_match(curve, curve.assign(free_energy=curve.free_energy + 3))
-    True
+    >>> first = critical_threshold(curve)
+    >>> transitions_match(first, first), transitions_match(first, None)
+    (True, False)
     """
-    for curve in (full, renormalized):
-        column(curve, "beta")
-    shared = np.intersect1d(column(full, "tau"), column(renormalized, "tau"))
-    if shared.size == min(len(full), len(renormalized)):
-        full, renormalized = (c[c["tau"].isin(shared)] for c in (full, renormalized))
-    first = critical_threshold(full, **options)
-    second = critical_threshold(renormalized, **options)
-    if first is None or second is None:
+    if full is None or renormalized is None:
         return False
+    distance = abs(full.beta - renormalized.beta)
+    if np.isnan(distance):
+        raise ThermoError("a threshold has no sparsity: its curve needs the column 'beta'")
     # Rounding: sparsities exactly `tolerance` apart agree.
-    return abs(first.beta - second.beta) <= tolerance + 1e-9
+    return bool(distance <= tolerance + 1e-9)
 
 
-def _defined_points(curve: pd.DataFrame, max_beta: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """``tau``, F, ``beta`` and the variance of ``ln rho`` where they can show a feature."""
+def _defined(curve: pd.DataFrame) -> _Curve:
+    """The points that can show a feature."""
     tau, f = column(curve, "tau"), column(curve, "free_energy")
     check_increasing(tau)
     beta = column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
-    keep = np.isfinite(f) & (tau > 0) & ~(beta > max_beta)
+    keep = np.isfinite(f) & (tau > 0)
+    tau, f, beta = tau[keep], f[keep], beta[keep]
     variance = np.zeros(tau.shape)
     if "active" in curve and "beta" in curve:
         active = column(curve, "active")
         if np.array_equal(active, np.round(active)):  # counts, not shares
-            variance[keep] = np.maximum.accumulate(np.clip(beta[keep], 0, 1) / active[keep])
-    return tau[keep], f[keep], beta[keep], variance[keep]
+            variance = np.maximum.accumulate(np.clip(beta, 0, 1) / active[keep])
+    # Differences far along the curve would decide on features near its start: counts are better.
+    white = 0.0 if variance.any() else white_noise(f)
+    rounding = ROUNDING * float(np.abs(f).max(initial=0.0))
+    return _Curve(tau, f, beta, Noise(max(white, rounding), variance, 1 / tau))
 
 
-def _table(features: list[Feature], tau: Floats, beta: Floats) -> pd.DataFrame:
-    index = [f.point for f in features]
+def _table(kinds: list[str], found: list[Turn], c: _Curve) -> pd.DataFrame:
+    point = [turn.point for turn in found]
     return pd.DataFrame(
         {
-            "kind": pd.Series([f.kind for f in features], dtype=object),
-            "tau": tau[index],
-            "beta": beta[index],
-            "prominence": np.array([f.size for f in features], dtype=np.float64),
+            "kind": pd.Series(kinds, dtype=object),
+            "tau": c.tau[point],
+            "beta": c.beta[point],
+            "prominence": np.array([turn.size for turn in found], dtype=np.float64),
+            "low": c.tau[[turn.low for turn in found]],
+            "high": c.tau[[turn.high for turn in found]],
+            "flat": np.array([turn.flat for turn in found], dtype=bool),
         }
     )

@@ -78,7 +78,7 @@ def result(
         },
         "features": features[["method", "kind", "tau", "beta", "prominence"]].to_dict("records"),
         "thresholds": {m: t._asdict() if t else None for m, t in thresholds.items()},
-        "match": transitions_match(full, fast),
+        "match": transitions_match(thresholds["full"], thresholds["renormalized"]),
         "timings": {
             "train": trained["seconds"],
             **times,
