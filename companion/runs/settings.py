@@ -9,25 +9,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from companion.data.partitions import OFFICIAL, check_split, split_in_words
-from companion.data.specs import DATASETS
-from companion.networks import NETWORKS, Network, Recipe
-from companion.networks.network import FINE_TUNING_RATE, FROM_SCRATCH
+from companion.data.partitions import OFFICIAL
+from companion.networks import NETWORKS
 from companion.runs.chapters import chapter
+from companion.runs.overrides import (
+    NONE,
+    check_together,
+    checked,
+    for_checkpoint,
+    in_words,
+    instead,
+)
 from thermo_utils.errors import ThermoError, unknown
 
 if TYPE_CHECKING:
     from companion.runs.records import Record
 
-__all__ = [
-    "ADDED", "OVERRIDES", "PRECISIONS", "PROFILES", "SCHEDULES", "Settings", "overridden",
-    "recorded", "settings",
-]  # fmt: skip
+__all__ = ["ADDED", "PROFILES", "Settings", "overridden", "recorded", "settings"]
 
 PROFILES: Mapping[str, str] = {
     "demo": "synthetic data, tiny networks, no downloads, seconds",
@@ -71,7 +73,7 @@ class Settings:
     augment : bool
         Images only: crop and flip the training images at random.
     schedule : str
-        Of the learning rate, one of `SCHEDULES`.
+        Of the learning rate, one of :data:`companion.runs.overrides.SCHEDULES`.
     transfer : str or None
         Start from what the same network has learned on this dataset, with the same profile and
         seed, all but its head.
@@ -170,38 +172,6 @@ class Settings:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-#: Settings a run may change, with their type and the least value of numbers.
-OVERRIDES: Mapping[str, tuple[type, int]] = {
-    "train_size": (int, 1),
-    "validation_size": (int, 1),
-    "test_size": (int, 1),
-    "epochs": (int, 1),
-    "batch_size": (int, 1),
-    "learning_rate": (float, 0),
-    "patience": (int, 1),
-    "split": (str, 0),
-    "augment": (bool, 0),
-    "schedule": (str, 0),
-    "transfer": (str, 0),
-    "pretrain_epochs": (int, 0),
-    "tau_step": (float, 0),
-    "tau_max": (float, 0),
-    "max_length": (int, 2),
-    "tokenizer": (str, 0),
-    "checkpoint": (str, 0),
-    "precision": (str, 0),
-}
-
-#: How the learning rate goes on: as it is, or along half a cosine to zero at the last step that
-#: there can be.
-SCHEDULES = ("constant", "cosine")
-#: In place of a dataset: no transfer where the recipe has one.
-NONE = "none"
-
-#: Lightning's names of number formats in training.
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
-
-
 def settings(
     model: str, dataset: str, profile: str = "demo", seed: int = 0, **overrides: Any
 ) -> Settings:
@@ -216,8 +186,8 @@ def settings(
     seed : int, default 0
         Zero or more.
     **overrides
-        Settings to change, see `OVERRIDES`; None leaves the registered value, and transfer
-        ``"none"`` takes none.
+        Settings to change, see :data:`companion.runs.overrides.OVERRIDES`; None leaves the
+        registered value, and transfer ``"none"`` takes none.
 
     Returns
     -------
@@ -249,9 +219,7 @@ def settings(
             f"{model} has no recipe for {dataset} at profile {profile}: take {' or '.join(known)}"
         )
     recipe = network.recipes[dataset, profile]
-    changed = {
-        name: _checked(name, value) for name, value in overrides.items() if value is not None
-    }
+    changed = {name: checked(name, value) for name, value in overrides.items() if value is not None}
     if "checkpoint" in changed and not network.pretrained:
         others = ", ".join(n.name for n in NETWORKS.values() if n.pretrained)
         raise ThermoError(
@@ -259,85 +227,16 @@ def settings(
         )
     registered = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
     if changed.get("checkpoint", recipe.checkpoint) != recipe.checkpoint:
-        registered |= _for_checkpoint(changed["checkpoint"], recipe)
+        registered |= for_checkpoint(changed["checkpoint"], recipe)
     result = Settings(
         model=model, dataset=dataset, profile=profile, seed=seed, **(registered | changed)
     )
     if result.transfer == NONE:
         result = dataclasses.replace(result, transfer=None)
-    _check_together(result, network)
-    if result.tau_max is not None and result.tau_step is None:
-        raise ThermoError("tau_max needs tau_step: give both, or neither for an automatic grid")
-    if result.tau_step is not None and result.tau_max is None:
-        raise ThermoError("tau_step needs tau_max: give both, or neither for an automatic grid")
-    if result.tau_step is not None and result.tau_step > (result.tau_max or 0):
-        raise ThermoError(f"tau_step {result.tau_step} is larger than tau_max {result.tau_max}")
+    check_together(result, network)
     before = {f.name: f.default for f in dataclasses.fields(Settings)} | registered
-    notes = tuple(
-        f"{name} {value} instead of {_shown(name, before[name])}"
-        for name, value in changed.items()
-        if name not in ("checkpoint", *WORDED) and value != before[name]
-    )
-    worded = _worded(result, recipe)
-    return dataclasses.replace(result, differs=(*result.differs, *worded, *notes))
-
-
-#: Settings that the paper has one value of, so that others say themselves how they differ.
-WORDED = ("split", "augment", "schedule", "transfer")
-
-
-def _worded(given: Settings, recipe: Recipe) -> list[str]:
-    """What of a run's training differs from the paper's, in words."""
-    words = []
-    if given.transfer is not None:
-        title = DATASETS[given.transfer].title
-        words.append(f"started from its own {title} training instead of ImageNet weights")
-    elif recipe.transfer is not None and given.checkpoint is None:
-        words.append(FROM_SCRATCH)
-    if given.split != OFFICIAL:
-        words.append(split_in_words(given.split))
-    if given.augment:
-        words.append("random crops and flips")
-    if given.schedule == "cosine":
-        words.append("learning rate falls along a cosine")
-    return words
-
-
-def _check_together(given: Settings, network: Network) -> None:
-    """Refuse settings that do not fit to the data, to the network or to each other."""
-    if DATASETS[given.dataset].kind != "image":
-        for name in ("split", "augment"):
-            if getattr(given, name) != ADDED[name]:
-                raise ThermoError(
-                    f"{name} is for images, and {DATASETS[given.dataset].title} holds texts: leave "
-                    "it out"
-                )
-    if given.transfer is None:
-        return
-    if not network.head:
-        others = " or ".join(n.name for n in NETWORKS.values() if n.head)
-        raise ThermoError(
-            f"{network.title} cannot start from what it learned on other data, its weights fit one "
-            f"shape of inputs: leave transfer out, or take {others}"
-        )
-    if given.checkpoint is not None:
-        raise ThermoError(
-            f"a network starts from one place, not from {given.checkpoint} and {given.transfer}: "
-            "leave checkpoint or transfer out"
-        )
-    known = [d for d, profile in network.recipes if profile == given.profile and d != given.dataset]
-    if given.transfer not in known:
-        raise ThermoError(
-            f"{network.title} has nothing to transfer from {given.transfer} to {given.dataset} at "
-            f"profile {given.profile}: take {' or '.join(known) or 'another profile'}"
-        )
-
-
-def _shown(name: str, value: Any) -> Any:
-    """A registered value in words."""
-    if value is not None:
-        return value
-    return "all" if name.endswith("_size") else "an automatic one"
+    notes = (*in_words(result, recipe), *instead(changed, before))
+    return dataclasses.replace(result, differs=(*result.differs, *notes))
 
 
 def overridden(given: Settings) -> dict[str, Any]:
@@ -380,39 +279,3 @@ def recorded(record: Record) -> Settings:
     found = record.result["settings"]
     known = {f.name: found[f.name] for f in dataclasses.fields(Settings)}
     return Settings(**(known | {"differs": tuple(found["differs"])}))
-
-
-def _for_checkpoint(checkpoint: str, recipe: Recipe) -> dict[str, Any]:
-    """What changes when a network is to start from another checkpoint, or from one at all."""
-    weights = f"weights of {checkpoint}"
-    if recipe.checkpoint is not None:
-        kept = [note for note in recipe.differs if not note.startswith("checkpoint ")]
-        return {"differs": (weights, *kept)}
-    return {
-        "transfer": None,
-        "options": {},  # sizes and tokenizer are the checkpoint's own
-        "tokenizer": None,
-        "learning_rate": FINE_TUNING_RATE,
-        "differs": (weights, f"learning rate {FINE_TUNING_RATE:g}"),
-    }
-
-
-def _checked(name: str, value: Any) -> Any:
-    if name not in OVERRIDES:
-        raise unknown("parameter", name, ["dataset", "profile", "seed", *OVERRIDES])
-    kind, least = OVERRIDES[name]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind:
-        raise ThermoError(f"{name} must be of type {kind.__name__}, got {value!r}")
-    if name == "precision" and value not in PRECISIONS:
-        raise unknown("precision", value, PRECISIONS)
-    if name == "schedule" and value not in SCHEDULES:
-        raise unknown("schedule", value, SCHEDULES)
-    if name == "split" and isinstance(value, str):
-        check_split(value)
-    if isinstance(value, float) and not least < value < math.inf:
-        raise ThermoError(f"{name} must be finite and more than {least:g}, got {value!r}")
-    if isinstance(value, int) and value < least:
-        raise ThermoError(f"{name} must be {least:g} or more, got {value!r}")
-    return value

@@ -14,8 +14,8 @@ import pandas as pd
 from torch import nn
 
 from companion.runs.kept import DamagedError, set_aside
+from companion.runs.overrides import SCHEDULES
 from companion.runs.provenance import made_with
-from companion.runs.settings import SCHEDULES
 from thermo_utils.errors import ThermoError, unknown
 
 if TYPE_CHECKING:

@@ -9,16 +9,8 @@ import pytest
 from companion.networks import NETWORKS
 from companion.networks.network import FINE_TUNING_RATE
 from companion.runs.chapters import CHAPTERS
-from companion.runs.settings import (
-    ADDED,
-    OVERRIDES,
-    PRECISIONS,
-    PROFILES,
-    SCHEDULES,
-    Settings,
-    overridden,
-    settings,
-)
+from companion.runs.overrides import OVERRIDES, PRECISIONS, SCHEDULES
+from companion.runs.settings import ADDED, PROFILES, Settings, overridden, settings
 from thermo_utils import ThermoError
 
 COMBINATIONS = [(c.model, c.dataset, profile) for c in CHAPTERS for profile in PROFILES]
@@ -130,6 +122,8 @@ def test_a_checkpoint_replaces_sizes_and_tokenizer():
     assert (changed.options, changed.tokenizer) == ({}, None)
     assert changed.learning_rate == FINE_TUNING_RATE
     assert "weights of folder" in changed.differs
+    assert "3,000 of the test texts" in changed.differs
+    assert not any("scratch" in note or "blocks" in note for note in changed.differs)
     assert (
         settings("electra", "ag_news", "small", checkpoint="f", learning_rate=0.1).learning_rate
         == 0.1
