@@ -137,6 +137,19 @@ def _parser() -> _Parser:
     variants.add_argument("--force", action="store_true", help="replace a table that is there")
     variants.set_defaults(function=_variants)
 
+    scale = verbs.add_parser(
+        "scale",
+        help="what a chapter's free energy says in other units",
+        description="Rescale a chapter's network, and prune it in units of each layer's mean.",
+    )
+    _add_run(scale)
+    scale.add_argument(
+        "--examples", type=int, default=3000, metavar="N", help="test examples (default 3000)"
+    )
+    scale.add_argument("--force", action="store_true", help="replace curves that are there")
+    scale.add_argument("--quiet", action="store_true", help="no progress bars")
+    scale.set_defaults(function=_scale)
+
     book = verbs.add_parser("book", help="build the site from the records of a profile")
     book.add_argument("--profile", default="demo", help="demo (default), small or paper")
     book.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
@@ -284,6 +297,20 @@ def _variants(options: argparse.Namespace) -> None:
     if not options.force:
         check_absent(run.folder)
     print(write_variants(experiment(run), full_examples=options.full_examples))
+
+
+def _scale(options: argparse.Namespace) -> None:
+    run = _prepared(options, {}, force=False)
+    run.check_sources()
+    from companion.runs.experiment import experiment
+    from companion.runs.scale import check_absent, check_examples, write_scale
+
+    check_examples(options.examples)
+    if not options.force:
+        check_absent(run.folder)
+    progress = not options.quiet
+    trained = experiment(run, progress=progress)
+    print(write_scale(trained, examples=options.examples, progress=progress))
 
 
 def _prepared(

@@ -13,13 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 __all__ = [
+    "AccuracyAttrs",
     "Count",
+    "CurveAttrs",
+    "Digest",
     "FeatureKind",
     "Least",
     "Part",
     "Positive",
     "Provenance",
     "Result",
+    "Seed",
     "Settings",
     "Share",
     "Variants",
