@@ -8,6 +8,7 @@ import json
 import pytest
 import torch
 
+from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.runs import experiment as chapters
 from companion.runs import weights
@@ -18,6 +19,7 @@ from companion.runs.records import read_record
 from companion.runs.run import Run
 from companion.runs.settings import settings
 from companion.runs.stages import DONE, WEIGHTS
+from tests.companion.data.mirrors import make_mirror
 from thermo_utils import ThermoError
 
 SMALLER = {"train_size": 120, "validation_size": 30, "test_size": 60, "epochs": 1}
@@ -42,9 +44,8 @@ def source(results, model="resnet18", seed=0):
     return Run(settings(model, "cifar10", seed=seed), results)
 
 
-@pytest.mark.parametrize(
-    "model", ["resnet18", pytest.param("mobilenet_v2", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["resnet18", "mobilenet_v2"])
 def test_the_start_is_the_body_of_the_training_of_that_network_and_seed(tmp_path, model, capsys):
     start = transferred(run(tmp_path, model, 3), progress=False)
     assert "flowers102 starts from " in capsys.readouterr().err
@@ -128,6 +129,18 @@ def test_a_recalled_run_needs_no_start(tmp_path, monkeypatch):
 def test_without_transfer_there_is_no_start(tmp_path):
     assert transferred(run(tmp_path, transfer="none")) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_of_the_source_that_are_out_of_reach_are_named_beforehand(tmp_path, monkeypatch):
+    flowers = {"train": 102, "validation": 102, "test": 102}
+    root = make_mirror(tmp_path / "data", DATASETS["flowers102"], side=8, sizes=flowers)
+    monkeypatch.setenv("THERMO_DATA", str(root))
+    given = settings("resnet18", "flowers102", "small")
+    assert given.transfer == "cifar10"
+    with pytest.raises(ThermoError, match="uoft-cs/cifar10 for CIFAR-10"):
+        Run(given, tmp_path / "results").check_sources()
+    alone = settings("resnet18", "flowers102", "small", transfer="none")
+    Run(alone, tmp_path / "results").check_sources()
 
 
 def test_a_network_of_other_options_is_no_start(tmp_path):
