@@ -16,9 +16,9 @@ from thermo_utils.errors import ThermoError
 
 __all__ = ["ERRORS", "MAX_DROP", "accuracy_interval", "accuracy_threshold", "drop_errors"]
 
-#: Accuracy has given way when it lies more than this (absolute) below the unpruned network's. One
-#: point, because that is where the paper's own thresholds lie: on its chapters our threshold over
-#: the published one has a median nearest to one for three quarters of a point to a point.
+#: Accuracy has given way when it lies more than this (absolute) below the unpruned network's: the
+#: paper's own thresholds lie where networks like its own have lost about half a point to a point
+#: (the book's conclusion computes it), and a point is the next round number.
 MAX_DROP: Final = 0.01
 #: Standard errors within which a drop cannot be told from another.
 ERRORS: Final = 2.0

@@ -1,6 +1,6 @@
 """The conclusion of the book, computed from the records: does the free energy predict the drop?
 
-Every sentence follows from the table of errors, so it stays true when records are added. What wins
+Every sentence follows from the tables of errors, so it stays true when records are added. What wins
 and what loses is decided by rules stated here, not by whoever writes the page.
 """
 
@@ -11,10 +11,20 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from companion.data.specs import DATASETS
-from companion.pages.predictions import NAMES, by_chapter, factor, points, robustness, summary
+from companion.pages.five import five_sentences, side_of_errors
+from companion.pages.frontier import frontier_figure, frontier_table
+from companion.pages.predictions import NAMES, by_chapter, dots, factor, points, summary
 from companion.pages.tables import counted
+from companion.pages.targets import (
+    accuracy_table,
+    calibration_text,
+    targets_figure,
+    targets_table,
+    unjudged,
+)
 from companion.paper.comparison import (
     LEVEL,
     NEAR,
@@ -24,52 +34,67 @@ from companion.paper.comparison import (
     ahead,
     near,
     standing,
-    unsafe,
 )
-from companion.paper.predictors import PREDICTORS, THEORY, per_chapter, predictions
+from companion.paper.predictors import grid_ends
+from companion.paper.runs import THEORY, Run
+from companion.paper.targets import DEFAULT
+from companion.paper.verdict import MIN_CHAPTERS, Verdict
 from companion.runs.chapters import chapter, chapter_title
-from companion.runs.methods import CURVES
-from companion.runs.records import Record
 
 __all__ = [
-    "MIN_CHAPTERS",
     "against_rules",
     "by_kind",
     "conclusion",
+    "conclusion_figures",
     "costs",
+    "ended",
     "how_near",
-    "in_short",
     "not_judged",
 ]
 
-#: With fewer chapters there is nothing to conclude from.
-MIN_CHAPTERS: Final = 3
 #: The free energies as subjects of a sentence, and as its first words.
 SUBJECTS: Final = {"FE": "F under full evaluation", "RFE": "the renormalized F"}
 OPENINGS: Final = {"FE": "Under full evaluation", "RFE": "Renormalized"}
-#: :func:`companion.pages.predictions.dots` of both values, where the book keeps them.
-FIGURES: Final = """\
-```{image} generated/conclusion_ratio.svg
-:alt: predicted thresholds over those of the accuracy, a row per chapter, a mark per rule
-```
+#: What the figures show, for those who do not see them, and what to look for in them.
+FIGURES: Final[Mapping[str, tuple[str, str]]] = {
+    "ratio": (
+        "Predicted thresholds over those of the accuracy on an axis of powers of two, a row per "
+        "chapter, a mark per rule and seed; the numbers are in the table of errors by chapter.",
+        "How far off each rule is. Left of the line: early, right of it: late. Several marks of "
+        "one kind in a row are seeds.",
+    ),
+    "drop": (
+        "Accuracy lost at the predicted thresholds in points, a row per chapter, a mark per rule "
+        "and seed; medians and worst cases are in the summary table.",
+        f"What pruning at the predicted threshold costs. Right of the line: more than "
+        f"{100 * UNSAFE:g} point.",
+    ),
+    "frontier": (
+        "Two panels, loss in the worst run and in 95 percent of the runs, over the median sparsity "
+        "gained. Simple rules are rising curves, free energies single marks, and a dashed black "
+        "curve below all of them is the measured accuracy; the numbers are in the table below.",
+        "The lower and the farther right, the better. A curve is one simple rule with its "
+        "parameter from careful to greedy, chosen in hindsight over these very runs; it ends where "
+        "the grid of one run does. Black: whoever measures the accuracy and prunes up to the loss "
+        "allowed. Dotted: one point.",
+    ),
+    "targets": (
+        "Upper panel: median factor by which each rule is off, over twelve targets from half a "
+        "point of loss to the knee of the accuracy curve; lower panel: share of the chapters "
+        "within a factor of 1.4; the numbers are in the table above.",
+        "Each line is a rule. In brackets: how many chapters have that target. Dotted: a factor "
+        "of 1.4.",
+    ),
+}
 
-*How far off each rule is. Left of the line: early, right of it: late. Several marks of one kind in
-a row are seeds.*
 
-```{image} generated/conclusion_drop.svg
-:alt: accuracy lost at the predicted thresholds, a row per chapter, a mark per rule
-```
-
-*What pruning at the predicted threshold costs. Right of the line: more than five points.*"""
-
-
-def conclusion(chapters: Mapping[str, Sequence[Record]]) -> str:
+def conclusion(found: Verdict) -> str:
     """What the records say about the theory, as Markdown.
 
     Parameters
     ----------
-    chapters : mapping of str to sequence of Record
-        Records by name of chapter, one per seed.
+    found : Verdict
+        As returned by :func:`companion.paper.verdict.verdict`.
 
     Returns
     -------
@@ -77,39 +102,99 @@ def conclusion(chapters: Mapping[str, Sequence[Record]]) -> str:
         Sentences and tables; with fewer than `MIN_CHAPTERS` chapters to judge, that there are too
         few.
     """
-    predicted = predictions(chapters)
-    errors = per_chapter(predicted)
-    names = list(dict.fromkeys(errors["chapter"]))
-    unjudged = not_judged(chapters, names)
-    if len(names) < MIN_CHAPTERS:
+    errors = found.errors
+    targets = found.targets[DEFAULT.name]
+    left_out = not_judged(found.runs, targets)
+    if not found.enough:
         return (
-            f"**Too little to conclude from.** {counted(len(names), 'chapter')} of this profile "
-            f"can be judged, and {MIN_CHAPTERS} are needed: the rules are fitted to chapters "
-            f"other than the one they are judged on.\n\n{unjudged}"
+            f"**Too little to conclude from.** {counted(errors['chapter'].nunique(), 'chapter')} "
+            f"of this profile can be judged, and {MIN_CHAPTERS} are needed: the rules are fitted "
+            f"to chapters other than the one they are judged on.\n\n{left_out}"
         )
     parts = [
-        in_short(errors),
+        five_sentences(found),
+        "## Does the first feature say where accuracy gives way?",
         *(how_near(errors, method) for method in THEORY),
         by_kind(errors),
         *(against_rules(errors, method) for method in THEORY),
-        costs(errors),
         _multiplicity(),
-        unjudged,
-        FIGURES,
+        left_out,
+        ended(found.predicted, found.runs),
+        _figure("ratio"),
+        "## Is it a safe threshold?",
+        costs(errors),
+        _figure("frontier"),
+        _wide(frontier_table(found.frontier)),
+        _figure("drop"),
+        "## What does giving way mean?",
+        calibration_text(found.runs),
+        f"Median factor off, and in brackets the number of chapters within a factor of "
+        f"{2**NEAR:.1f}, for every target; with *of*, the chapters a rule is judged on, where "
+        "grids end before its prediction. In the last row the rules are fitted to other "
+        "*networks* only, not just to other chapters.",
+        _wide(targets_table(found.by_target)),
+        _figure("targets"),
+        _left_out_by_target(found.targets),
+        "## Where the accuracy gives way",
+        f"The last threshold at which no more than {DEFAULT.name} is lost, for each seed, with the "
+        "thresholds that two standard errors leave open: both networks see the same test "
+        "examples, so only those that one gets right and the other wrong count. *Not known*: the "
+        "record does not count them. *Lift* is the accuracy over that of always naming the most "
+        "frequent class.",
+        _wide(accuracy_table(found.runs, targets)),
         "## Errors by chapter",
         "Each cell says by which factor the predicted threshold misses that of the accuracy: ÷ is "
         "early, × late, ± late on some seeds and early on others, ≈ within a grid step. With "
         "several seeds it is the geometric mean of the factors. *Miss*: no prediction on at least "
-        "one seed.",
-        f":::{{div}} wide-table\n{by_chapter(errors)}\n:::",
+        "one seed. *Grid ends*: the rule's prediction lies beyond the thresholds of the record.",
+        _wide(by_chapter(errors)),
         "## Summary",
-        f":::{{div}} wide-table\n{summary(predicted, errors)}\n:::",
-        "## Does it depend on our choices?",
-        "Median factor if the accuracy may fall by 2 or 10 points instead of 5, and if the rules "
-        "are fitted to other *networks* only, not just to other chapters.",
-        f":::{{div}} wide-table\n{robustness(chapters, predicted)}\n:::",
+        _wide(summary(found.predicted, errors)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def conclusion_figures(found: Verdict) -> dict[str, Figure]:
+    """The figures that :func:`conclusion` includes.
+
+    Parameters
+    ----------
+    found : Verdict
+        As for :func:`conclusion`.
+
+    Returns
+    -------
+    dict of str to Figure
+        By the names under which the book keeps them; empty where there is too little to conclude
+        from.
+    """
+    if not found.enough:
+        return {}
+    synthetic = found.synthetic
+    return {
+        "conclusion_ratio": dots(found.predicted, "ratio", synthetic=synthetic),
+        "conclusion_drop": dots(found.predicted, "drop", synthetic=synthetic),
+        "conclusion_frontier": frontier_figure(found.frontier, synthetic=synthetic),
+        "conclusion_targets": targets_figure(found.by_target, synthetic=synthetic),
+    }
+
+
+def _figure(name: str) -> str:
+    alt, caption = FIGURES[name]
+    return f"```{{image}} generated/conclusion_{name}.svg\n:alt: {alt}\n```\n\n*{caption}*"
+
+
+def _wide(table: str) -> str:
+    return f":::{{div}} wide-table\n{table}\n:::"
+
+
+def _left_out_by_target(targets: Mapping[str, pd.DataFrame]) -> str:
+    lines = [
+        f"- *{name}*: {words}."
+        for name, table in targets.items()
+        if name != DEFAULT.name and (words := unjudged(table))
+    ]
+    return "\n".join(["Not judged, because", "", *lines]) if lines else ""
 
 
 def against_rules(errors: pd.DataFrame, method: str) -> str:
@@ -229,47 +314,6 @@ def by_kind(errors: pd.DataFrame) -> str:
     return f"Under full evaluation, {' and '.join(texts)}."
 
 
-def in_short(errors: pd.DataFrame) -> str:
-    """The whole page in a few sentences.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        As returned by :func:`companion.paper.predictors.per_chapter`.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
-    chapters = errors["chapter"].nunique()
-    predicts = [m for m in THEORY if 2 * len(near(errors, m)) >= chapters]
-    if len(predicts) == len(THEORY):
-        first = f"the free energy predicts where accuracy gives way to a factor of {2**NEAR:.1f}"
-    elif predicts:
-        first = (
-            f"one of the two free energies ({NAMES[predicts[0]]}) predicts where accuracy gives "
-            f"way to a factor of {2**NEAR:.1f}, the other does not"
-        )
-    else:
-        first = (
-            "the free energy does not predict where accuracy gives way: most chapters are off by "
-            f"more than a factor of {2**NEAR:.1f}"
-        )
-    costly = {predictor: len(unsafe(errors, predictor)) for predictor in PREDICTORS}
-    rules = sorted(costly[rule] for rule in RIVALS)
-    return (
-        f"**In short.** In the {counted(chapters, 'chapter')} judged, {first}. Of "
-        f"{len(RIVALS)} simple rules on the same activations, {ahead(errors, 'FE')} come nearer in "
-        f"the median than F under full evaluation and {ahead(errors, 'RFE')} nearer than the "
-        f"renormalized F. "
-        f"Pruning at the predicted threshold costs more than {100 * UNSAFE:.0f} points of "
-        f"accuracy in {costly['FE']} of these chapters under full evaluation, in "
-        f"{costly['RFE']} renormalized, in {rules[0]} to {rules[-1]} with these "
-        f"rules, and in {costly['careful']} with one made to be safe."
-    )
-
-
 def costs(errors: pd.DataFrame) -> str:
     """Which side the theory errs on, and what that costs.
 
@@ -283,15 +327,8 @@ def costs(errors: pd.DataFrame) -> str:
     str
         Markdown.
     """
-    own = errors[errors["predictor"].isin(THEORY)]
-    early, late = own["early"].sum(), own["late"].sum()
-    if early > 2 * late:
-        head = "**Where F errs, it is mostly early**, which is safe and leaves sparsity unused."
-    elif late > 2 * early:
-        head = "**Where F errs, it is mostly late**, which is not safe."
-    else:
-        head = "**F errs to both sides.**"
-    sentences = [head]
+    side, consequence = side_of_errors(errors)
+    sentences = [f"**{side}**{consequence}."]
     for method in THEORY:
         part = errors[errors["predictor"] == method]
         sentences.append(
@@ -317,29 +354,58 @@ def _multiplicity() -> str:
     )
 
 
-def not_judged(chapters: Mapping[str, Sequence[Record]], judged: Sequence[str]) -> str:
-    """Chapters without a target, and whether F marks a threshold there all the same.
+def not_judged(runs: Sequence[Run], targets: pd.DataFrame) -> str:
+    """Chapters without the default target, and whether F marks a threshold there all the same.
 
     Parameters
     ----------
-    chapters : mapping of str to sequence of Record
-        Records by name of chapter, one per seed.
-    judged : sequence of str
-        Names of the chapters with a target.
+    runs : sequence of Run
+        As returned by :func:`companion.paper.runs.runs`.
+    targets : DataFrame
+        Theirs, see :func:`companion.paper.targets.read_targets`.
 
     Returns
     -------
     str
-        Markdown, empty where every chapter with a record has one.
+        Markdown, empty where every run has the target.
     """
-    left = {name: records for name, records in chapters.items() if records and name not in judged}
+    left = [run for run, reason in zip(runs, targets["reason"], strict=True) if reason]
     if not left:
         return ""
-    runs = [record.result["thresholds"] for records in left.values() for record in records]
-    found = {m: sum(run[m] is not None for run in runs) for m in CURVES}
+    marked = {m: sum(run.marks[m] is not None for run in left) for m in THEORY}
     return (
-        f"Not judged, because the accuracy does not fall by {100 * UNSAFE:.0f} points on the grid "
-        f"or has done so at its first threshold: {_titles(list(left))}. F has a feature there all "
-        f"the same in {found['full']} of {counted(len(runs), 'run')} under full evaluation and in "
-        f"{found['renormalized']} renormalized."
+        f"Not judged, because {unjudged(targets)}. F has a feature there all the same in "
+        f"{marked['FE']} of {counted(len(left), 'run')} under full evaluation and in "
+        f"{marked['RFE']} renormalized."
+    )
+
+
+def ended(predicted: pd.DataFrame, runs: Sequence[Run]) -> str:
+    """Where a rule is not judged because the grid ends, and what is known of it all the same.
+
+    Parameters
+    ----------
+    predicted : DataFrame
+        As returned by :func:`companion.paper.predictors.predictions`.
+    runs : sequence of Run
+        What it was made from.
+
+    Returns
+    -------
+    str
+        Markdown, empty where no grid ends before a prediction.
+    """
+    table = grid_ends(predicted, runs)
+    if table.empty:
+        return ""
+    each = [
+        f"{NAMES[rule]} on {chapter_title(name)} (a factor of {factor(late)})"
+        for name, rule, late in zip(
+            table["chapter"], table["predictor"], table["late"], strict=True
+        )
+    ]
+    return (
+        "The thresholds of some records end before a rule's prediction, which is no miss of the "
+        "rule: it is not judged there, though it would be late by at least the factor given: "
+        f"{'; '.join(each)}."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import matplotlib.pyplot as plt
@@ -13,36 +13,54 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from companion.pages.tables import markdown
 from companion.paper.comparison import NEAR, UNSAFE, compare, near, unsafe
-from companion.paper.predictors import A_STEP, PREDICTORS, THEORY, per_chapter, predictions
-from companion.runs.chapters import chapter, chapter_title
-from companion.runs.records import Record
+from companion.paper.predictors import A_STEP, PREDICTORS
+from companion.paper.runs import THEORY
+from companion.runs.chapters import chapter_title
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 
-__all__ = ["HEADS", "NAMES", "by_chapter", "dots", "factor", "points", "robustness", "summary"]
+__all__ = [
+    "HEADS",
+    "MARKS",
+    "NAMES",
+    "by_chapter",
+    "demo_note",
+    "dots",
+    "factor",
+    "interval_words",
+    "points",
+    "summary",
+]
 
 #: Names of the predictors in sentences.
 NAMES: Final[Mapping[str, str]] = {
     "FE": "F, full evaluation",
     "RFE": "F, renormalized",
+    "FE top": "highest F, full evaluation",
+    "RFE top": "highest F, renormalized",
     "quantile": "fixed sparsity",
     "careful": "lowest safe sparsity",
     "retained": "fixed share of the sum",
     "knee": "knee of the sparsity",
     "constant": "one threshold for all",
 }
-#: Heads of columns, where there are many.
+#: Heads of columns, where there are many; a top is the highest point of F.
 HEADS: Final[Mapping[str, str]] = {
     "FE": "FE",
     "RFE": "RFE",
+    "FE top": "top of FE",
+    "RFE top": "top of RFE",
     "quantile": "fixed $\\beta$",
     "careful": "lowest $\\beta$",
     "retained": "fixed $\\Sigma$",
     "knee": "knee",
     "constant": "one $\\tau$",
 }
+#: Colours and marks in figures.
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "FE": (FULL, "o"),
     "RFE": (RENORMALIZED, "o"),
+    "FE top": (FULL, "v"),
+    "RFE top": (RENORMALIZED, "v"),
     "quantile": (ACCURACY, "s"),
     "careful": ("#b8860b", "s"),
     "retained": ("#2e8b57", "D"),
@@ -51,32 +69,32 @@ MARKS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
+def dots(predicted: pd.DataFrame, value: str, *, synthetic: bool = False) -> Figure:
     """Predictions of every rule, a row per chapter, a mark per rule and seed.
 
     Parameters
     ----------
-    chapters : mapping of str to sequence of Record
-        Records by name of chapter, one per seed.
+    predicted : DataFrame
+        As returned by :func:`companion.paper.predictors.predictions`.
     value : {"ratio", "drop"}
         Predicted threshold over that of the accuracy, or the accuracy lost at the predicted one.
+    synthetic : bool, default False
+        Whether to mark the figure as made from generated data.
 
     Returns
     -------
     Figure
     """
-    predicted = predictions(chapters)
     names = list(dict.fromkeys(predicted["chapter"]))
-    synthetic = any(r.result["synthetic"] for records in chapters.values() for r in records)
     with plt.rc_context(STYLE):
-        height = 1.7 + 0.42 * max(len(names), 1)
+        height = 1.9 + 0.46 * max(len(names), 1)
         figure, axis = plt.subplots(figsize=(5.6, height), layout="constrained")
         for k, predictor in enumerate(PREDICTORS):
             rows = predicted[predicted["predictor"] == predictor]
             color, marker = MARKS[predictor]
             at = np.array([names.index(name) for name in rows["chapter"]], dtype=float)
             # Rules side by side within the row of a chapter, the theory on top.
-            at += 0.09 * (k - (len(PREDICTORS) - 1) / 2)
+            at += 0.085 * (k - (len(PREDICTORS) - 1) / 2)
             shown = 2 ** rows["octaves"] if value == "ratio" else 100 * rows["drop"]
             axis.plot(
                 shown, at, marker=marker, color=color, label=NAMES[predictor], ls="none", ms=5.5,
@@ -97,10 +115,47 @@ def dots(chapters: Mapping[str, Sequence[Record]], value: str) -> Figure:
             axis.axvline(100 * UNSAFE, color=ACCURACY, lw=1.2)
             axis.set_xlabel("accuracy lost at the predicted threshold, points")
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
-        if synthetic:
-            figure.suptitle("demo: synthetic data, not a reproduction", color="#b00020", y=0)
+        demo_note(figure, synthetic=synthetic)
         plt.close(figure)
     return figure
+
+
+def demo_note(figure: Figure, *, synthetic: bool) -> None:
+    """Say below a figure that it is made from generated data, if it is.
+
+    Parameters
+    ----------
+    figure : Figure
+        Changed in place.
+    synthetic : bool
+        Whether.
+    """
+    if synthetic:
+        figure.suptitle("demo: synthetic data, not a reproduction", color="#b00020", y=0)
+
+
+def interval_words(low: float, high: float) -> str:
+    """An interval of thresholds that the test examples cannot tell apart, in words.
+
+    Parameters
+    ----------
+    low, high : float
+        As returned by :func:`thermo_utils.accuracy.accuracy_interval`.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> interval_words(0.32, 0.44), interval_words(0.32, float("inf"))
+    ('0.32 to 0.44', '0.32 and more')
+    >>> interval_words(float("nan"), float("nan"))
+    'not known'
+    """
+    if np.isnan(low):
+        return "not known"
+    return f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
 
 
 def factor(octaves: float) -> str:
@@ -145,6 +200,8 @@ def points(share: float) -> str:
 
 
 def _cell(row: pd.Series) -> str:
+    if row["ends"]:
+        return "grid ends"
     if row["misses"]:
         return "miss"
     if row["steps"] <= A_STEP:
@@ -211,10 +268,10 @@ def summary(predicted: pd.DataFrame, errors: pd.DataFrame) -> str:
                 factor(own["octaves"].max()),
                 f"{own['steps'].median():.1f}",
                 f"{own['sparsity'].median():.2f}",
-                f"{len(near(errors, predictor))} of {len(own)}",
+                f"{len(near(errors, predictor))} of {own['octaves'].notna().sum()}",
                 points(own["drop"].median()),
                 points(own["worst"].max()),
-                f"{len(unsafe(errors, predictor))} of {len(own)}",
+                f"{len(unsafe(errors, predictor))} of {(own['ends'] == 0).sum()}",
                 *(_nearer(errors, predictor, method) for method in THEORY),
             ]
         )
@@ -231,36 +288,3 @@ def _nearer(errors: pd.DataFrame, predictor: str, method: str) -> str:
         return ""
     c = compare(errors, predictor, method)
     return f"{c.wins} of {c.wins + c.losses + c.ties} (p = {c.p:.2g})"
-
-
-def robustness(chapters: Mapping[str, Sequence[Record]], predicted: pd.DataFrame) -> str:
-    """Median factors for other targets, and for rules fitted to other networks only.
-
-    Parameters
-    ----------
-    chapters : mapping of str to sequence of Record
-        Records by name of chapter, one per seed.
-    predicted : DataFrame
-        Their predictions with every choice as by default.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
-    rows = []
-    for words, table in (
-        ("5 points, other chapters", predicted),
-        ("2 points", predictions(chapters, max_drop=0.02)),
-        ("10 points", predictions(chapters, max_drop=0.10)),
-        ("5 points, other networks", predictions(chapters, together=_network)),
-    ):
-        errors = per_chapter(table)
-        medians = errors.groupby("predictor")["octaves"].median()
-        cells = [factor(medians.get(p, np.inf)) for p in PREDICTORS]
-        rows.append([words, errors["chapter"].nunique(), *cells])
-    return markdown(["target and fit", "chapters", *(HEADS[p] for p in PREDICTORS)], rows)
-
-
-def _network(name: str) -> str:
-    return chapter(*name.split("-")).model

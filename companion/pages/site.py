@@ -19,17 +19,17 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from companion.pages.architecture import floors_figure, module_table
-from companion.pages.conclusion import conclusion
+from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
 from companion.pages.ledger import pieces
 from companion.pages.paper_tables import paper_table
-from companion.pages.predictions import dots
 from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import FOLDER, GROWTH, read_speed
 from companion.pages.survives import faults_table, read_facts, soak_text
 from companion.pages.tables import other_runs_table, results_table, status_table
 from companion.pages.variants import chapters_with_variants, variants_page
+from companion.paper.verdict import verdict
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.notebooks import EXECUTED, notebook_path
 from companion.runs.provenance import ROOT
@@ -177,6 +177,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
     chapters, speed = read.chapters, read.speed
     first = {name: next(iter(found), None) for name, found in chapters.items()}
     records = {c: first[c.name] for c in CHAPTERS}
+    judged = verdict(chapters)
     texts = {
         "profile": _banner(profile),
         "results": results_table(records),
@@ -185,7 +186,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         **pieces(chapters),
         "speed": speed_page(speed),
         "growth": "Not measured at this profile.\n",
-        "conclusion": conclusion(chapters),
+        "conclusion": conclusion(judged),
         "errata": errata_page(first),
         "variants": variants_page(read.alternatives, first),
         "other_runs": other_runs_table(read.others),
@@ -194,15 +195,12 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "modules": module_table(),
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}
+    figures |= conclusion_figures(judged)
     if GROWTH in speed:
         figures["growth"] = growth_figure(speed[GROWTH])
         texts["growth"] = (
             "```{image} generated/growth.svg\n:alt: seconds over thresholds and examples\n```\n"
         )
-    for value in ("ratio", "drop"):
-        name = f"conclusion_{value}"
-        if f"{name}.svg" in texts["conclusion"]:  # not where there is too little to conclude from
-            figures[name] = dots(chapters, value)
     for name, text in texts.items():
         write_atomically(folder / f"{name}.md", text)
     with plt.rc_context({"svg.hashsalt": "pages"}):  # the same records give the same bytes

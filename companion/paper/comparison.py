@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import pandas as pd
 from scipy.stats import binomtest
 
-from companion.paper.predictors import BASELINES, MAX_DROP
+from companion.paper.predictors import BASELINES
+from thermo_utils.accuracy import MAX_DROP
 
 __all__ = [
     "LEVEL",
@@ -44,7 +45,7 @@ class Comparison(NamedTuple):
     Attributes
     ----------
     wins, losses, ties : int
-        Chapters in which the first is nearer, farther, or as near.
+        Chapters in which the first is nearer, farther, or as near, where both are judged.
     p : float
         Two-sided sign test over the chapters without ties: how often two equally good predictors
         would differ at least that much. 1 when there are none.
@@ -81,10 +82,11 @@ def compare(errors: pd.DataFrame, first: str, second: str, *, by: str = "octaves
     """
     table = errors.pivot(index="chapter", columns="predictor", values=by)
     one, two = table[first], table[second]
+    judged = int((one.notna() & two.notna()).sum())
     # Two misses are equally bad, and rounding is no difference: the rest are ties.
     wins, losses = int((one < two - ROUNDING).sum()), int((one > two + ROUNDING).sum())
     p = float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-    return Comparison(wins, losses, len(table) - wins - losses, p)
+    return Comparison(wins, losses, judged - wins - losses, p)
 
 
 class Standing(NamedTuple):
@@ -131,6 +133,8 @@ def standing(errors: pd.DataFrame, method: str) -> Standing:
 def ahead(errors: pd.DataFrame, method: str) -> int:
     """Number of simple rules whose median error is less than that of a free energy.
 
+    Medians are taken over the chapters that both are judged on.
+
     Parameters
     ----------
     errors, method
@@ -140,8 +144,12 @@ def ahead(errors: pd.DataFrame, method: str) -> int:
     -------
     int
     """
-    median = errors.groupby("predictor")["octaves"].median()
-    return sum(bool(median[rule] < median[method]) for rule in RIVALS)
+    table = errors.pivot(index="chapter", columns="predictor", values="octaves")
+    number = 0
+    for rule in RIVALS:
+        both = table.loc[table[rule].notna() & table[method].notna(), [rule, method]].median()
+        number += bool(both[rule] < both[method])
+    return number
 
 
 def near(errors: pd.DataFrame, predictor: str) -> list[str]:

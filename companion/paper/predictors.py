@@ -3,7 +3,8 @@
 The paper's rule takes the earliest feature of the free energy. Whether that is worth anything shows
 only beside rules that use the same activations without any free energy: the threshold that removes
 a fixed share of the activations, or leaves a fixed share of their sum, or lies at the knee of the
-sparsity. A free parameter of a rule is fitted to other chapters than the one it is judged on.
+sparsity. A free parameter of a rule is fitted to other chapters than the one it is judged on. Where
+accuracy gives way is a choice of :mod:`companion.paper.targets`.
 """
 
 from __future__ import annotations
@@ -18,53 +19,41 @@ from numpy.typing import NDArray
 from companion.paper.readings import (
     at_retained_sum,
     at_sparsity,
-    from_zero,
     knee,
     retained_sum,
     sparsity_at,
 )
-from companion.runs.methods import CURVES, METHODS
-from companion.runs.records import Record
-from thermo_utils.accuracy import accuracy_threshold
+from companion.paper.runs import HIGHEST, THEORY, Run, loss_at
 from thermo_utils.grids import grid_step
 
 __all__ = [
     "A_STEP",
     "BASELINES",
-    "MAX_DROP",
     "PREDICTORS",
-    "THEORY",
+    "grid_ends",
     "per_chapter",
     "predictions",
 ]
 
-#: The paper's predictors: first feature of F under full evaluation, and of the renormalized F.
-THEORY: Final = tuple(METHODS[method].short for method in CURVES)
 #: Rules that know nothing of the free energy.
 BASELINES: Final = ("quantile", "careful", "retained", "knee", "constant")
-PREDICTORS: Final = (*THEORY, *BASELINES)
-#: Drop of the accuracy that marks the target.
-MAX_DROP: Final = 0.05
+PREDICTORS: Final = (*THEORY, *HIGHEST, *BASELINES)
 #: More steps of the grid than this are an error: the target itself is known to one.
 A_STEP: Final = 1 + 1e-9
 
 
-class _Run(NamedTuple):
-    """A record as the predictors see it: predictions of the theory, the target, and both curves."""
+class _Judged(NamedTuple):
+    """A run with its target."""
 
-    chapter: str
-    seed: int
-    theory: Mapping[str, float | None]
+    run: Run
     tau: float
-    full: pd.DataFrame
-    fast: pd.DataFrame
 
 
 class _Family(NamedTuple):
     """Predictors that differ in the value of one parameter."""
 
     #: The value that would have been right for a chapter.
-    fit: Callable[[_Run], float]
+    fit: Callable[[_Judged], float]
     #: The threshold for a curve and a value.
     apply: Callable[[pd.DataFrame, float], float | None]
     #: What to make of the values of several chapters.
@@ -72,27 +61,28 @@ class _Family(NamedTuple):
 
 
 _FAMILIES: Final[Mapping[str, _Family]] = {
-    "quantile": _Family(lambda run: sparsity_at(run.fast, run.tau), at_sparsity),
-    "careful": _Family(lambda run: sparsity_at(run.fast, run.tau), at_sparsity, np.min),
-    "retained": _Family(lambda run: retained_sum(run.fast, run.tau), at_retained_sum),
-    "constant": _Family(lambda run: run.tau, lambda curve, value: value),
+    "quantile": _Family(lambda one: sparsity_at(one.run.fast, one.tau), at_sparsity),
+    "careful": _Family(lambda one: sparsity_at(one.run.fast, one.tau), at_sparsity, np.min),
+    "retained": _Family(lambda one: retained_sum(one.run.fast, one.tau), at_retained_sum),
+    "constant": _Family(lambda one: one.tau, lambda curve, value: value),
 }
 
 
 def predictions(
-    chapters: Mapping[str, Sequence[Record]],
+    runs: Sequence[Run],
+    targets: pd.DataFrame,
     *,
-    max_drop: float = MAX_DROP,
     together: Callable[[str], str] = str,
 ) -> pd.DataFrame:
-    """Every prediction for every record, and how far it is off.
+    """Every prediction for every run, and how far it is off.
 
     Parameters
     ----------
-    chapters : mapping of str to sequence of Record
-        Records by name of chapter, one per seed.
-    max_drop : float, default `MAX_DROP`, 0.05
-        Drop of the accuracy that marks the target, see :func:`thermo_utils.accuracy_threshold`.
+    runs : sequence of Run
+        As returned by :func:`companion.paper.runs.runs`.
+    targets : DataFrame
+        What is to be predicted: as :func:`companion.paper.targets.read_targets` returns it for
+        these runs.
     together : callable, optional
         Maps the name of a chapter to a group. Free parameters for a chapter are fitted to chapters
         of other groups only; by default every chapter is a group of its own.
@@ -100,13 +90,14 @@ def predictions(
     Returns
     -------
     DataFrame
-        A row per record and predictor, with columns ``chapter``, ``seed``, ``predictor``,
+        A row per run and predictor, with columns ``chapter``, ``seed``, ``predictor``,
         ``parameter`` (fitted value, nan where there is none), ``tau`` (predicted; nan for none),
-        ``target`` (of the accuracy), ``steps`` (their difference in steps of the full evaluation's
-        grid), ``octaves`` (``log2(tau / target)``), ``sparsity`` (difference of the sparsities,
-        both read on the full evaluation), and ``drop`` (of the accuracy at the predicted
-        threshold). Records whose accuracy never leaves its plateau on the grid, or has left it at
-        the first threshold, have no target and are left out.
+        ``target`` (of the accuracy), ``ends`` (whether a rule finds nothing because the grid of the
+        renormalized curve ends before, which is no miss of the rule), ``steps`` (their difference
+        in steps of the full evaluation's grid), ``octaves`` (``log2(tau / target)``), ``sparsity``
+        (difference of the sparsities, both read on the full evaluation), and ``drop`` (of the
+        accuracy at the predicted threshold, :func:`companion.paper.runs.loss_at`). Runs without a
+        target are left out.
 
     Notes
     -----
@@ -115,38 +106,47 @@ def predictions(
     absolute error in the parameter, and needs no search. ``careful`` is ``quantile`` with the least
     of these values instead: a sparsity that was safe on all other chapters.
     """
-    runs = [
-        run
-        for name, records in chapters.items()
-        for record in records
-        if (run := _run(name, record, max_drop)) is not None
+    judged = [
+        _Judged(run, float(tau))
+        for run, tau in zip(runs, targets["tau"], strict=True)
+        if not np.isnan(tau)
     ]
+    right = {
+        name: pd.Series([family.fit(one) for one in judged], dtype=np.float64)
+        for name, family in _FAMILIES.items()
+    }
+    names = pd.Series([one.run.chapter for one in judged], dtype=object)
     rows = []
-    for run in runs:
-        others = [other for other in runs if together(other.chapter) != together(run.chapter)]
+    for one in judged:
+        run = one.run
+        others = names.map(together) != together(run.chapter)
         found: dict[str, tuple[float | None, float]] = {
-            **{name: (run.theory[name], np.nan) for name in THEORY},
-            "knee": (knee(run.fast), np.nan),
+            **{name: (tau, np.nan) for name, tau in run.marks.items()},
+            "knee": (knee(run.fast[run.fast["tau"] <= run.full["tau"].iloc[-1]]), np.nan),
         }
         for name, family in _FAMILIES.items():
-            value = _parameter(family, others)
-            tau = None if value is None else family.apply(run.fast, value)
-            found[name] = (tau, np.nan if value is None else value)
+            found[name] = (None, np.nan)
+            if others.any():
+                # The mean over the seeds of a chapter, then what the chapters together say.
+                each = right[name][others].groupby(names[others]).mean()
+                value = float(family.combine(each.to_numpy(np.float64)))
+                found[name] = (family.apply(run.fast, value), value)
         rows += [
             {
                 "chapter": run.chapter,
                 "seed": run.seed,
                 "predictor": name,
                 "parameter": found[name][1],
-                **_errors(run, found[name][0]),
+                "ends": found[name][0] is None and not np.isnan(found[name][1]),
+                **_errors(one, found[name][0]),
             }
             for name in PREDICTORS
         ]
     return pd.DataFrame(
         rows,
         columns=[
-            "chapter", "seed", "predictor", "parameter", "tau", "target", "steps", "octaves",
-            "sparsity", "drop",
+            "chapter", "seed", "predictor", "parameter", "ends", "tau", "target", "steps",
+            "octaves", "sparsity", "drop",
         ],
     )  # fmt: skip
 
@@ -163,79 +163,75 @@ def per_chapter(predicted: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row per chapter and predictor, in the order of `predicted`, with columns ``chapter``,
-        ``predictor``, ``seeds``, ``misses`` (seeds without a prediction), ``octaves``, ``steps``,
-        ``sparsity`` (means of absolute errors, infinite if there is a miss), ``signed`` (mean of
+        ``predictor``, ``seeds``, ``misses`` (seeds without a prediction), ``ends`` (seeds whose
+        grid ends before the prediction), ``octaves``, ``steps``, ``sparsity`` (means of absolute
+        errors, infinite if there is a miss, nan if a grid ends), ``signed`` (mean of
         the signed octaves that exist), ``early`` and ``late`` (seeds more than a grid step off),
         and ``drop`` and ``worst`` (mean and largest of the drops that exist).
 
     Notes
     -----
     A rule that finds nothing on one seed cannot be relied on for that chapter, so a miss makes the
-    error infinite, worse than any prediction.
+    error infinite, worse than any prediction. A grid that ends too early says nothing about the
+    rule: the chapter is not judged by it.
     """
-    rows = []
-    for (chapter, predictor), group in predicted.groupby(["chapter", "predictor"], sort=False):
-        missed = group["tau"].isna()
-        rows.append(
-            {
-                "chapter": chapter,
-                "predictor": predictor,
-                "seeds": len(group),
-                "misses": int(missed.sum()),
-                **{
-                    name: np.inf if missed.any() else float(group[name].abs().mean())
-                    for name in ("octaves", "steps", "sparsity")
-                },
-                "signed": float(group["octaves"].mean()),
-                "early": int((group["steps"] < -A_STEP).sum()),
-                "late": int((group["steps"] > A_STEP).sum()),
-                "drop": float(group["drop"].mean()),
-                "worst": float(group["drop"].max()),
-            }
-        )
-    return pd.DataFrame(
-        rows,
-        columns=[
-            "chapter", "predictor", "seeds", "misses", "octaves", "steps", "sparsity", "signed",
-            "early", "late", "drop", "worst",
-        ],
-    )  # fmt: skip
+    errors = ["octaves", "steps", "sparsity"]
+    each = predicted[["chapter", "predictor", "seed", "ends", "drop"]].assign(
+        **predicted[errors].abs(),
+        misses=predicted["tau"].isna() & ~predicted["ends"].astype(bool),
+        signed=predicted["octaves"],
+        early=predicted["steps"] < -A_STEP,
+        late=predicted["steps"] > A_STEP,
+    )
+    table = each.groupby(["chapter", "predictor"], sort=False).agg(
+        seeds=("seed", "size"),
+        misses=("misses", "sum"),
+        ends=("ends", "sum"),
+        **{name: (name, "mean") for name in errors},
+        signed=("signed", "mean"),
+        early=("early", "sum"),
+        late=("late", "sum"),
+        drop=("drop", "mean"),
+        worst=("drop", "max"),
+    )
+    table.loc[table["misses"] > 0, errors] = np.inf
+    table.loc[table["ends"] > 0, errors] = np.nan
+    return table.reset_index()
 
 
-def _run(chapter: str, record: Record, max_drop: float) -> _Run | None:
-    full = record.curve("full")
-    target = accuracy_threshold(full, max_drop)
-    if target is None or target.tau == 0.0:
-        return None
-    found = record.result["thresholds"]
-    theory = {
-        name: None if found[method] is None else float(found[method]["tau"])
-        for name, method in zip(THEORY, CURVES, strict=True)
-    }
-    fast = record.curve("renormalized")
-    return _Run(chapter, int(record.result["seed"]), theory, target.tau, full, fast)
+def grid_ends(predicted: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
+    """Chapters that a rule is not judged on, because the grid ends before its prediction.
+
+    Parameters
+    ----------
+    predicted : DataFrame
+        As returned by :func:`predictions`.
+    runs : sequence of Run
+        What it was made from.
+
+    Returns
+    -------
+    DataFrame
+        A row per such chapter and predictor, with ``chapter``, ``predictor`` and ``late``: the
+        rule would be late by at least that many octaves, the end of the grid over the target.
+    """
+    last = {(run.chapter, run.seed): float(run.fast["tau"].iloc[-1]) for run in runs}
+    table = predicted[predicted["ends"].astype(bool)]
+    end = np.array([last[key] for key in zip(table["chapter"], table["seed"], strict=True)])
+    late = table.assign(late=np.log2(end / table["target"].to_numpy(np.float64)))
+    return late.groupby(["chapter", "predictor"], sort=False)["late"].mean().reset_index()
 
 
-def _parameter(family: _Family, runs: Sequence[_Run]) -> float | None:
-    """What the chapters together say, each with the mean over its seeds; None without any."""
-    if not runs:
-        return None
-    values = pd.Series([family.fit(run) for run in runs])
-    means = values.groupby([run.chapter for run in runs]).mean()
-    return float(family.combine(means.to_numpy(np.float64)))
-
-
-def _errors(run: _Run, tau: float | None) -> dict[str, float]:
+def _errors(one: _Judged, tau: float | None) -> dict[str, float]:
+    target, full = one.tau, one.run.full
     if tau is None:
         missing = dict.fromkeys(("steps", "octaves", "sparsity", "drop"), np.nan)
-        return {"tau": np.nan, "target": run.tau, **missing}
-    baseline = float(run.full.attrs["baseline_accuracy"])
-    accuracy = np.interp(tau, *from_zero(run.full, "accuracy", baseline))
+        return {"tau": np.nan, "target": target, **missing}
     return {
         "tau": tau,
-        "target": run.tau,
-        "steps": (tau - run.tau) / grid_step(run.full),
-        "octaves": float(np.log2(tau / run.tau)),
-        "sparsity": sparsity_at(run.full, tau) - sparsity_at(run.full, run.tau),
-        "drop": baseline - float(accuracy),
+        "target": target,
+        "steps": (tau - target) / grid_step(full),
+        "octaves": float(np.log2(tau / target)),
+        "sparsity": sparsity_at(full, tau) - sparsity_at(full, target),
+        "drop": loss_at(full, tau),
     }

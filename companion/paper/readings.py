@@ -7,10 +7,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from thermo_utils.errors import ThermoError
+from thermo_utils.transitions import MAX_BETA
 
-__all__ = ["at_retained_sum", "at_sparsity", "from_zero", "knee", "retained_sum", "sparsity_at"]
+__all__ = [
+    "above_chord",
+    "at_retained_sum",
+    "at_sparsity",
+    "from_zero",
+    "highest",
+    "knee",
+    "retained_sum",
+    "sparsity_at",
+]
 
 Floats = NDArray[np.float64]
+#: A curve that stands no higher above its chord lies on it.
+ROUNDING = 1e-12
 
 
 def sparsity_at(curve: pd.DataFrame, tau: float) -> float:
@@ -55,8 +67,7 @@ def retained_sum(curve: pd.DataFrame, tau: float) -> float:
     >>> round(retained_sum(curve, 1.5), 6)
     0.7
     """
-    share = curve.assign(share=np.exp(curve["internal_energy"]))
-    return float(np.interp(tau, *from_zero(share, "share", 1.0)))
+    return float(np.interp(tau, *_shares(curve)))
 
 
 def at_sparsity(curve: pd.DataFrame, quantile: float) -> float | None:
@@ -117,7 +128,7 @@ def at_retained_sum(curve: pd.DataFrame, share: float) -> float | None:
     """
     if not 0 < share < 1:
         raise ThermoError(f"share must lie between 0 and 1, got {share}")
-    tau, left = from_zero(curve.assign(share=np.exp(curve["internal_energy"])), "share", 1.0)
+    tau, left = _shares(curve)
     return _reach(tau, 1.0 - left, 1.0 - share)
 
 
@@ -143,10 +154,58 @@ def knee(curve: pd.DataFrame) -> float | None:
     >>> knee(pd.DataFrame({"tau": [1.0, 2.0, 3.0, 4.0], "beta": [0.3, 0.6, 0.7, 0.8]}))
     2.0
     """
-    tau, beta = from_zero(curve, "beta", 0.0)
-    above = beta - beta[-1] * tau / tau[-1]
+    return above_chord(*from_zero(curve, "beta", 0.0))
+
+
+def above_chord(tau: Floats, values: Floats) -> float | None:
+    """Where a curve stands highest above the line from its first to its last point.
+
+    Parameters
+    ----------
+    tau, values : ndarray of float64, shape (K,)
+        The curve.
+
+    Returns
+    -------
+    float or None
+        None where it nowhere lies above it. Of several equally high points the first.
+
+    Examples
+    --------
+    >>> above_chord(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.9, 0.8, 0.7, 0.0]))
+    2.0
+    """
+    above = values - values[0] - (values[-1] - values[0]) * (tau - tau[0]) / (tau[-1] - tau[0])
     highest = int(np.argmax(above))
-    return float(tau[highest]) if above[highest] > 1e-12 else None  # rounding is no knee
+    return float(tau[highest]) if above[highest] > ROUNDING else None
+
+
+def highest(curve: pd.DataFrame) -> float | None:
+    """Threshold at which the free energy is highest.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        With columns ``tau``, ``beta`` and ``free_energy``.
+
+    Returns
+    -------
+    float or None
+        None where F is highest at an end of what is searched, which is no peak: F falls from the
+        first threshold on, or rises up to sparsity :data:`thermo_utils.transitions.MAX_BETA`.
+
+    Examples
+    --------
+    >>> curve = pd.DataFrame({"tau": [1.0, 2.0, 3.0], "beta": [0.1, 0.2, 0.3]})
+    >>> highest(curve.assign(free_energy=[0.1, 0.4, 0.3])), highest(curve.assign(free_energy=1.0))
+    (2.0, None)
+    """
+    tau, beta, f = (curve[name].to_numpy(np.float64) for name in ("tau", "beta", "free_energy"))
+    shown = np.isfinite(f) & (tau > 0) & (beta <= MAX_BETA)
+    if not shown.any():
+        return None
+    top = int(f[shown].argmax())
+    return float(tau[shown][top]) if 0 < top < shown.sum() - 1 else None
 
 
 def from_zero(curve: pd.DataFrame, column: str, start: float) -> tuple[Floats, Floats]:
@@ -167,6 +226,14 @@ def from_zero(curve: pd.DataFrame, column: str, start: float) -> tuple[Floats, F
     """
     tau = np.concatenate([[0.0], curve["tau"].to_numpy(np.float64)])
     return tau, np.concatenate([[start], curve[column].to_numpy(np.float64)])
+
+
+def _shares(curve: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Share of the sum that is left over ``tau``; where U is undefined, no activation is left."""
+    energy = curve["internal_energy"].to_numpy(np.float64)
+    left = np.where(np.isfinite(energy), np.exp(energy), 0.0)
+    tau = curve["tau"].to_numpy(np.float64)
+    return np.concatenate([[0.0], tau]), np.concatenate([[1.0], left])
 
 
 def _reach(tau: Floats, rising: Floats, level: float) -> float | None:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from companion.pages.conclusion import (
-    MIN_CHAPTERS,
     against_rules,
     by_kind,
     conclusion,
+    conclusion_figures,
     costs,
+    ended,
     how_near,
-    in_short,
     not_judged,
 )
+from companion.pages.five import five_sentences, side_of_errors
 from companion.pages.predictions import HEADS, NAMES
 from companion.paper.comparison import LEVEL, RIVALS
-from companion.paper.predictors import PREDICTORS, THEORY
+from companion.paper.predictors import PREDICTORS
+from companion.paper.runs import THEORY, runs
+from companion.paper.targets import DEFAULT, TARGETS, read_targets
+from companion.paper.verdict import MIN_CHAPTERS, OTHER_NETWORKS, Verdict, verdict
 from companion.runs.chapters import CHAPTERS
-from tests.companion.paper.exponential_runs import errors_of, five, record
+from tests.companion.paper.exponential_runs import cut_short, errors_of, five, predicted, record
 
 CHAPTER_NAMES = [chapter.name for chapter in CHAPTERS]
 TITLES = {
@@ -45,9 +50,9 @@ def errors(number, **columns):
     """
     rows = [
         {
-            "chapter": name, "predictor": predictor, "seeds": 1, "misses": 0, "octaves": 1.0,
-            "steps": 3.0, "sparsity": 0.2, "signed": 1.0, "early": 0, "late": 1, "drop": 0.1,
-            "worst": 0.1,
+            "chapter": name, "predictor": predictor, "seeds": 1, "misses": 0, "ends": 0,
+            "octaves": 1.0, "steps": 3.0, "sparsity": 0.2, "signed": 1.0, "early": 0, "late": 1,
+            "drop": 0.1, "worst": 0.1,
         }
         for name in CHAPTER_NAMES[:number]
         for predictor in PREDICTORS
@@ -176,50 +181,111 @@ class TestByKind:
         assert by_kind(errors(3, RFE_octaves=[0.0] * 3)) == by_kind(errors(3))
 
 
-class TestInShort:
-    def first(self, near_fe, near_rfe, chapters=4):
+def front(fe=(0.2, 0.01, 0.25), rfe=(0.02, 0.01, 0.3), quantile=(0.02, 0.01, 0.2)):
+    """A frontier with a point per rule: worst loss, high loss, sparsity."""
+    measured = (0.02, 0.02, 0.5)
+    rows = [
+        {"rule": r, "value": np.nan, "runs": 9, "pruned": 9, "worst": w, "high": h, "sparsity": b}
+        for r, (w, h, b) in {
+            "FE": fe, "RFE": rfe, "quantile": quantile, "measured": measured
+        }.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def found(table, by_target=None, frontier=None):
+    """A verdict with these errors."""
+    by_target = dict.fromkeys(TARGETS, table) | (by_target or {})
+    frontier = front() if frontier is None else frontier
+    return Verdict([], {}, table, table, by_target, frontier, synthetic=False)
+
+
+def sentence(number, *args, **kwargs):
+    """One of the five."""
+    lines = five_sentences(found(*args, **kwargs)).splitlines()
+    assert [line.partition(". ")[0] for line in lines] == ["1", "2", "3", "4", "5"]
+    return lines[number - 1].partition(". ")[2]
+
+
+class TestFiveSentences:
+    def near(self, near_fe, near_rfe, chapters=4):
         table = errors(
             chapters,
             FE_octaves=[0.1] * near_fe + [2.0] * (chapters - near_fe),
             RFE_octaves=[0.1] * near_rfe + [2.0] * (chapters - near_rfe),
         )
-        return sentences(in_short(table))[1]
+        return sentence(1, table)
 
     def test_half_of_the_chapters_are_enough_to_predict(self):
-        both, none = self.first(2, 2), self.first(1, 1)
-        assert both != none
-        assert self.first(4, 3) == both
-        assert "does not" in none
-        assert "does not" not in both
-        one, other = self.first(2, 1), self.first(1, 2)
-        assert len({both, none, one, other}) == 4
-        assert NAMES["FE"] in one
-        assert NAMES["RFE"] in other
-        assert all("1.4" in text for text in (both, none, one, other))
-        assert "does not" in self.first(2, 2, chapters=5)
+        claims = [
+            self.near(fe, rfe).split("**")[1]
+            for fe, rfe in ((2, 2), (4, 3), (1, 1), (2, 1), (1, 2))
+        ]
+        assert claims[0] == claims[1]
+        assert claims[3] == claims[4]
+        assert len(set(claims)) == 3
+        assert "does not predict" in claims[2]
+        assert "One of the two" in claims[3]
+        assert "does not" in self.near(2, 2, chapters=5)
 
-    def test_rules_ahead_and_what_pruning_costs_are_counted(self):
+    def test_the_first_counts_chapters_and_gives_medians(self):
+        table = errors(3, FE_octaves=[0.5, 1.0, 3.0], RFE_octaves=[0.1, 0.2, np.inf])
+        assert numbers(sentence(1, table)) == [1.4, 1, 1, 3, 2, 2.0, 1.1]
+        assert DEFAULT.name in sentence(1, table)
+
+    def test_a_median_without_a_prediction_is_none(self):
+        table = errors(3, FE_octaves=[np.inf] * 3, FE_misses=[1] * 3)
+        assert "a factor of none" in sentence(1, table)
+
+    def test_the_second_counts_runs(self):
         table = errors(
-            4,
-            FE_octaves=[1.0] * 4,
-            RFE_octaves=[0.2] * 4,
-            knee_octaves=[0.1] * 4,
-            constant_octaves=[0.9] * 4,
-            FE_worst=[0.05, 0.06, 0.2, 0.3],
-            RFE_worst=[0.0, 0.0, 0.0, 0.06],
-            careful_worst=[0.0, 0.0, 0.2, 0.06],
-            knee_worst=[0.0] * 4,
-            quantile_worst=[0.0, 0.9, 0.9, 0.9],
-            retained_worst=[0.9] * 4,
-            constant_worst=[0.9, 0.9, 0.9, 0.0],
+            3, FE_seeds=[3, 1, 1], FE_early=[2, 0, 0], FE_late=[0, 1, 0], RFE_early=1, RFE_late=0
         )
-        # Chapters, the factor; rules, ahead of FE and of RFE; points, then chapters in which FE,
-        # RFE, the least and the most of the rules, and the careful one cost more.
-        assert numbers(in_short(table)) == [4, 1.4, 4, 2, 1, 5, 3, 1, 0, 4, 2]
+        assert numbers(sentence(2, table)) == [5, 2, 1, 3, 0]
+        assert sentence(2, table).startswith(f"**{side_of_errors(table)[0]}**")
 
-    def test_a_single_chapter_is_no_plural(self):
-        assert "1 chapter " in in_short(errors(1))
-        assert "2 chapters " in in_short(errors(2))
+    @pytest.mark.parametrize(
+        ("fe", "rfe", "claim", "counts"),
+        [
+            ([2.0] * 8, [2.0] * 8, "come nearer", [8, 8, 0, 0, 0, 4, 4, 4]),
+            ([0.1] * 8, [0.1] * 8, "farther off", [8, 0, 8, 0, 0, 0, 4, 0]),
+            ([2.0] * 8, [1.0] * 8, "undecided", [8, 4, 0, 0, 4, 4, 4, 0]),
+            ([1.0] * 8, [1.0] * 8, "undecided", [8, 0, 0, 0, 8, 0, 4, 0]),
+        ],
+    )
+    def test_the_third_counts_what_the_sign_test_establishes(self, fe, rfe, claim, counts):
+        table = errors(8, FE_octaves=fe, RFE_octaves=rfe)
+        assert claim in sentence(3, table).split("**")[1]
+        assert numbers(sentence(3, table)) == counts
+
+    def test_a_clean_sweep_of_nine_meets_the_strict_level_and_of_eight_does_not(self):
+        # 2 / 2^9 is below 0.05 / 8, 2 / 2^8 is not.
+        for chapters, strict in ((8, 0), (9, 8)):
+            each = [2.0] * chapters
+            table = errors(chapters, FE_octaves=each, RFE_octaves=each)
+            assert numbers(sentence(3, table))[3] == strict
+
+    def test_the_fourth_spans_the_targets_with_chapters_enough(self):
+        few = errors(MIN_CHAPTERS - 1, FE_octaves=[9.0] * 2)
+        far = errors(3, FE_octaves=[4.0] * 3, RFE_octaves=[0.4] * 3)
+        text = sentence(
+            4, errors(3), by_target={"30 points": few, "knee": far, OTHER_NETWORKS: few}
+        )
+        assert f"over {len(TARGETS) - 1} targets" in text
+        assert "to 16.0 (knee, 3 chapters) under full evaluation" in text
+        assert "from 1.3 (knee, 3 chapters)" in text
+        assert f"in 1 of {2 * (len(TARGETS) - 1)} cases" in text
+        assert "with none of them" in sentence(4, errors(3))
+
+    def test_the_fifth_is_about_equal_risk(self):
+        better = sentence(5, errors(3))
+        assert "is better than a simple rule" in better
+        assert numbers(better) == [2.0, 9, 0.3, 1.5, 0.2, 0.5, 20.0]
+        worse = sentence(5, errors(3), frontier=front(quantile=(0.02, 0.01, 0.4)))
+        assert "no better" in worse
+        assert numbers(worse) == [2.0, 9, 0.3, 0.4, 0.5, 20.0]
+        alone = sentence(5, errors(3), frontier=front(quantile=(0.3, 0.3, 0.4)))
+        assert "no simple rule is as safe" in alone
 
 
 class TestCosts:
@@ -258,9 +324,13 @@ class TestCosts:
 
 
 class TestNotJudged:
+    def text(self, chapters):
+        seen = runs(chapters)
+        return not_judged(seen, read_targets(seen))
+
     def test_every_chapter_with_a_record_and_a_target_leaves_nothing_to_say(self):
-        assert not_judged(five(), list(five())) == ""
-        assert not_judged({"mlp-cifar10": []}, []) == ""
+        assert self.text(five()) == ""
+        assert self.text({"mlp-cifar10": []}) == ""
 
     def test_the_others_are_named_with_what_f_finds_there(self):
         chapters = {
@@ -268,48 +338,78 @@ class TestNotJudged:
             "mlp-flowers102": [record(9.0, full=None, fast=None)],
             "cnn-cifar10": [record(1.0)],
         }
-        text = not_judged(chapters, ["cnn-cifar10"])
-        assert numbers(text) == [5, 1, 3, 2]
+        text = self.text(chapters)
+        assert numbers(text) == [1, 3, 2]
         assert TITLES["mlp-cifar10"] in text
         assert TITLES["mlp-flowers102"] in text
         assert TITLES["cnn-cifar10"] not in text
-        assert "1 run " in not_judged({"mlp-cifar10": [record(9.0)]}, [])
+        assert "1 run " in self.text({"mlp-cifar10": [record(9.0)]})
+
+
+class TestEnded:
+    def test_rules_and_chapters_are_named_with_the_least_they_would_be_late(self):
+        chapters = five() | {"mlp-cifar10": [cut_short(record(1.0), 2.0)]}
+        chapters["lstm-yelp"] = [record(3.5)]
+        table = predicted(chapters)
+        text = ended(table, runs(chapters))
+        for rule in PREDICTORS:
+            ends = table.loc[table["predictor"] == rule, "ends"].any()
+            assert (f"{NAMES[rule]} on MLP on CIFAR-10 (a factor of 2.0)" in text) == ends
+        assert ended(predicted(five()), runs(five())) == ""
+
+
+@cache
+def of_five():
+    """The verdict on five chapters, one of which has no feature under full evaluation."""
+    return verdict(five(full=None))
+
+
+def page(chapters):
+    return conclusion(verdict(chapters))
 
 
 class TestPage:
     @pytest.mark.parametrize("number", range(MIN_CHAPTERS))
     def test_too_few_chapters_make_no_tables(self, number):
-        text = conclusion(dict(list(five().items())[:number]))
+        text = page(dict(list(five().items())[:number]))
         assert numbers(text) == [number, MIN_CHAPTERS]
         assert "|" not in text
         assert "generated/" not in text
 
     def test_just_enough_do(self):
-        assert "|" in conclusion(dict(list(five().items())[:MIN_CHAPTERS]))
+        assert "|" in page(dict(list(five().items())[:MIN_CHAPTERS]))
 
     def test_chapters_without_a_drop_do_not_count_and_are_named(self):
-        text = conclusion(dict(list(five(drop_at=99.0).items())[:MIN_CHAPTERS]))
+        text = page(dict(list(five(drop_at=99.0).items())[:MIN_CHAPTERS]))
         assert numbers(text)[:2] == [MIN_CHAPTERS - 1, MIN_CHAPTERS]
         assert TITLES["mlp-cifar10"] in text
 
     def test_every_rule_and_every_chapter_is_shown(self):
-        text = conclusion({**five(), "vit-cifar10": []})
+        text = page({**five(), "vit-cifar10": []})
         assert all(f"](chapters/{name})" in text for name in five())
         assert all(f"| {name} |" in text for name in NAMES.values())
         assert text.count("| " + " | ".join(HEADS[p] for p in PREDICTORS) + " |") == 2
         assert "ViT" not in text
-        assert text.index("generated/conclusion_ratio.svg") < text.index("conclusion_drop.svg")
+
+    def test_every_figure_is_shown_with_words_for_who_does_not_see_it(self):
+        found = of_five()
+        text, figures = conclusion(found), conclusion_figures(found)
+        shown = re.findall(r"image} generated/(\w+)\.svg\n:alt: (.{60,})", text)
+        assert [name for name, _ in shown] == list(dict(shown))
+        assert set(dict(shown)) == set(figures)
+        assert not conclusion_figures(verdict({}))
 
     def test_the_level_is_divided_by_the_number_of_tests(self):
-        text = conclusion(five())
+        text = conclusion(of_five())
         tests = len(THEORY) * len(RIVALS)
         (sentence,) = (s for s in re.split(r"\n\n", text) if f"{LEVEL / tests:g}" in s)
         assert numbers(sentence) == [tests, LEVEL / tests]
 
     def test_it_is_made_of_the_sentences_about_its_records(self):
         chapters = five(full=None) | {"vit-cifar10": [record(99.0)]}
-        text = conclusion(chapters)
-        assert not_judged(chapters, list(five())) in text
+        text = page(chapters)
+        seen = runs(chapters)
+        assert not_judged(seen, read_targets(seen)) in text
         assert "| miss |" in text
 
     def test_a_perfect_theory_is_said_to_predict(self):
@@ -317,15 +417,15 @@ class TestPage:
             name: [record(at, full=at, fast=at)]
             for name, at in zip(five(), (1.0, 1.2, 1.5, 2.0, 2.5), strict=True)
         }
-        text = conclusion(chapters)
+        text = page(chapters)
         assert "does not predict" not in text
-        assert text.count("5 of 5 chapters") == 2
+        assert text.count("5 of 5 chapters") == 3
 
     def test_a_theory_that_is_always_early_fails_safely(self):
         chapters = {
             name: [record(at, full=at / 4, fast=at / 4)]
             for name, at in zip(five(), (1.0, 1.2, 1.5, 2.0, 2.5), strict=True)
         }
-        text = conclusion(chapters)
+        text = page(chapters)
         assert "does not predict" in text
         assert "mostly early" in text

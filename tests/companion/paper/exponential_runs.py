@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.paper.predictors import PREDICTORS
+from companion.paper.predictors import PREDICTORS, predictions
+from companion.paper.runs import runs
+from companion.paper.targets import DEFAULT, read_targets
 from companion.runs.records import Record
 from thermo_utils import thermodynamic_curve
 
@@ -35,6 +37,7 @@ def record(drop_at, seed=0, full=1.0, fast=1.0, scale=1.0, accuracy=0.8):
     result = {
         "seed": seed,
         "synthetic": False,
+        "data": {"most_frequent": 0.1},
         "thresholds": {m: None if t is None else {"tau": t} for m, t in found.items()},
         "stages": {
             "full": {"attrs": {"baseline_accuracy": accuracy}},
@@ -51,6 +54,17 @@ def five(**first):
         name: [record(at)] for name, at in zip(names, (1.0, 1.2, 1.5, 2.0, 2.5), strict=True)
     }
     return chapters | {"mlp-cifar10": [record(**{"drop_at": 1.0, **first})]}
+
+
+def cut_short(run, last):
+    """A run whose grids end earlier."""
+    return Record(run.folder, run.result, run.curves[run.curves["tau"] <= last + 1e-9])
+
+
+def predicted(chapters, target=DEFAULT, together=str):
+    """Predictions of a target for records by chapter."""
+    seen = runs(chapters)
+    return predictions(seen, read_targets(seen, target), together=together)
 
 
 def of(table, predictor, chapter="mlp-cifar10"):

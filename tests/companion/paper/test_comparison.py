@@ -95,8 +95,8 @@ class TestCounts:
         assert near(errors, "knee") == []
 
     def test_unsafe_beyond_the_limit(self):
-        assert UNSAFE == 0.05
-        worst = [0.05, 0.0501, -0.2, np.nan, 0.3]
+        assert UNSAFE == 0.01
+        worst = [0.01, 0.0101, -0.2, np.nan, 0.3]
         errors = pd.DataFrame({"chapter": list(five()), "predictor": "FE", "worst": worst})
         names = list(five())
         assert unsafe(errors, "FE") == [names[1], names[4]]

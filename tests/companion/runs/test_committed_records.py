@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from companion.pages.chapter import settings_table
-from companion.pages.conclusion import conclusion
 from companion.runs.chapters import CHAPTERS
 from companion.runs.experiment import experiment
 from companion.runs.methods import CURVES
@@ -47,18 +46,6 @@ def recipe(record):
 
 def test_there_are_records():
     assert RECORDS
-
-
-def test_the_readme_tells_what_the_records_do():
-    text = conclusion(BY_CHAPTER)
-    readme = " ".join((RESULTS.parent / "README.md").read_text(encoding="utf-8").split())
-    for here, there in (
-        ("the prediction does not find the point", "does not predict where accuracy gives way"),
-        ("it is mostly early, which is safe", "it is mostly early**, which is safe"),
-        ("simple rules on the same activations come nearer", "the renormalized F loses"),
-    ):
-        assert here in readme
-        assert there in text
 
 
 @each

@@ -1,0 +1,168 @@
+"""The conclusion in five sentences, each computed, for readers for and against the theory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from companion.pages.frontier import merit_words
+from companion.pages.predictions import factor, points
+from companion.pages.tables import counted
+from companion.paper.comparison import LEVEL, NEAR, RIVALS, ahead, near, standing
+from companion.paper.frontier import merit
+from companion.paper.runs import THEORY
+from companion.paper.targets import DEFAULT, TARGETS
+from companion.paper.verdict import MIN_CHAPTERS, Verdict
+
+__all__ = ["five_sentences", "side_of_errors"]
+
+#: Errors to one side are most of them if they are more than this many times those to the other.
+MOSTLY: Final = 2
+
+
+def five_sentences(found: Verdict) -> str:
+    """What the records say, to be quoted.
+
+    Parameters
+    ----------
+    found : Verdict
+        With enough chapters.
+
+    Returns
+    -------
+    str
+        Markdown, a numbered list.
+    """
+    sentences = (
+        _near(found.errors),
+        _side(found.errors),
+        _rules(found.errors),
+        _targets(found.by_target),
+        _safe(found.frontier),
+    )
+    return "\n".join(f"{k}. {sentence}" for k, sentence in enumerate(sentences, 1))
+
+
+def side_of_errors(errors: pd.DataFrame) -> tuple[str, str]:
+    """On which side of the target the free energies err.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        As returned by :func:`companion.paper.predictors.per_chapter`.
+
+    Returns
+    -------
+    side, consequence : str
+        The beginning of a sentence, and how it goes on; the latter may be empty.
+    """
+    own = errors[errors["predictor"].isin(THEORY)]
+    early, late = own["early"].sum(), own["late"].sum()
+    if early > MOSTLY * late:
+        return "Where F errs, it is mostly early", ", which is safe and leaves sparsity unused"
+    if late > MOSTLY * early:
+        return "Where F errs, it is mostly late", ", which is not safe"
+    return "F errs to both sides", ""
+
+
+def _near(errors: pd.DataFrame) -> str:
+    chapters = errors["chapter"].nunique()
+    close = {method: len(near(errors, method)) for method in THEORY}
+    median = {m: factor(errors.loc[errors["predictor"] == m, "octaves"].median()) for m in THEORY}
+    predicting = sum(2 * number >= chapters for number in close.values())
+    claim = {
+        0: "**The free energy does not predict where accuracy gives way**",
+        1: "**One of the two free energies predicts where accuracy gives way, the other does not**",
+        2: "**The free energy predicts where accuracy gives way**",
+    }[predicting]
+    return (
+        f"{claim}: its first feature lies within a factor of {2**NEAR:.1f} of the threshold at "
+        f"which {DEFAULT.name} is lost in {close['FE']} of {counted(chapters, 'chapter')} under "
+        f"full evaluation and in {close['RFE']} renormalized, and the median chapter is off by a "
+        f"factor of {median['FE']} and {median['RFE']}."
+    )
+
+
+def _side(errors: pd.DataFrame) -> str:
+    side, consequence = side_of_errors(errors)
+    own = {method: errors[errors["predictor"] == method] for method in THEORY}
+    sums = {
+        method: (int(part["early"].sum()), int(part["late"].sum())) for method, part in own.items()
+    }
+    return (
+        f"**{side}**{consequence}: of {counted(int(own['FE']['seeds'].sum()), 'run')}, "
+        f"{sums['FE'][0]} are early by more than a grid step and {sums['FE'][1]} late under full "
+        f"evaluation, {sums['RFE'][0]} and {sums['RFE'][1]} renormalized."
+    )
+
+
+def _rules(errors: pd.DataFrame) -> str:
+    sorted_ = [standing(errors, method) for method in THEORY]
+    nearer, farther, undecided = (sum(len(each[k]) for each in sorted_) for k in range(3))
+    tests = nearer + farther + undecided
+    strict = sum(
+        c.p < LEVEL / tests for each in sorted_ for part in each[:2] for c in part.values()
+    )
+    if 2 * nearer > tests:
+        claim = "Simple rules on the same activations come nearer"
+    elif 2 * farther > tests:
+        claim = "Simple rules on the same activations are farther off"
+    else:
+        claim = "Against simple rules on the same activations, most is undecided"
+    return (
+        f"**{claim}**: of {tests} comparisons with rules that know only the sizes of the "
+        f"activations, a sign test over the chapters establishes {nearer} for the rule and "
+        f"{farther} for the free energy ({strict} of these also at the level that so many tests "
+        f"ask for) and leaves {undecided} open; in the median "
+        f"{ahead(errors, 'FE')} of {len(RIVALS)} rules are nearer than F under full evaluation and "
+        f"{ahead(errors, 'RFE')} nearer than the renormalized F."
+    )
+
+
+def _targets(by_target: Mapping[str, pd.DataFrame]) -> str:
+    judged = {
+        name: by_target[name]
+        for name in TARGETS
+        if by_target[name]["chapter"].nunique() >= MIN_CHAPTERS
+    }
+    ranges, shares = [], []
+    for method, words in (("FE", "under full evaluation"), ("RFE", "renormalized")):
+        own = {n: t.loc[t["predictor"] == method, "octaves"] for n, t in judged.items()}
+        median = pd.Series({name: octaves.median() for name, octaves in own.items()})
+        shares += [(octaves <= NEAR).mean() for octaves in own.values()]
+        ranges.append(
+            f"from {factor(median.min())} ({_with_chapters(median.idxmin(), judged)}) to "
+            f"{factor(median.max())} ({_with_chapters(median.idxmax(), judged)}) {words}"
+        )
+    most = int(np.sum(np.array(shares) >= 0.5))
+    half = (
+        "and with none of them are half of the chapters"
+        if most == 0
+        else f"and in {most} of {len(shares)} cases at least half of the chapters are"
+    )
+    return (
+        f"**The size of the error depends on what giving way means**: over {len(judged)} targets "
+        f"the median factor runs {' and '.join(ranges)}, {half} within a factor of {2**NEAR:.1f}."
+    )
+
+
+def _with_chapters(name: object, judged: Mapping[str, pd.DataFrame]) -> str:
+    return f"{name}, {counted(judged[str(name)]['chapter'].nunique(), 'chapter')}"
+
+
+def _safe(table: pd.DataFrame) -> str:
+    fast, full = merit(table, "RFE"), merit(table, "FE")
+    better = fast.sparsity > fast.rule_sparsity
+    claim = (
+        "As a threshold to prune at, the renormalized F is better than a simple rule of equal risk"
+        if better
+        else "As a threshold to prune at, the renormalized F is no better than a simple rule"
+    )
+    return (
+        f"**{claim}**: {merit_words(table, 'RFE')}; whoever measures the accuracy reaches "
+        f"{fast.bound:.2f}, and the first feature under full evaluation loses up to "
+        f"{points(full.loss)} points."
+    )
