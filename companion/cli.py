@@ -107,6 +107,11 @@ def _parser() -> _Parser:
         description="Name every record, table of variants and benchmark that is damaged.",
     )
     check.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
+    check.add_argument(
+        "--derive",
+        action="store_true",
+        help="first write anew what records derive from their curves: features, thresholds, match",
+    )
     check.set_defaults(function=_check)
 
     run = verbs.add_parser(
@@ -246,6 +251,11 @@ def _other_run(record: Record) -> str:
 def _check(options: argparse.Namespace) -> None:
     from companion.pages.check import check
 
+    if options.derive:
+        from companion.runs.derived import derive_all
+
+        for folder in derive_all(options.results):
+            print(f"{folder}: derived anew")
     count, bad = check(options.results)
     if bad:
         print("\n".join(bad))

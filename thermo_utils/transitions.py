@@ -71,7 +71,7 @@ def find_transitions(
     counting_factor: float = 3.0,
     flat_factor: float = 1.8,
     ripple_factor: float = 3.0,
-    bend_width: float = 0.125,
+    bend_width: float = 0.1,
 ) -> pd.DataFrame:
     """All qualitative features of a free-energy curve, earliest first (Section 3.6).
 
@@ -95,7 +95,7 @@ def find_transitions(
     ripple_factor : float, default 3.0
         Where F, F' or F'' turns six times or more, a feature must exceed the median turn so many
         times.
-    bend_width : float, default 0.125
+    bend_width : float, default 0.1
         Part of the threshold within which the slope changes at a bend, by the mean slope so far.
 
     Returns

@@ -6,18 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from companion.runs.chapters import CHAPTERS
+from companion.runs.derived import derived
 from companion.runs.provenance import provenance
-from thermo_utils.accuracy import accuracy_threshold
-from thermo_utils.transitions import (
-    earliest,
-    find_transitions,
-    transitions_match,
-)
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from companion.runs.settings import Settings
 
 __all__ = ["result"]
@@ -45,13 +40,6 @@ def result(
     dict
         For :func:`companion.runs.records.to_json`.
     """
-    full, fast = curves["full"], curves["renormalized"]
-    found = {method: find_transitions(curve) for method, curve in curves.items()}
-    thresholds = {
-        "accuracy": accuracy_threshold(full),
-        **{method: earliest(features) for method, features in found.items()},
-    }
-    features = pd.concat([f.assign(method=m) for m, f in found.items()], ignore_index=True)
     trained, times = stages["train"], {m: curves[m].attrs["seconds"] for m in curves}
     figure = {(c.model, c.dataset): c.figure for c in CHAPTERS}
     return {
@@ -71,14 +59,12 @@ def result(
         "history": trained["history"],
         "differs": [*settings.differs, *trained["data"]["departures"]],
         "metrics": {
-            "test_accuracy": full.attrs["baseline_accuracy"],
+            "test_accuracy": curves["full"].attrs["baseline_accuracy"],
             "validation_accuracy": max(r["validation_accuracy"] for r in trained["history"]),
             "epochs": len(trained["history"]),
             "parameters": trained["parameters"],
         },
-        "features": features[["method", "kind", "tau", "beta", "prominence"]].to_dict("records"),
-        "thresholds": {m: t._asdict() if t else None for m, t in thresholds.items()},
-        "match": transitions_match(thresholds["full"], thresholds["renormalized"]),
+        **derived(curves),
         "timings": {
             "train": trained["seconds"],
             **times,

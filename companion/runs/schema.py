@@ -172,6 +172,9 @@ class Feature(Part):
     tau: Least
     beta: Sparsity | None
     prominence: float | None
+    low: Least | None = None
+    high: Least | None = None
+    flat: bool = False
 
 
 class Threshold(Part):
@@ -179,6 +182,8 @@ class Threshold(Part):
     beta: Sparsity | None
     prominence: float | None
     rule: str
+    low: Least | None = None
+    high: Least | None = None
 
 
 class AccuracyThreshold(Threshold):

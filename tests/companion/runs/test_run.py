@@ -175,12 +175,12 @@ class TestRecord:
             assert stored == (None if threshold is None else pytest.approx(threshold._asdict()))
 
     def test_one_detection_per_curve(self, made, tmp_path, monkeypatch):
-        from companion.runs import result
+        from companion.runs import derived, result
 
         looked = []
-        detect = result.find_transitions
+        detect = derived.find_transitions
         monkeypatch.setattr(
-            result, "find_transitions", lambda curve: looked.append(len(curve)) or detect(curve)
+            derived, "find_transitions", lambda curve: looked.append(len(curve)) or detect(curve)
         )
         stages = {
             name: {**found.facts, "layers": ["hidden.relu*"]}
