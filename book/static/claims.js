@@ -8,9 +8,13 @@
 
   const chaptersOf = (row) => row.dataset.chapters.split(" ");
   const distinct = (values) => [...new Set(values)];
+  // What rows say themselves; where one says nothing, as of the set-up of what was not run, it is
+  // no choice.
+  const OWN = ["outcome", "setup", "placebo", "kind"];
   const choices = {
-    verdict: distinct(rows.map((row) => row.dataset.verdict)).sort(),
-    kind: distinct(rows.map((row) => row.dataset.kind)).sort(),
+    ...Object.fromEntries(
+      OWN.map((name) => [name, distinct(rows.map((row) => row.dataset[name])).filter(Boolean).sort()])
+    ),
     chapter: [SEVERAL, ...distinct(rows.map(chaptersOf).filter((names) => names.length === 1).flat())],
   };
 
@@ -26,10 +30,11 @@
   form.setAttribute("role", "search");
   form.setAttribute("aria-label", "Filter the claims");
   const fields = {};
+  const LABELS = { setup: "set-up", placebo: "a placebo holds too" };
 
   function labelled(name, field) {
     const label = document.createElement("label");
-    label.append(name, field);
+    label.append(LABELS[name] || name, field);
     fields[name] = field;
     form.append(label);
   }
@@ -53,11 +58,10 @@
   box.before(form);
 
   function fits(row, index, words) {
-    const { verdict, kind, chapter } = fields;
+    const { chapter } = fields;
     const names = chaptersOf(row);
     return (
-      (!verdict.value || row.dataset.verdict === verdict.value) &&
-      (!kind.value || row.dataset.kind === kind.value) &&
+      OWN.every((name) => !fields[name].value || row.dataset[name] === fields[name].value) &&
       (!chapter.value ||
         (chapter.value === SEVERAL ? names.length > 1 : names.includes(chapter.value))) &&
       words.every((word) => texts[index].includes(word))
@@ -74,11 +78,11 @@
     shown.textContent = `${number} of ${rows.length} claims`;
   }
 
-  // A filter can be linked to: claims.html?verdict=confirmed&kind=speed
+  // A filter can be linked to: claims.html?outcome=holds&setup=same&kind=speed
   const query = new URLSearchParams(location.search);
   for (const [name, field] of Object.entries(fields)) {
     if (query.has(name)) field.value = query.get(name);
-    // A choice that is not there, of a verdict no claim has, would leave the list blank.
+    // A choice that is not there, of an outcome no claim has, would leave the list blank.
     if (field.selectedIndex === -1) field.value = "";
   }
   form.addEventListener("input", apply);

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
 
-from companion.pages.escape import in_html
-from companion.pages.tables import markdown
+from companion.pages.escape import in_html, in_markdown
+from companion.pages.tables import counted, markdown
 from companion.paper.claims import KINDS
-from companion.paper.ledger import counts, ledger, of_chapter
+from companion.paper.ledger import CELLS, counts, headline, ledger, of_chapter
 from companion.paper.left_out import LEFT_OUT
-from companion.paper.rules import RULES, VERDICTS, Stated, Verdict
+from companion.paper.measures import MEASURES, READS
+from companion.paper.placebo import DRAWS, EMPTY
+from companion.paper.rules import OUTCOMES, RULES, Outcome, Stated
+from companion.paper.setup import SETUPS, UNKNOWN, Setup, differences, kinds
 from companion.runs.chapters import chapter_title
 from companion.runs.records import Record
 
 __all__ = ["ChapterClaims", "chapter_claims", "pieces"]
 
-#: A sign beside each verdict, for those who do not see its colour.
-SIGNS: Final[Mapping[Verdict, str]] = {
-    Verdict.CONFIRMED: "✓",
-    Verdict.NOT_CONFIRMED: "✗",
-    Verdict.DIFFERS: "≠",
-    Verdict.NOT_RUN: "–",
+#: A sign beside each outcome, for those who do not see its colour.
+SIGNS: Final[Mapping[Outcome, str]] = {
+    Outcome.HOLDS: "✓",
+    Outcome.FAILS: "✗",
+    Outcome.NOT_RUN: "–",
 }
-HEAD = ("Claim", "Verdict", "Paper", "Ours", "Rule", "Set-up")
-#: Of the rows on a chapter's page, where the chapter is known.
-CHAPTER_HEAD = ("claim", "verdict", "paper", "ours", "rule")
+#: What stands where there is nothing to say.
+NOTHING: Final = "–"
+#: Columns of the table, with how each is headed.
+HEAD: Final[Mapping[str, str]] = {
+    "claim": "Claim",
+    "outcome": "Outcome",
+    "setup": "Set-up",
+    "placebo": "A placebo holds too",
+    "paper": "Paper",
+    "ours": "Ours",
+    "rule": "Rule",
+}
 
 
 class ChapterClaims(pd.DataFrame):
@@ -37,15 +48,15 @@ class ChapterClaims(pd.DataFrame):
     """
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in (*CHAPTER_HEAD, "ledger"))
+        head = "".join(f"<th>{name}</th>" for name in (*HEAD.values(), "Ledger"))
         rows = [
             "<tr>"
             + "".join(
-                f"<td>{_signed(cell) if name == 'verdict' else in_html(cell)}</td>"
-                for name, cell in zip(CHAPTER_HEAD, cells, strict=True)
+                f"<td>{_marked(cell) if name in ('outcome', 'setup') else in_html(cell)}</td>"
+                for name, cell in zip(HEAD, cells, strict=True)
             )
             + f'<td><a href="../claims.html#claim-{name}">row</a></td></tr>'
-            for name, *cells in self[list(CHAPTER_HEAD)].itertuples(name=None)
+            for name, *cells in self[list(HEAD)].itertuples(name=None)
         ]
         return (
             '<link rel="stylesheet" href="../_static/claims.css">'
@@ -70,40 +81,73 @@ def chapter_claims(name: str, records: Sequence[Record]) -> ChapterClaims:
     Returns
     -------
     ChapterClaims
-        Index: names of the claims. Columns ``claim``, ``verdict``, ``paper``, ``ours``, ``rule``.
+        Index: names of the claims. Columns ``claim``, ``outcome``, ``setup``, ``placebo``,
+        ``paper``, ``ours``, ``rule``, all text.
     """
     table = of_chapter(name, records).set_index("id")
+    placebo = [_placebo(row) for row in table.to_dict("records")]
+    table["placebo"] = pd.Series(placebo, index=table.index, dtype=object)
     if any(record.result["synthetic"] for record in records):
         table["ours"] = "synthetic data, which confirm nothing"
-    return ChapterClaims(table[list(CHAPTER_HEAD)])
+    return ChapterClaims(table[list(HEAD)])
 
 
-def pieces(records: Mapping[str, Sequence[Record]]) -> dict[str, str]:
+def pieces(records: Mapping[str, Sequence[Record]], *, draws: int = DRAWS) -> dict[str, str]:
     """The parts of the ledger's page that are made from records and rules.
 
     Parameters
     ----------
-    records : mapping of str to sequence of Record
+    records, draws
         As for :func:`companion.paper.ledger.ledger`.
 
     Returns
     -------
     dict of str to str
-        Markdown by name: ``claims_counts``, ``claims_table`` and ``claims_rules``.
+        Markdown by name: ``claims_headline``, ``claims_counts``, ``claims_table``,
+        ``claims_setup`` and ``claims_rules``.
     """
-    table = ledger(records)
-    synthetic = any(r.result["synthetic"] for found in records.values() for r in found)
+    table = ledger(records, draws=draws)
+    real = {
+        name: [record for record in found if not record.result["synthetic"]]
+        for name, found in records.items()
+    }
+    synthetic = any(len(real[name]) < len(found) for name, found in records.items())
     return {
-        "claims_counts": _counts(table, synthetic=synthetic),
+        "claims_headline": _headline(table, synthetic=synthetic),
+        "claims_counts": _counts(table),
         "claims_table": _table(table),
-        "claims_rules": _rules(),
+        "claims_setup": _setups(real),
+        "claims_rules": _rules(draws),
     }
 
 
-def _counts(table: pd.DataFrame, *, synthetic: bool) -> str:
-    """How many claims of each kind have which verdict, each number a link to the rows it counts."""
+def _headline(table: pd.DataFrame, *, synthetic: bool) -> str:
+    """What the ledger comes to, in two sentences."""
+    if synthetic:
+        return (
+            "The records shown in this book are of **synthetic data**. They confirm nothing and "
+            "refute nothing, so every claim counts as not run.\n"
+        )
+    found = headline(table)
+    same, other = found[Setup.SAME], found[Setup.OTHER]
+    waiting = int((table["outcome"] == Outcome.NOT_RUN).sum())
+    return (
+        f"In the paper's set-up, as far as it matters to each claim, **{same.holds} of "
+        f"{counted(same.holds + same.fails, 'claim')} hold and {same.fails} fail** (in another "
+        f"set-up {other.holds} hold and {other.fails} fail; {waiting} were not run). "
+        f"Of the {same.holds} that hold, {same.empty} would hold as well if τ* were just the first "
+        "threshold of the grid, or more often than not if it were drawn at random (in another "
+        f"set-up {other.empty} of {other.holds}): they say nothing about the free energy.\n"
+    )
+
+
+def _counts(table: pd.DataFrame) -> str:
+    """How many claims of each kind have which outcome, each number a link to its rows."""
     found = counts(table)
-    header = ["kind", *(f"{SIGNS[verdict]} {verdict}" for verdict in VERDICTS), "all"]
+    titles = {
+        name: f"{SIGNS[what]} {what}" + (f", {setup} set-up" if setup else "")
+        for name, (what, setup) in CELLS.items()
+    }
     rows = [
         [
             KINDS.get(str(kind), f"**{kind}**"),
@@ -111,29 +155,22 @@ def _counts(table: pd.DataFrame, *, synthetic: bool) -> str:
         ]
         for kind, line in found.iterrows()
     ]
-    text = markdown(header, rows) + "\n"
-    if synthetic:
-        text += (
-            "\nThe records shown in this book are of **synthetic data**. They confirm nothing and "
-            "refute nothing, so every claim counts as not run.\n"
-        )
-    return text
+    return markdown(["kind", *titles.values(), "all"], rows) + "\n"
 
 
-def _linked(number: int, kind: str, verdict: str) -> str:
+def _linked(number: int, kind: str, cell: str) -> str:
     """A number of the summary; a link to the rows where there are any."""
     if not number:
         return "0"
-    chosen = {"kind": kind, "verdict": verdict}
-    query = "&amp;".join(
-        f"{key}={value.replace(' ', '+')}" for key, value in chosen.items() if value != "all"
-    )
+    what, setup = CELLS.get(cell, ("", None))
+    chosen = {"kind": "" if kind == "all" else kind, "outcome": str(what), "setup": setup or ""}
+    query = "&amp;".join(f"{key}={v.replace(' ', '+')}" for key, v in chosen.items() if v)
     return f'<a href="?{query}#claims-table">{number}</a>' if query else str(number)
 
 
 def _table(table: pd.DataFrame) -> str:
     """The whole table, as HTML without blank lines, which would end it in Markdown."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEAD)
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEAD.values())
     rows = "\n".join(_row(row) for row in table.to_dict("records"))
     return (
         '<link rel="stylesheet" href="_static/claims.css">\n'
@@ -146,33 +183,49 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _row(row: Mapping[Any, Any]) -> str:
-    name, kind, result = row["id"], row["kind"], row["verdict"]
+    name, kind = row["id"], row["kind"]
     chapters, stated = row["chapters"], row["stated"]
     claim = (
         f'<div class="claims-kind"><span>{KINDS[kind]}</span> · {_chapters(chapters)}</div>'
         f"{in_html(row['claim'])} "
         f'<a class="claims-anchor" href="#claim-{name}" aria-label="link to this claim">#</a>'
-        f"{_quotes(stated)}{_differences(row['setup'])}"
+        f"{_quotes(stated)}"
     )
     cells = (
         claim,
-        _signed(result),
+        _marked(row["outcome"]),
+        _setup(row),
+        in_html(_placebo(row)),
         _paper(stated, row["agrees with"]),
         in_html(row["ours"]),
         in_html(row["rule"]),
-        _setup(row["setup"], run=result != Verdict.NOT_RUN),
     )
+    placebo = "" if row["placebo"] is None else "yes" if row["placebo"] else "no"
     return (
-        f'<tr id="claim-{name}" data-kind="{kind}" data-verdict="{result}" '
+        f'<tr id="claim-{name}" data-kind="{kind}" data-outcome="{row["outcome"]}" '
+        f'data-setup="{row["setup"]}" data-placebo="{placebo}" '
         f'data-chapters="{" ".join(chapters)}">'
         + "".join(f"<td>{cell}</td>" for cell in cells)
         + "</tr>"
     )
 
 
-def _signed(verdict: Verdict) -> str:
-    """A verdict with its sign, coloured by the style sheet."""
-    return f'<span class="claims-{verdict.replace(" ", "-")}">{SIGNS[verdict]} {verdict}</span>'
+def _marked(word: str) -> str:
+    """An outcome with its sign, or a set-up, coloured by the style sheet."""
+    if not word:
+        return NOTHING
+    sign = f"{SIGNS[Outcome(word)]} " if word in SIGNS else ""
+    return f'<span class="claims-{word.replace(" ", "-")}">{sign}{word}</span>'
+
+
+def _placebo(row: Mapping[Any, Any]) -> str:
+    """Whether thresholds that know nothing satisfy a claim, such as ``no (random 5 %)``."""
+    if row["placebo"] is None:
+        return NOTHING
+    how = f"random {100 * row['random']:.0f} %"
+    if row["first point"]:
+        how = f"first point; {how}"
+    return f"{'yes' if row['placebo'] else 'no'} ({how})"
 
 
 def _chapters(names: Sequence[str]) -> str:
@@ -205,27 +258,67 @@ def _paper(stated: Sequence[Stated], agreeing: Sequence[str]) -> str:
     return "<br>".join(texts)
 
 
-def _differences(setup: str) -> str:
-    """How our run differs, a line each."""
-    if not setup:
-        return ""
-    return _details("how the set-up differs", "<br>".join(map(in_html, setup.split("; "))))
-
-
-def _setup(differences: str, *, run: bool) -> str:
-    if differences:
-        return "differs"
-    return "as in the paper" if run else ""
+def _setup(row: Mapping[Any, Any]) -> str:
+    """The set-up, and how it differs where that matters, and where it does not."""
+    text = _marked(row["setup"])
+    for column, summary in (("differs", "what differs"), ("differs elsewhere", "does not matter")):
+        if row[column]:
+            text += _details(summary, "<br>".join(map(in_html, row[column].split("; "))))
+    return text
 
 
 def _details(summary: str, content: str) -> str:
     return f"<details><summary>{summary}</summary>{content}</details>"
 
 
-def _rules() -> str:
-    """What rules and verdicts mean, and what is left out."""
-    lines = ["### Verdicts\n"]
-    lines += [f"- {SIGNS[name]} **{name}**: {meaning}." for name, meaning in VERDICTS.items()]
+def _setups(records: Mapping[str, Sequence[Record]]) -> str:
+    """What the records shown differ in, by kind, and to what each kind matters."""
+    found: dict[str, dict[str, None]] = {}
+    for runs in records.values():
+        for difference in differences(record.result for record in runs):
+            found.setdefault(difference.kind, {})[difference.text] = None
+    header = ["kind of difference", *READS, "why", "in these records"]
+    rows = [
+        [
+            kind.kind,
+            *(("unless " + kind.unless if kind.unless else "yes") if what in kind.matters else "no"
+              for what in READS),
+            kind.why,
+            in_markdown("; ".join(found.get(kind.kind, ()))) or NOTHING,
+        ]
+        for kind in kinds()
+    ]  # fmt: skip
+    if UNKNOWN in found:
+        shown = in_markdown("; ".join(found[UNKNOWN]))
+        rows.append([UNKNOWN, *["yes"] * len(READS), "to be on the safe side", shown])
+    reads = [
+        f"- **{what}**, {meaning}: {', '.join(_measures(what))}." for what, meaning in READS.items()
+    ]
+    return "\n".join(
+        [markdown(header, rows), "", "What is read off a record depends on", "", *reads, ""]
+    )
+
+
+def _measures(what: str) -> Iterable[str]:
+    """Names of the measures that depend on something."""
+    return (f"*{name}*" for name, made in MEASURES.items() if what in made.reads)
+
+
+def _rules(draws: int) -> str:
+    """What rules, outcomes and placebos mean, and what is left out."""
+    lines = ["### Outcomes\n"]
+    lines += [f"- {SIGNS[name]} **{name}**: {meaning}." for name, meaning in OUTCOMES.items()]
+    lines += ["\n### Set-ups\n"]
+    lines += [f"- **{name}**: {meaning}." for name, meaning in SETUPS.items()]
+    lines += [
+        "\n### Placebos\n",
+        "A claim that looks at the threshold τ* of the free energy is asked again with other "
+        "thresholds in its place: with the first threshold of the grid, and with "
+        f"{draws} that are drawn at random between the first and the last, for each record and "
+        "independently for FE and RFE. *yes* means that the first one satisfies the claim, or "
+        f"{EMPTY:.0%} of the random ones or more. A claim that does not look at τ*, or asks for "
+        "the kind of a feature, has no placebo.",
+    ]
     lines += ["\n### Rules\n"]
     lines += [f"- **{name}**: {rule.meaning}" for name, rule in RULES.items()]
     lines += ["\n### What makes no claim\n"]

@@ -187,7 +187,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "speed": speed_page(speed),
         "growth": "Not measured at this profile.\n",
         "conclusion": conclusion(judged),
-        "errata": errata_page(first),
+        "errata": errata_page(chapters, read.others),
         "variants": variants_page(read.alternatives, first),
         "other_runs": other_runs_table(read.others),
         "faults": faults_table(read.faults),

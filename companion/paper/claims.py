@@ -21,7 +21,9 @@ Columns of ``claims.csv``:
 
 ``claims_templates.csv`` says in the same terms what becomes of a published quantity. The numbers in
 its rules are the paper's own: its spread of 3 to 5 %, and the steps of its grids. They are the same
-for every chapter. ``claims_places.csv`` counts the paragraphs in which quotes stand.
+for every chapter. A row with a ``chapter`` takes the place of the one without, in that chapter
+alone: where the paper chooses another feature than the first, it is compared with that one of ours.
+``claims_places.csv`` counts the paragraphs in which quotes stand.
 """
 
 from __future__ import annotations
@@ -163,7 +165,7 @@ def _from_published(chapter: Chapter) -> Iterable[Claim]:
     """Claims about a chapter that are made from published numbers by rule."""
     rows = lookup(chapter.model, chapter.dataset)
     rows = rows[[reason_left_out(row) is None for row in rows.itertuples()]]
-    for template in _read(_TEMPLATES).itertuples():
+    for template in _templates(chapter.name).itertuples():
         same = rows[(rows["quantity"] == template.quantity) & (rows["method"] == template.method)]
         stated = tuple(_version(row) for row in same.itertuples())
         if template.quantity == "speedup" and all(math.isnan(version.low) for version in stated):
@@ -186,6 +188,14 @@ def _from_published(chapter: Chapter) -> Iterable[Claim]:
                     published=tuple(same["id"]),
                 )
             )
+
+
+def _templates(chapter: str) -> pd.DataFrame:
+    """The row of each quantity and method: the chapter's own, or else the one for all."""
+    rows = _read(_TEMPLATES)
+    rows = rows[rows["chapter"].isin(["", chapter])]
+    own = rows.sort_values("chapter", ascending=False, kind="stable")
+    return own.drop_duplicates(["quantity", "method"]).sort_index()
 
 
 def _times(rows: pd.DataFrame) -> tuple[float, str, str]:

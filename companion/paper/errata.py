@@ -13,6 +13,9 @@
     references they say what stands there.
 ``measured``
     One of `MEASURED`: what records of these chapters have to say about it.
+
+Small slips, from which nothing follows, are a kind of their own, which the book puts into one
+footnote.
 """
 
 from __future__ import annotations
@@ -27,21 +30,25 @@ import pandas as pd
 from companion.runs.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
 
-__all__ = ["COLUMNS", "KINDS", "LONGEST", "MEASURED", "check", "errata"]
+__all__ = ["COLUMNS", "KINDS", "LONGEST", "MEASURED", "SMALL", "check", "errata"]
 
-#: What ``kind`` may be, and how it is headed.
+#: The kind that makes a footnote.
+SMALL: Final = "small"
+#: What ``kind`` may be, and how it is headed, in the order of the file.
 KINDS: Final[Mapping[str, str]] = {
     "numbers": "Numbers that differ between places",
     "words": "Words that the numbers do not bear out",
     "definitions": "Definitions and procedures",
     "literature": "Literature and layout",
+    SMALL: "Small slips",
 }
 COLUMNS: Final = (
     "id", "kind", "chapters", "title", "first_place", "first_quote", "second_place",
     "second_quote", "problem", "here", "measured",
 )  # fmt: skip
-#: What ``measured`` may be: thresholds with sparsities, the ratio of times, or nothing.
-MEASURED: Final = ("thresholds", "times", "")
+#: What ``measured`` may be: thresholds with sparsities, the ratio of times, the accuracy with each
+#: split of the data, or nothing.
+MEASURED: Final = ("thresholds", "times", "split", "")
 _FILE: Final = Path(__file__).with_name("errata.csv")
 #: Longest quotation, in characters.
 LONGEST: Final = 80

@@ -1,50 +1,64 @@
 """What the claims ledger reads off a result record: one number or word each.
 
-Every measure is a function of one record. :data:`MEASURES` is the only list of their names, which
-``claims.csv`` uses; the ones about thresholds are made for each way of finding one: ``tau full``,
-``beta accuracy``.
+:data:`MEASURES` is the only list of the measures, which ``claims.csv`` uses by name; the ones about
+thresholds are made for each way of finding one: ``tau full``, ``beta accuracy``. Each says what of
+a run it depends on, so that it is known which differences from the paper's set-up matter to it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
+from companion.paper.observed import Curve, Floats, Mark, Observed
 from companion.paper.rules import Value
+from companion.paper.smoothness import exponent, sharpness
 from companion.runs.methods import METHODS
-from companion.runs.records import Record
 from thermo_utils.errors import unknown
-from thermo_utils.grids import grid_step
 from thermo_utils.transitions import MAX_BETA
 
-__all__ = ["MEASURES", "TIMED", "measure"]
+__all__ = ["MEASURES", "READS", "Measure", "measure"]
 
+#: What a measure may depend on.
+READS: Final[Mapping[str, str]] = {
+    "accuracy": "how accurate the network is",
+    "place": "at which threshold the accuracy gives way",
+    "energy": "the free energy and its features",
+    "time": "times",
+}
 EXTREMA = ("peak", "valley")
 #: Shares of the plateau between which accuracy is said to fall.
 FALL_FROM, FALL_TO = 0.95, 0.70
 #: With fewer thresholds in common, two curves are not compared.
 LEAST_SHARED = 3
+#: Largest difference of the sparsities of two features that match.
+MATCH = 0.05
+#: "Right after" a threshold is up to this multiple of it.
+AFTER = 2.0
+#: Rounding of thresholds.
+TINY = 1e-9
 
 
-def measure(name: str, record: Record) -> Value:
+def measure(name: str, of: Observed) -> Value:
     """One measure of a record.
 
     Parameters
     ----------
     name : str
         A key of `MEASURES`.
-    record : Record
-        A chapter's.
+    of : Observed
+        What is read of the record.
 
     Returns
     -------
     float, str or None
-        None where there is nothing to measure, such as the place of a feature that is not there.
+        None where there is nothing to measure, such as the place of a feature that is not there;
+        infinite where something is not reached on the grid, such as the end of a fall.
 
     Raises
     ------
@@ -53,244 +67,312 @@ def measure(name: str, record: Record) -> Value:
     """
     if name not in MEASURES:
         raise unknown("measure", name, MEASURES)
-    value = MEASURES[name](record)
+    value = MEASURES[name].read(of)
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _full(record: Record) -> pd.DataFrame:
-    return record.curve("full")
+_Finder = Callable[[Observed], Mark | None]
 
 
-def _step(record: Record) -> float:
-    return grid_step(_full(record))
+def _found(method: str, of: Observed) -> Mark | None:
+    return of.marks[method]
 
 
-def _baseline(record: Record) -> float:
-    return float(record.result["metrics"]["test_accuracy"])
+_first: _Finder = partial(_found, "full")
 
 
-def _threshold(method: str, symbol: str, record: Record) -> Value:
-    found = record.result["thresholds"][method]
-    if found is None:
+def _at_drop(of: Observed) -> Mark | None:
+    """The feature nearest to where the accuracy gives way."""
+    drop = of.marks["accuracy"]
+    if drop is None:
         return None
-    value: Any = found[symbol]
-    return value if isinstance(value, str) else float(value)
+    return min(of.features, key=lambda mark: abs(mark.beta - drop.beta), default=None)
 
 
-def _features(record: Record) -> list[dict[str, Any]]:
-    return [f for f in record.result["features"] if f["method"] == "full"]
+def _later_peak(of: Observed) -> Mark | None:
+    """The first peak that follows a valley."""
+    left = _after_valley(of)
+    return next((mark for mark in left if mark.kind == "peak"), None)
+
+
+def _after_valley(of: Observed) -> Iterator[Mark]:
+    """The features beyond the first valley; none where there is no valley."""
+    left = iter(of.features)
+    next((mark for mark in left if mark.kind == "valley"), None)
+    return left
+
+
+def _valley(of: Observed) -> Mark | None:
+    return next((mark for mark in of.features if mark.kind == "valley"), None)
+
+
+def _field(symbol: str, find: _Finder, of: Observed) -> Value:
+    mark = find(of)
+    value: Any = None if mark is None else getattr(mark, symbol)
+    return value
 
 
 def _yes(condition: object) -> str:
     return "yes" if condition else "no"
 
 
-def _extremum(record: Record) -> Value:
-    return _yes(_threshold("full", "kind", record) in EXTREMA)
+def _extremum(find: _Finder, of: Observed) -> Value:
+    return _yes(_field("kind", find, of) in EXTREMA)
 
 
-def _sign_change(record: Record) -> Value:
-    """Whether dF/dtau changes its sign within one step of the FE threshold."""
-    tau = _threshold("full", "tau", record)
-    if not isinstance(tau, float):
+def _sign_change(find: _Finder, of: Observed) -> Value:
+    """Whether dF/dtau changes its sign within one step of a threshold."""
+    mark = find(of)
+    if mark is None:
         return "no"
-    curve, reach = _full(record), 1.001 * _step(record)
-    slope = curve.loc[(curve["tau"] - tau).abs() <= reach, "dF_dtau"].dropna()
-    return _yes(slope.min() <= 0 <= slope.max())
+    slope = of.full.slope[np.abs(of.full.tau - mark.tau) <= 1.001 * of.step]
+    slope = slope[np.isfinite(slope)]
+    return _yes(slope.size and slope.min() <= 0 <= slope.max())
 
 
-def _first_of(kind: str, symbol: str, record: Record) -> Value:
-    return next((float(f[symbol]) for f in _features(record) if f["kind"] == kind), None)
+def _kinds(of: Observed) -> Value:
+    return ", ".join(mark.kind for mark in of.features) or None
 
 
-def _kinds(record: Record) -> Value:
-    return ", ".join(f["kind"] for f in _features(record)) or None
+def _valley_then_peak(of: Observed) -> Value:
+    return _yes(_later_peak(of) is not None)
 
 
-def _valley_then_peak(record: Record) -> Value:
-    """Whether a peak follows a valley, with or without other features in between."""
-    left = iter(f["kind"] for f in _features(record))
-    return _yes("valley" in left and "peak" in left)  # the second looks only beyond the first
+def _match(of: Observed) -> Value:
+    gap = _gap(_first, partial(_found, "renormalized"), of)
+    return _yes(isinstance(gap, float) and gap <= MATCH + TINY)
 
 
-def _kind_at_drop(record: Record) -> Value:
-    """Kind of the feature nearest to the accuracy's threshold."""
-    drop = _threshold("accuracy", "beta", record)
-    if not isinstance(drop, float):
-        return None
-    nearest = min(_features(record), key=lambda f: abs(f["beta"] - drop), default=None)
-    return None if nearest is None else str(nearest["kind"])
-
-
-def _ratio(record: Record) -> Value:
-    return float(record.result["timings"]["speedup"])
-
-
-def _faster(record: Record) -> Value:
-    return "faster" if record.result["timings"]["speedup"] > 1 else "slower"
-
-
-def _match(record: Record) -> Value:
-    return _yes(record.result["match"])
-
-
-def _lag(record: Record) -> Value:
+def _lag(of: Observed) -> Value:
     """Steps from the accuracy's threshold to the FE threshold; the grid's end if it never falls."""
-    feature, drop = _threshold("full", "tau", record), _threshold("accuracy", "tau", record)
-    if not isinstance(feature, float):
+    feature, drop = of.marks["full"], of.marks["accuracy"]
+    if feature is None:
         return None
-    if not isinstance(drop, float):
-        drop = float(_full(record)["tau"].iloc[-1])
-    return round((feature - drop) / _step(record), 6)
+    fallen = float(of.full.tau[-1]) if drop is None else drop.tau
+    return round((feature.tau - fallen) / of.step, 6)
 
 
-def _gap(first: str, second: str, record: Record) -> Value:
+def _rfe_lag(of: Observed) -> Value:
+    """Steps from the FE threshold to the RFE threshold."""
+    fast, full = of.marks["renormalized"], of.marks["full"]
+    return None if fast is None or full is None else (fast.tau - full.tau) / of.step
+
+
+def _gap(first: _Finder, second: _Finder, of: Observed) -> Value:
     """Distance of two thresholds in sparsity."""
-    a, b = _threshold(first, "beta", record), _threshold(second, "beta", record)
-    return abs(a - b) if isinstance(a, float) and isinstance(b, float) else None
+    a, b = first(of), second(of)
+    return None if a is None or b is None else abs(a.beta - b.beta)
 
 
-def _variation(record: Record) -> Value:
+def _variation(of: Observed) -> Value:
     """Largest change of accuracy up to the FE threshold."""
-    tau = _threshold("full", "tau", record)
-    if not isinstance(tau, float):
+    mark = of.marks["full"]
+    if mark is None:
         return None
-    curve = _full(record)
-    before = curve.loc[curve["tau"] <= tau * (1 + 1e-9), "accuracy"]
-    return float((before - _baseline(record)).abs().max())
+    before = of.full.accuracy[of.full.tau <= mark.tau * (1 + TINY)]
+    return float(np.abs(before - of.plateau).max()) if before.size else 0.0
 
 
-def _drop(record: Record) -> Value:
-    """Share of the plateau's accuracy that is lost somewhere beyond the FE threshold."""
-    tau = _threshold("full", "tau", record)
-    if not isinstance(tau, float):
+def _accuracy_at(of: Observed, mark: Mark) -> float:
+    """Accuracy at the threshold of FE that lies nearest."""
+    return float(of.full.accuracy[np.abs(of.full.tau - mark.tau).argmin()])
+
+
+def _drop(of: Observed) -> Value:
+    """Share of the plateau's accuracy that is lost right after the FE threshold."""
+    mark = of.marks["full"]
+    if mark is None:
         return None
-    curve = _full(record)
-    after = curve.loc[curve["tau"] > tau * (1 + 1e-9), "accuracy"]
-    return float(1 - after.min() / _baseline(record))
+    tau = of.full.tau
+    after = (tau > mark.tau * (1 + TINY)) & (tau <= AFTER * mark.tau * (1 + TINY))
+    if not after.any():
+        return None
+    return float((_accuracy_at(of, mark) - of.full.accuracy[after].min()) / of.plateau)
 
 
-def _crossing(record: Record, share: float, symbol: str) -> float:
-    """Where accuracy first falls to a share of the plateau; ``nan`` if it never does.
+def _lost_at_feature(of: Observed) -> Value:
+    """Accuracy lost at the FE threshold."""
+    mark = of.marks["full"]
+    return None if mark is None else of.plateau - _accuracy_at(of, mark)
+
+
+def _crossing(of: Observed, share: float, place: Floats) -> float:
+    """Where accuracy first falls to a share of the plateau; infinite if it never does.
 
     Between grid points it is taken to fall along a straight line.
     """
-    curve, plateau = _full(record), _baseline(record)
-    accuracy = np.concatenate([[plateau], curve["accuracy"].to_numpy()])
-    place = np.concatenate([[0.0], curve[symbol].to_numpy()])
-    below = np.flatnonzero(accuracy < share * plateau)
+    accuracy = np.concatenate([[of.plateau], of.full.accuracy])
+    place = np.concatenate([[0.0], place])
+    level = share * of.plateau
+    below = np.flatnonzero(accuracy < level)
     if below.size == 0:
-        return math.nan
+        return math.inf
     i = int(below[0])
-    weight = (accuracy[i - 1] - share * plateau) / (accuracy[i - 1] - accuracy[i])
+    weight = (accuracy[i - 1] - level) / (accuracy[i - 1] - accuracy[i])
     return float(place[i - 1] + weight * (place[i] - place[i - 1]))
 
 
-def _fall_width(record: Record) -> Value:
-    return _crossing(record, FALL_TO, "beta") - _crossing(record, FALL_FROM, "beta")
+def _fall_width(of: Observed) -> Value:
+    """Sparsity over which accuracy falls; infinite where it does not fall so far on the grid."""
+    end = _crossing(of, FALL_TO, of.full.beta)
+    return end if math.isinf(end) else end - _crossing(of, FALL_FROM, of.full.beta)
 
 
-def _half_way(record: Record) -> Value:
+def _half_way(of: Observed) -> Value:
     """Threshold at which accuracy is half-way between the plateau and its lowest value."""
-    plateau = _baseline(record)
-    middle = (plateau + float(_full(record)["accuracy"].min())) / 2
-    return _crossing(record, middle / plateau, "tau")
+    middle = (of.plateau + float(of.full.accuracy.min())) / 2
+    place = _crossing(of, middle / of.plateau, of.full.tau)
+    return None if math.isinf(place) else place
 
 
-def _at_lowest(symbol: str, record: Record) -> Value:
-    curve = _full(record)
-    return float(curve[symbol].to_numpy()[curve["accuracy"].to_numpy().argmin()])
+def _at_lowest(name: str, of: Observed) -> Value:
+    values: Floats = getattr(of.full, name)
+    return float(values[of.full.accuracy.argmin()])
 
 
-def _recovered(record: Record) -> Value:
-    accuracy = _full(record)["accuracy"].to_numpy()
-    return float(accuracy[accuracy.argmin() :].max())
+def _recovered(of: Observed) -> Value:
+    return float(of.full.accuracy[of.full.accuracy.argmin() :].max())
 
 
-def _lost_at_feature(record: Record) -> Value:
-    """Accuracy lost at the FE threshold."""
-    tau = _threshold("full", "tau", record)
-    if not isinstance(tau, float):
-        return None
-    curve = _full(record)
-    here = int((curve["tau"] - tau).abs().to_numpy().argmin())
-    return _baseline(record) - float(curve["accuracy"].to_numpy()[here])
-
-
-def _both(record: Record, column: str) -> tuple[np.ndarray, np.ndarray]:
+def _both(of: Observed, name: str) -> tuple[Floats, Floats]:
     """A column of FE and RFE at the thresholds they share."""
-    shared = _full(record).merge(record.curve("renormalized"), on="tau", suffixes=("", "_fast"))
-    dense = (shared["beta"] <= MAX_BETA) & (shared["beta_fast"] <= MAX_BETA)
-    pair = shared.loc[dense, [column, f"{column}_fast"]].dropna()
-    return pair[column].to_numpy(), pair[f"{column}_fast"].to_numpy()
+    _, here, there = np.intersect1d(of.full.tau, of.fast.tau, return_indices=True)
+    pair = getattr(of.full, name)[here], getattr(of.fast, name)[there]
+    dense = (of.full.beta[here] <= MAX_BETA) & (of.fast.beta[there] <= MAX_BETA)
+    keep = dense & np.isfinite(pair[0]) & np.isfinite(pair[1])
+    return pair[0][keep], pair[1][keep]
 
 
-def _alike(column: str, record: Record) -> Value:
+def _alike(name: str, of: Observed) -> Value:
     """Correlation of FE and RFE over the thresholds they share."""
-    full, fast = _both(record, column)
+    full, fast = _both(of, name)
     if full.size < LEAST_SHARED or np.ptp(full) == 0 or np.ptp(fast) == 0:
         return None
     return float(np.corrcoef(full, fast)[0, 1])
 
 
-def _distance(summary: Callable[[np.ndarray], Any], record: Record) -> Value:
+def _distance(summary: Callable[[Floats], Any], of: Observed) -> Value:
     """Distance of FE and RFE as a share of the range of FE."""
-    full, fast = _both(record, "free_energy")
+    full, fast = _both(of, "free_energy")
     if full.size < LEAST_SHARED or np.ptp(full) == 0:
         return None
     return float(summary(np.abs(full - fast)) / np.ptp(full))
 
 
-def _rfe_lag(record: Record) -> Value:
-    """Steps from the FE threshold to the RFE threshold."""
-    fast, full = _threshold("renormalized", "tau", record), _threshold("full", "tau", record)
-    if not isinstance(fast, float) or not isinstance(full, float):
+def _entropy_falls(of: Observed) -> Value:
+    known = of.full.entropy[np.isfinite(of.full.entropy)]
+    return _yes(known.size and known[-1] < known[0])
+
+
+def _dense(curve: Curve) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Thresholds and F where enough is left, and where that is."""
+    keep = np.isfinite(curve.free_energy) & (curve.beta <= MAX_BETA)
+    return curve.tau[keep], curve.free_energy[keep], keep
+
+
+def _sharpness(of: Observed) -> Value:
+    """How far F at its first feature, if that is an extremum, stands off its values beside it."""
+    mark = of.marks["full"]
+    if mark is None or mark.kind not in EXTREMA:
         return None
-    return (fast - full) / _step(record)
+    tau, energy, _ = _dense(of.full)
+    return sharpness(tau, energy, mark.tau)
 
 
-def _entropy_falls(record: Record) -> Value:
-    entropy = _full(record)["entropy"].dropna()
-    return _yes(entropy.iloc[-1] < entropy.iloc[0])
+def _smoothness(of: Observed) -> Value:
+    """The power with which the change of slope of RFE's curve shrinks across its threshold."""
+    mark = of.marks["renormalized"]
+    if mark is None:
+        return None
+    tau, energy, keep = _dense(of.fast)
+    left, total = of.fast.active[keep], of.fast.abs_sum[keep]
+    # Of n removed at tau by chance more, F changes by n (1 / M tau - tau / Sigma).
+    gain = 1 / (left * tau) - tau / total
+    error = np.concatenate([[0.0], np.cumsum(-np.diff(left) * gain[1:] ** 2)])
+    return exponent(tau, energy, np.nan_to_num(error), mark.tau)
 
 
+class Measure(NamedTuple):
+    """How something is read off a record.
+
+    Attributes
+    ----------
+    read : callable
+        From an :class:`~companion.paper.observed.Observed` to a number, a word or None.
+    reads : frozenset of str
+        What of a run it depends on, of `READS`; empty for what holds whatever was run.
+    placed : bool
+        Whether it looks at the threshold that the free energy gives, so that another threshold
+        could take its place.
+    signed : bool
+        Whether the mean over seeds would let an early one make up for a late one.
+    endless : bool
+        Whether it is infinite where something is not reached, so that medians are taken.
+    """
+
+    read: Callable[[Observed], Value]
+    reads: frozenset[str]
+    placed: bool = False
+    signed: bool = False
+    endless: bool = False
+
+
+def _of(reads: str, read: Callable[[Observed], Value], *, endless: bool = False) -> Measure:
+    return Measure(read, frozenset(reads.split()), endless=endless)
+
+
+def _placed(reads: str, read: Callable[[Observed], Value], *, signed: bool = False) -> Measure:
+    return Measure(read, frozenset(reads.split()), placed=True, signed=signed)
+
+
+def _thresholds() -> Iterator[tuple[str, Measure]]:
+    """``tau`` and ``beta`` of each way of finding a threshold."""
+    for symbol in ("tau", "beta"):
+        for method in METHODS:
+            read = partial(_field, symbol, partial(_found, method))
+            made = _of("place", read) if method == "accuracy" else _placed("energy", read)
+            yield f"{symbol} {method}", made
+
+
+_given_way: _Finder = partial(_found, "accuracy")
 #: Measures by name.
-MEASURES: Final[Mapping[str, Callable[[Record], Value]]] = {
-    **{
-        f"{symbol} {method}": partial(_threshold, method, symbol)
-        for symbol in ("tau", "beta")
-        for method in METHODS
-    },
-    "accuracy": _baseline,
-    "lowest accuracy": partial(_at_lowest, "accuracy"),
-    "recovered accuracy": _recovered,
-    "tau of lowest accuracy": partial(_at_lowest, "tau"),
-    "beta of lowest accuracy": partial(_at_lowest, "beta"),
-    "tau half-way down": _half_way,
-    "feature": partial(_threshold, "full", "kind"),
-    "features": _kinds,
-    "feature at drop": _kind_at_drop,
-    "valley then peak": _valley_then_peak,
-    "extremum": _extremum,
-    "sign change": _sign_change,
-    "tau of first valley": partial(_first_of, "valley", "tau"),
-    "beta of first valley": partial(_first_of, "valley", "beta"),
-    "ratio of times": _ratio,
-    "faster": _faster,
-    "match": _match,
-    "lag": _lag,
-    "gap": partial(_gap, "full", "accuracy"),
-    "RFE gap": partial(_gap, "renormalized", "accuracy"),
-    "RFE lag": _rfe_lag,
-    "variation": _variation,
-    "drop": _drop,
-    "lost at feature": _lost_at_feature,
-    "fall width": _fall_width,
-    "shape": partial(_alike, "free_energy"),
-    "shape of derivative": partial(_alike, "dF_dtau"),
-    "largest distance": partial(_distance, np.max),
-    "vertical shift": partial(_distance, np.median),
-    "entropy falls": _entropy_falls,
+MEASURES: Final[Mapping[str, Measure]] = {
+    **dict(_thresholds()),
+    "accuracy": _of("accuracy", lambda of: of.plateau),
+    "lowest accuracy": _of("accuracy", partial(_at_lowest, "accuracy")),
+    "recovered accuracy": _of("accuracy", _recovered),
+    "tau of lowest accuracy": _of("place", partial(_at_lowest, "tau")),
+    "beta of lowest accuracy": _of("place", partial(_at_lowest, "beta")),
+    "tau half-way down": _of("place", _half_way),
+    "feature": _of("energy", partial(_field, "kind", _first)),
+    "features": _of("energy", _kinds),
+    "feature at drop": _of("energy place", partial(_field, "kind", _at_drop)),
+    "extremum at drop": _of("energy place", partial(_extremum, _at_drop)),
+    "valley then peak": _of("energy", _valley_then_peak),
+    "extremum": _of("energy", partial(_extremum, _first)),
+    "sign change": _placed("energy", partial(_sign_change, _first)),
+    "tau of first valley": _of("energy", partial(_field, "tau", _valley)),
+    "beta of first valley": _of("energy", partial(_field, "beta", _valley)),
+    "tau of later peak": _of("energy", partial(_field, "tau", _later_peak)),
+    "beta of later peak": _of("energy", partial(_field, "beta", _later_peak)),
+    "sign change at later peak": _of("energy", partial(_sign_change, _later_peak)),
+    "gap of later peak": _of("energy place", partial(_gap, _later_peak, _given_way)),
+    "ratio of times": _of("time", lambda of: of.ratio),
+    "faster": _of("time", lambda of: "faster" if of.ratio > 1 else "slower"),
+    "match": _placed("energy", _match),
+    "lag": _placed("energy place", _lag, signed=True),
+    "gap": _placed("energy place", partial(_gap, _first, _given_way)),
+    "RFE gap": _placed("energy place", partial(_gap, partial(_found, "renormalized"), _given_way)),
+    "RFE lag": _placed("energy", _rfe_lag, signed=True),
+    "variation": _placed("energy accuracy", _variation),
+    "drop": _placed("energy accuracy", _drop),
+    "lost at feature": _placed("energy accuracy", _lost_at_feature),
+    "fall width": _of("place", _fall_width, endless=True),
+    "shape": _of("energy", partial(_alike, "free_energy")),
+    "shape of derivative": _of("energy", partial(_alike, "slope")),
+    "largest distance": _of("energy", partial(_distance, np.max)),
+    "vertical shift": _of("energy", partial(_distance, np.median)),
+    "entropy falls": _of("", _entropy_falls),  # fewer are left at a higher threshold, always
+    "sharpness": _placed("energy", _sharpness),
+    "smoothness": _placed("energy", _smoothness),
 }
-#: Measures that compare times, which depend on the processor.
-TIMED: Final = frozenset({"ratio of times", "faster"})

@@ -1,7 +1,8 @@
-"""When a number of ours agrees with the paper's, and what verdict follows.
+"""When a number of ours agrees with the paper's, and what outcome follows.
 
 A rule is a name and, for most, a number: ``"within 0.05"``. :data:`RULES` says what each means, in
-the words that the book shows, and this is the only place where agreement and verdicts are decided.
+the words that the book shows, and this is the only place where agreement is decided. Whether our
+set-up is the paper's is another question, see :mod:`companion.paper.setup`.
 """
 
 from __future__ import annotations
@@ -14,29 +15,25 @@ from typing import Any, Final, NamedTuple
 from companion.paper.published import as_range
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["RULES", "VERDICTS", "Stated", "Value", "Verdict", "agrees", "rule_text", "verdict"]
+__all__ = ["OUTCOMES", "RULES", "Outcome", "Stated", "Value", "agrees", "outcome", "rule_text"]
 
 #: What is measured: a number, a word, or nothing where there is nothing to measure.
 Value = float | str | None
 
 
-class Verdict(StrEnum):
-    """What the records say about a claim, as it is printed."""
+class Outcome(StrEnum):
+    """What the records say about a claim, as it is printed; the set-up is no part of it."""
 
-    CONFIRMED = "confirmed"
-    NOT_CONFIRMED = "not confirmed"
-    DIFFERS = "differs in setup"
+    HOLDS = "holds"
+    FAILS = "fails"
     NOT_RUN = "not run"
 
 
-#: Verdicts with their meaning, in the order of the book.
-VERDICTS: Final[Mapping[Verdict, str]] = {
-    Verdict.CONFIRMED: "our value agrees with the paper's by the rule of the row",
-    Verdict.NOT_CONFIRMED: "it does not agree, and nothing we know of differs from the paper's "
-    "set-up",
-    Verdict.DIFFERS: "it does not agree, but our run differs from the paper's set-up, so the "
-    "number cannot speak for or against the paper",
-    Verdict.NOT_RUN: "there is no record of real data, or not of all the chapters or seeds it "
+#: Outcomes with their meaning, in the order of the book.
+OUTCOMES: Final[Mapping[Outcome, str]] = {
+    Outcome.HOLDS: "our value agrees with the paper's by the rule of the row",
+    Outcome.FAILS: "it does not agree",
+    Outcome.NOT_RUN: "there is no record of real data, or not of all the chapters or seeds it "
     "takes",
 }
 #: Rounding: a value exactly on the limit agrees.
@@ -195,32 +192,26 @@ def rule_text(rule: str) -> str:
     return RULES[name].short.format(p=parameter)
 
 
-def verdict(agreed: bool | None, *, excused: bool) -> Verdict:
-    """The verdict on a claim: the only place where one is given.
+def outcome(agreed: bool | None) -> Outcome:
+    """The outcome of a claim: the only place where one is given.
 
     Parameters
     ----------
     agreed : bool or None
         Whether ours agrees with the paper; None where nothing of ours is there to compare.
-    excused : bool
-        Whether it would agree if every run whose set-up differs from the paper's agreed.
 
     Returns
     -------
-    Verdict
+    Outcome
 
     Examples
     --------
-    >>> [str(verdict(agreed, excused=True)) for agreed in (None, True, False)]
-    ['not run', 'confirmed', 'differs in setup']
-    >>> str(verdict(False, excused=False))
-    'not confirmed'
+    >>> [str(outcome(agreed)) for agreed in (True, False, None)]
+    ['holds', 'fails', 'not run']
     """
     if agreed is None:
-        return Verdict.NOT_RUN
-    if agreed:
-        return Verdict.CONFIRMED
-    return Verdict.DIFFERS if excused else Verdict.NOT_CONFIRMED
+        return Outcome.NOT_RUN
+    return Outcome.HOLDS if agreed else Outcome.FAILS
 
 
 def _parsed(rule: str) -> tuple[str, float]:

@@ -226,7 +226,7 @@ class TestClaims:
         assert not alone["ours"].equals(together["ours"])
 
     def test_synthetic_data_confirm_nothing(self, record):
-        assert set(Page(record(synthetic=True), []).claims()["verdict"]) == {"not run"}
+        assert set(Page(record(synthetic=True), []).claims()["outcome"]) == {"not run"}
 
 
 class TestForeign:
@@ -251,7 +251,7 @@ class TestForeign:
     def test_has_no_claims(self, foreign):
         table = foreign.claims()
         assert len(table) == 0
-        assert "verdict" in table
+        assert "outcome" in table
 
     def test_everything_else_is_the_same(self, foreign, page):
         pd.testing.assert_frame_equal(foreign.features(), page.features())

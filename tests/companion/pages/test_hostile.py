@@ -197,7 +197,7 @@ def pages(found, text: str) -> dict[str, str]:
         "status": status_table(first),
         **{f"table{number}": paper_table(number, first) for number in (1, 2, 3, 4)},
         **pieces({name: [record] for name, record in by_name.items()}),
-        "errata": errata_page(by_name),
+        "errata": errata_page({name: [record] for name, record in by_name.items()}),
         "variants": variants_page({"mlp-cifar10": variants}, by_name),
         "speed": speed_page({"mlp-cifar10": speed}),
     }

@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from companion.pages.ledger import SIGNS, ChapterClaims, chapter_claims, pieces
+from companion.pages import ledger as pages_ledger
+from companion.pages.ledger import SIGNS, ChapterClaims, chapter_claims
 from companion.paper import ledger as paper_ledger
 from companion.paper.claims import KINDS, claims
-from companion.paper.ledger import counts, ledger
+from companion.paper.ledger import CELLS, counts, headline
 from companion.paper.left_out import LEFT_OUT
 from companion.paper.measures import MEASURES, measure
-from companion.paper.rules import RULES, VERDICTS, Verdict
+from companion.paper.observed import observed
+from companion.paper.rules import OUTCOMES, RULES, Outcome
+from companion.paper.setup import SETUPS, Setup, kinds
 from companion.runs.chapters import CHAPTERS
 from companion.runs.records import read_chapter
 from tests.companion.paper.hand_record import at, record
 
+#: A few random thresholds show all that is shown of them.
+pieces, ledger = (partial(f, draws=3) for f in (pages_ledger.pieces, paper_ledger.ledger))
 ROOT = Path(__file__).parents[3]
 CLAIMS = claims()
 NAMES = [chapter.name for chapter in CHAPTERS]
@@ -45,7 +51,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        if tag == "tr" and "data-verdict" in given:
+        if tag == "tr" and "data-outcome" in given:
             self.rows.append(given)
         self.cells += tag == "td"
         if "id" in given:
@@ -66,18 +72,20 @@ class TestTable:
         text = pieces(records)["claims_table"]
         page = Page(text)
         assert page.ids == ["claims-table", *(f"claim-{claim.id}" for claim in CLAIMS)]
-        assert page.cells == 6 * len(CLAIMS)
+        assert page.cells == 7 * len(CLAIMS)
         inside = {f"#{name}" for name in page.ids} | {f"chapters/{name}.html" for name in NAMES}
         assert set(page.links) <= inside
         assert "\n\n" not in text  # a blank line would end the HTML within Markdown
 
-    def test_rows_can_be_chosen_by_kind_verdict_and_chapter(self, records):
+    def test_rows_can_be_chosen_by_each_column_kind_and_chapter(self, records):
         table = ledger(records)
         for given, row in zip(
             Page(pieces(records)["claims_table"]).rows, table.to_dict("records"), strict=True
         ):
             assert given["data-kind"] == row["kind"]
-            assert given["data-verdict"] == row["verdict"]
+            assert given["data-outcome"] == row["outcome"]
+            assert given["data-setup"] == row["setup"]
+            assert given["data-placebo"] == {None: "", True: "yes", False: "no"}[row["placebo"]]
             assert tuple(given["data-chapters"].split()) == row["chapters"]
 
     def test_numbers_of_the_summary_link_to_the_rows_they_count(self, records):
@@ -86,29 +94,66 @@ class TestTable:
         lines = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")][2:]
         assert len(lines) == len(KINDS) + 1
         for (kind, row), cells in zip(found.iterrows(), lines, strict=True):
-            for verdict, cell in zip(found.columns, cells[1:], strict=True):
-                number = row[verdict]
+            for name, cell in zip(found.columns, cells[1:], strict=True):
+                number = row[name]
                 assert re.sub("<[^>]*>", "", cell).strip() == str(number)
-                if number and (kind, verdict) != ("all", "all"):
-                    chosen = {"kind": kind, "verdict": verdict.replace(" ", "+")}
-                    query = "&amp;".join(f"{k}={v}" for k, v in chosen.items() if v != "all")
+                if number and (kind, name) != ("all", "all"):
+                    what, setup = CELLS.get(name, ("", None))
+                    chosen = {
+                        "kind": "" if kind == "all" else kind,
+                        "outcome": what.replace(" ", "+"), "setup": setup,
+                    }  # fmt: skip
+                    query = "&amp;".join(f"{k}={v}" for k, v in chosen.items() if v)
                     assert f'href="?{query}#claims-table"' in cell
                 else:
                     assert "href" not in cell
 
+    def test_the_headline_is_two_sentences_with_the_counts(self, records):
+        text = pieces(records)["claims_headline"]
+        table = ledger(records)
+        found = headline(table)
+        same, other = found[Setup.SAME], found[Setup.OTHER]
+        waiting = (table["outcome"] == Outcome.NOT_RUN).sum()
+        assert re.findall(r"\d+", text) == [
+            str(n)
+            for n in (
+                same.holds, same.holds + same.fails, same.fails, other.holds, other.fails, waiting,
+                same.holds, same.empty, other.empty, other.holds,
+            )
+        ]  # fmt: skip
+        assert len(re.findall(r"\.(?= [A-Z]|\n)", text)) == 2
 
-def test_rules_verdicts_and_what_is_left_out_are_explained():
+
+def test_rules_outcomes_set_ups_and_what_is_left_out_are_explained():
     text = pieces({})["claims_rules"]
     for name, rule in RULES.items():
         assert f"**{name}**: {rule.meaning}" in text
-    for verdict, meaning in VERDICTS.items():
-        assert f"{SIGNS[verdict]} **{verdict}**: {meaning}" in text
+    for what, meaning in OUTCOMES.items():
+        assert f"{SIGNS[what]} **{what}**: {meaning}" in text
+    for name, meaning in SETUPS.items():
+        assert f"**{name}**: {meaning}" in text
     for reason in LEFT_OUT.values():
         assert reason in text
 
 
-def test_every_verdict_has_a_sign_of_its_own():
-    assert len(set(SIGNS.values())) == len(Verdict)
+def test_every_outcome_has_a_sign_of_its_own():
+    assert len(set(SIGNS.values())) == len(Outcome)
+
+
+def test_the_kinds_of_differences_are_told_with_what_the_records_have_of_each():
+    text = pieces(SOME | {"t5-yelp": [record(differs=["1,500 of the test texts"])]})["claims_setup"]
+    lines = {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines()}
+    for kind in kinds():
+        cells = lines[kind.kind].split(" | ")
+        told = [cell != "no" for cell in cells[1:5]]
+        assert told == [what in kind.matters for what in ("accuracy", "place", "energy", "time")]
+        assert kind.why in cells[5]
+    assert "1,500 of the test texts" in lines["test subset"]
+    assert "half &#60; of the data" in lines["unknown"]
+    assert "unknown" not in pieces({})["claims_setup"]
+    for name, made in MEASURES.items():
+        shown = re.findall(rf"(?<!\*)\*{name}\*(?!\*)", text)
+        assert len(shown) == len(made.reads)
 
 
 def test_where_the_paper_contradicts_itself_the_agreeing_version_is_marked():
@@ -135,13 +180,35 @@ def test_every_quote_is_shown_with_its_place():
 def test_the_set_up_is_told_where_there_is_a_run():
     text = pieces(SOME)["claims_table"]
 
-    def last(name):
-        return re.findall(r"<td>(.*?)</td>", of_claim(text, name))[-1]
+    def cell(name):
+        return re.findall(r"<td>(.*?)</td>", of_claim(text, name))[2]
 
-    cells = {last(f"{name}-match") for name in ("mlp-cifar10", "cnn-cifar10", "t5-yelp")}
-    assert len(cells) == 3
-    assert last("t5-yelp-match") == ""
-    assert "half &lt; of the data" in of_claim(text, "cnn-cifar10-match")
+    assert re.sub("<.*?>", "", cell("mlp-cifar10-match")) == "same"
+    assert re.sub("<.*?>", "", cell("t5-yelp-match")) == "–"
+    assert re.sub("<.*?>", "", cell("cnn-cifar10-match")) == (
+        "otherwhat differshalf &lt; of the data"
+    )
+    run = record(differs=["2,000 of the test images"])
+    text = pieces({"cnn-cifar10": [run]})["claims_table"]
+    assert re.sub("<.*?>", "", cell("cnn-cifar10-match")) == (
+        "samedoes not matter2,000 of the test images"
+    )
+
+
+def test_a_placebo_that_holds_too_says_which():
+    text = pieces(SOME)["claims_table"]
+    table = ledger(SOME).set_index("id")
+    seen = set()
+    for name, row in table.iterrows():
+        cell = re.findall(r"<td>(.*?)</td>", of_claim(text, name))[3]
+        if row["placebo"] is None:
+            assert cell == "–"
+            continue
+        seen.add((row["placebo"], row["first point"]))
+        assert cell.startswith("yes" if row["placebo"] else "no")
+        assert ("first point" in cell) == row["first point"]
+        assert f"random {100 * row['random']:.0f} %" in cell
+    assert seen >= {(True, True), (False, False)}
 
 
 def test_claims_about_several_chapters_link_to_each():
@@ -154,10 +221,10 @@ def test_claims_about_several_chapters_link_to_each():
 
 def test_synthetic_records_count_for_nothing_and_the_page_says_so():
     made_up = {name: [record(synthetic=True)] for name in NAMES}
-    assert "synthetic" in pieces(made_up)["claims_counts"]
-    assert "synthetic" not in pieces(ALL)["claims_counts"]
+    assert "synthetic" in pieces(made_up)["claims_headline"]
+    assert "synthetic" not in pieces(ALL)["claims_headline"]
     shown = chapter_claims("mlp-cifar10", made_up["mlp-cifar10"])
-    assert set(shown["verdict"]) == {Verdict.NOT_RUN}
+    assert set(shown["outcome"]) == {Outcome.NOT_RUN}
     assert shown["ours"].str.contains("synthetic").all()
 
 
@@ -166,10 +233,13 @@ def test_rows_of_a_chapter_link_into_the_ledger():
     assert isinstance(shown, ChapterClaims)
     own = [claim.id for claim in CLAIMS if claim.chapters == ("mlp-cifar10",)]
     assert list(shown.index) == own
-    assert list(shown.columns) == ["claim", "verdict", "paper", "ours", "rule"]
+    assert list(shown.columns) == [
+        "claim", "outcome", "setup", "placebo", "paper", "ours", "rule"
+    ]  # fmt: skip
+    assert set(shown["placebo"].str.split(" ").str[0]) == {"yes", "no", "–"}
     page = Page(shown._repr_html_())
     assert [link.rpartition("claims.html#claim-")[2] for link in page.links] == own
-    assert page.cells == 6 * len(own)
+    assert page.cells == 8 * len(own)
 
 
 def test_what_is_shown_is_escaped():
@@ -198,9 +268,24 @@ def test_every_committed_record_gives_numbers_words_or_nothing():
     found = [run for n in NAMES for run in read_chapter(ROOT / "results", "small", n)[:1]]
     assert found
     for run in found:
+        seen = observed(run)
         for name in MEASURES:
-            value = measure(name, run)
-            assert value is None or isinstance(value, str) or math.isfinite(value), name
+            value = measure(name, seen)
+            known = value is None or isinstance(value, str) or math.isfinite(value)
+            assert known or (MEASURES[name].endless and value == math.inf), name
+
+
+def test_the_filter_knows_every_column_that_rows_have():
+    script = (ROOT / "book" / "static" / "claims.js").read_text()
+    own = re.search(r"OWN = \[(.*?)\]", script)[1]
+    given = {name for name in Page(pieces({})["claims_table"]).rows[0] if name.startswith("data-")}
+    assert {f"data-{name}" for name in re.findall(r'"(.*?)"', own)} == given - {"data-chapters"}
+
+
+def test_no_page_speaks_of_what_a_set_up_excuses():
+    """One word for two questions is what the two columns replace."""
+    for path in (*ROOT.glob("book/*.md"), ROOT / "README.md"):
+        assert "differs in set" not in path.read_text().lower(), path
 
 
 def test_needs_no_network():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from companion.paper.observed import Observed, observed
 from companion.runs.records import Record
 
 NAN = np.nan
@@ -61,13 +62,14 @@ FEATURES = [
 def record(full=FULL, fast=FAST, **changes) -> Record:
     """The record, with other curves or other results."""
     result = {
+        "dataset": "cifar10",
         "seed": 0,
         "synthetic": False,
         "differs": [],
-        "metrics": {"test_accuracy": PLATEAU},
+        "settings": {"epochs": 50},
+        "metrics": {"test_accuracy": PLATEAU, "epochs": 12},
         "thresholds": THRESHOLDS,
         "features": FEATURES,
-        "match": False,
         "timings": {"speedup": 3.2},
         "stages": {
             "full": {"device": "NVIDIA H100", "attrs": {"baseline_accuracy": PLATEAU}},
@@ -76,6 +78,11 @@ def record(full=FULL, fast=FAST, **changes) -> Record:
     }
     curves = [full.assign(method="full"), fast.assign(method="renormalized", accuracy=NAN)]
     return Record(Path(), result | changes, pd.concat(curves, ignore_index=True))
+
+
+def seen(*arguments, **changes) -> Observed:
+    """What the measures see of the record, or of one with other curves or results."""
+    return observed(record(*arguments, **changes))
 
 
 def without(method: str) -> Record:

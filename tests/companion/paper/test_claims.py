@@ -118,7 +118,10 @@ class TestMadeByRule:
                 name = f"{chapter.name}-{symbol}-{slug}".replace("_", "-")
                 rows = lookup(chapter.model, chapter.dataset, quantity, method)
                 made = claim(name)
-                assert made.measure == f"{symbol} {method}"
+                later = chapter.name == "gpt2-ag_news" and method == "full"
+                assert made.measure == (
+                    f"{symbol} of later peak" if later else f"{symbol} {method}"
+                )
                 assert made.groups == ((chapter.name,),)
                 assert made.over == "one"
                 assert made.published == tuple(rows["id"])
@@ -149,6 +152,17 @@ class TestMadeByRule:
         else:
             assert len(found) == len(ratio) + 1
             assert found[-1] == (pytest.approx(time["full"] / time["renormalized"], abs=0.005),) * 2
+
+    def test_only_where_the_paper_takes_a_later_feature_is_another_of_ours_compared(self):
+        """Both sides of a comparison are the first feature, or both are the later one."""
+        later = {
+            c.id for c in CLAIMS
+            if c.published and re.search("later peak|at drop", c.measure)
+        }  # fmt: skip
+        slugs = ("tau-fe", "beta-fe", "feature", "extremum", "derivative")
+        assert later == {f"gpt2-ag-news-{slug}" for slug in slugs}
+        said = [version.quote for version in claim("gpt2-ag-news-tau-fe").stated]
+        assert any("subsequent local maximum" in quote for quote in said)
 
     def test_a_soft_extremum_is_one(self):
         stated = lookup("t5", "ag_news", "extremum", "full")["value"].tolist()
@@ -201,6 +215,23 @@ class TestWritten:
         assert math.isnan(version.low)
         assert math.isnan(version.high)
         assert version.quote
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("broad-range", "a broad range of pruning thresholds"),
+            ("non-analytic", "non-analytic behavior"),
+            ("t5-gentle", "rather than the sharp extrema"),
+        ],
+    )
+    def test_statements_that_are_easily_passed_over_are_there(self, name, words):
+        (version,) = claim(name).stated
+        assert words in version.quote
+        assert "paragraph" in version.place
+
+    def test_what_the_paper_says_of_the_accuracy_keeps_the_papers_numbers(self):
+        rules = {c.measure: c.rule for c in CLAIMS if c.measure in ("variation", "drop")}
+        assert rules == {"variation": "at most 0.05", "drop": "at least 0.3"}
 
     def test_two_groups_keep_their_order(self):
         first, second = claim("scratch-abrupt").groups

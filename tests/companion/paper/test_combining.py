@@ -11,7 +11,7 @@ from companion.paper.claims import OVER, Claim
 from companion.paper.combining import LEAST_SEEDS, WAYS, Runs
 from companion.paper.rules import Stated
 
-NAN = math.nan
+NAN, INF = math.nan, math.inf
 
 
 def numbers(text):
@@ -19,7 +19,7 @@ def numbers(text):
     return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", text)]
 
 
-def answer(over, rule, seeds, *stated, differ=(), groups=None, steps=0.0):
+def answer(over, rule, seeds, *stated, same=(), groups=None, steps=0.0, of="gap"):
     """What runs with these values of a measure say; each chapter has a list of seeds, or one."""
     lists = {n: found if isinstance(found, list) else [found] for n, found in seeds.items()}
     versions = tuple(
@@ -28,8 +28,8 @@ def answer(over, rule, seeds, *stated, differ=(), groups=None, steps=0.0):
         else Stated(value, value, "", f"place {k}", "")
         for k, value in enumerate(stated or ("?",))
     )
-    claim = Claim("", "", "", groups or (tuple(seeds),), over, "", rule, versions)
-    runs = Runs(lists, {n: n in differ for n in lists}, dict.fromkeys(lists, steps))
+    claim = Claim("", "", "", groups or (tuple(seeds),), over, of, rule, versions)
+    runs = Runs(lists, dict.fromkeys(lists, steps), list(same))
     return WAYS[over](claim, runs)
 
 
@@ -55,11 +55,6 @@ class TestOneChapter:
     def test_the_grid_step_reaches_the_rule(self):
         assert not answer("one", "step 0.2", {"a": 0.3}, 0.2).agreed
         assert answer("one", "step 0.2", {"a": 0.3}, 0.2, steps=0.1).agreed
-
-    @pytest.mark.parametrize("differ", [(), ("a",)])
-    def test_another_set_up_excuses(self, differ):
-        found = answer("one", "within 0.05", {"a": 0.3}, 0.5, differ=differ)
-        assert found.excused is bool(differ)
 
     def test_seeds_are_averaged(self):
         found = answer("one", "within 0.001", {"a": [0.1, 0.2, 0.6]}, 0.3)
@@ -107,8 +102,8 @@ class TestSeeds:
 
     @pytest.mark.parametrize("number", range(1, LEAST_SEEDS))
     def test_fewer_seeds_say_nothing(self, number):
-        found = answer("seeds", "at most 1", {"a": [1.0] * number}, differ="a")
-        assert (found.agreed, found.excused) == (None, True)
+        found = answer("seeds", "at most 1", {"a": [1.0] * number})
+        assert found.agreed is None
         assert numbers(found.ours) == [number, LEAST_SEEDS]
         assert ("seeds run" in found.ours) == (number > 1)
 
@@ -117,13 +112,7 @@ class TestSeeds:
 
     @pytest.mark.parametrize("seeds", [[1.0, 1.0, 1.0, None], [0.0] * 3, ["yes"] * 3])
     def test_without_a_number_for_every_seed_or_a_mean_there_is_no_spread(self, seeds):
-        found = answer("seeds", "at most 9", {"a": seeds}, differ="a")
-        assert (found.agreed, found.excused) == (False, True)
-        assert not answer("seeds", "at most 9", {"a": seeds}).excused
-
-    def test_another_set_up_excuses(self):
-        assert answer("seeds", "at most 0", {"a": [1.0, 2.0, 3.0]}, differ="a").excused
-        assert not answer("seeds", "at most 0", {"a": [1.0, 2.0, 3.0]}).excused
+        assert answer("seeds", "at most 9", {"a": seeds}).agreed is False
 
 
 class TestCounting:
@@ -150,21 +139,19 @@ class TestCounting:
         assert not answer("all", "step 0.2", {"a": 0.3, "b": 0.2}, 0.2).agreed
         assert answer("all", "step 0.2", {"a": 0.3, "b": 0.2}, 0.2, steps=0.1).agreed
 
+    @pytest.mark.parametrize("over", ["all", "most"])
     @pytest.mark.parametrize(
-        ("over", "differ", "excused"),
-        [
-            ("all", "", False),
-            ("all", "c", False),  # d still fails
-            ("all", "cd", True),
-            ("all", "ab", False),  # those agree anyway
-            ("most", "", False),  # two of four
-            ("most", "a", False),
-            ("most", "d", True),  # three of four
-        ],
+        ("same", "told"), [("", None), ("abcd", None), ("bc", (1, 2)), ("d", (0, 1))]
     )
-    def test_chapters_of_another_set_up_excuse_if_they_decide(self, over, differ, excused):
-        found = answer(over, "at most 2", four(1.0, 1.0, 5.0, 6.0), differ=differ)
-        assert (found.agreed, found.excused) == (False, excused)
+    def test_those_with_the_papers_set_up_are_counted_apart_and_decide_nothing(
+        self, over, same, told
+    ):
+        values = four(1.0, 1.0, 5.0, 6.0)
+        found = answer(over, "at most 2", values, same=same)
+        alone = answer(over, "at most 2", values)
+        assert (found.agreed, found.places) == (alone.agreed, alone.places)
+        rest = found.ours.removeprefix(alone.ours)
+        assert numbers(rest) == ([] if told is None else list(told))
 
     @pytest.mark.parametrize(("good", "named"), [(4, 0), (3, 1), (1, 3), (0, 0)])
     def test_up_to_three_that_fail_are_named_with_their_values(self, good, named):
@@ -192,14 +179,30 @@ class TestLess:
 
     @pytest.mark.parametrize("values", [(None, None, 2.0, 4.0), (1.0, 1.0, None, "yes")])
     def test_an_empty_group_agrees_with_nothing(self, values):
-        found = answer("less", "at most 9", four(*values), groups=self.GROUPS, differ="d")
-        assert (found.agreed, found.excused, numbers(found.ours)) == (False, True, [])
+        found = answer("less", "at most 9", four(*values), groups=self.GROUPS)
+        assert (found.agreed, numbers(found.ours)) == (False, [])
 
-    def test_another_set_up_excuses(self):
-        for differ in ("", "d"):
-            found = answer("less", "below 0", four(2.0, 2.0, 1.0, 1.0), differ=differ,
-                           groups=self.GROUPS)  # fmt: skip
-            assert found.excused is bool(differ)
+    @pytest.mark.parametrize(
+        ("values", "agreed"),
+        [
+            ((1.0, 3.0, INF, INF), True),  # whatever is reached is below what is not
+            ((1.0, 3.0, 4.0, INF), True),
+            ((1.0, INF, 2.0, 4.0), False),  # not the 1 that is left without what is not reached
+            ((INF, INF, 2.0, 4.0), False),
+            ((INF, INF, INF, INF), False),  # cannot be told
+        ],
+    )
+    def test_what_is_never_reached_is_infinite_and_not_left_out(self, values, agreed):
+        found = answer("less", "below 0", four(*values), groups=self.GROUPS, of="fall width")
+        assert found.agreed is agreed
+        assert "without" not in found.ours
+
+    def test_one_seed_in_three_that_does_not_reach_it_does_not_decide(self):
+        values = {"a": [1.0, INF, 2.0], "b": 3.0}
+        groups = (("a",), ("b",))
+        assert answer("less", "at most -1", values, groups=groups, of="fall width").agreed
+        two = {"a": [1.0, INF, INF], "b": 3.0}
+        assert not answer("less", "at most 9", two, groups=groups, of="fall width").agreed
 
 
 class TestExtremes:
@@ -219,14 +222,8 @@ class TestExtremes:
     @pytest.mark.parametrize("over", ["spread", "largest"])
     def test_a_chapter_without_the_measure_agrees_with_nothing(self, over):
         found = answer(over, "at most 9", four(2.0, 5.0, None, 4.0))
-        assert (found.agreed, found.excused) == (False, False)
-        assert answer(over, "at most 9", four(2.0, 5.0, None, 4.0), differ="a").excused
+        assert found.agreed is False
         assert numbers(found.ours) == [2, 5, 4]
-
-    @pytest.mark.parametrize("over", ["spread", "largest"])
-    def test_another_set_up_excuses(self, over):
-        assert answer(over, "at most 0", four(2.0, 5.0, 1.0, 4.0), differ="a").excused
-        assert not answer(over, "at most 0", four(2.0, 5.0, 1.0, 4.0)).excused
 
 
 class TestAlike:
@@ -245,7 +242,27 @@ class TestAlike:
             assert found.agreed is (word == said)
             assert found.ours.split(", ") == [value or "none found" for value in values]
 
-    def test_another_set_up_excuses(self):
-        for differ in ("", "b"):
-            found = answer("alike", "same", four("x", "x", "x", "y"), "the same", differ=differ)
-            assert found.excused is bool(differ)
+
+class TestSigned:
+    """Numbers with a sign: each seed for itself."""
+
+    @pytest.mark.parametrize(
+        ("seeds", "agreed"),
+        [
+            ([-16.0, 10.0, -2.0], False),  # the mean is below 0
+            ([-16.0, 1.0, -2.0], True),
+            ([1.0, 1.1, 1.0], False),
+            ([-16.0, None, -2.0], False),
+        ],
+    )
+    def test_early_ones_do_not_make_up_for_late_ones(self, seeds, agreed):
+        assert answer("one", "at most 1", {"a": seeds}, of="lag").agreed is agreed
+        for over in ("all", "most"):
+            assert answer(over, "at most 1", {"a": seeds}, of="lag").agreed is agreed
+
+    def test_without_a_sign_the_mean_counts(self):
+        assert answer("one", "at most 1", {"a": [-16.0, 10.0, -2.0]}, of="gap").agreed
+
+    def test_they_are_shown_without_a_mean(self):
+        found = answer("one", "at most 1", {"a": [-16.0, 10.0, -2.0]}, of="lag")
+        assert found.ours == "-16, 10, -2"

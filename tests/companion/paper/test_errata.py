@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from itertools import combinations
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from companion.paper.errata import COLUMNS, KINDS, LONGEST, MEASURED, check, errata
-from companion.paper.published import published
+from companion.paper.errata import COLUMNS, KINDS, LONGEST, MEASURED, SMALL, check, errata
+from companion.paper.published import lookup, published
 from companion.runs.chapters import CHAPTERS
+from tests.companion.paper.test_published import plain
 from thermo_utils import ThermoError
 
 
@@ -27,7 +31,7 @@ def test_every_number_stated_differently_in_two_places_is_listed():
             if one.low > other.high + 1e-9 or other.low > one.high + 1e-9:
                 found.add(f"{model}-{dataset}")
     assert {"resnet18-cifar10", "t5-ag_news", "vit-flowers102"} <= found
-    assert all((listed(chapter)["kind"] == "numbers").any() for chapter in found), found
+    assert all(listed(chapter)["kind"].isin(["numbers", SMALL]).any() for chapter in found), found
 
 
 def test_every_ratio_that_its_times_do_not_give_is_listed():
@@ -73,6 +77,90 @@ def test_the_stated_peak_of_the_cnn_is_not_the_highest_point():
     beyond = math.log(1 - later) * (1 - 1 / value.loc["S5.1-cnn-cifar10-accuracy-tau", "low"])
     assert at_peak == pytest.approx(2.04, abs=0.005)
     assert beyond == pytest.approx(4.1, abs=0.01)
+
+
+def test_neither_order_of_the_sparsities_of_resnet_is_consistent():
+    """As printed a larger threshold prunes less; exchanged, one threshold prunes two shares."""
+    rows = published().set_index("id")
+
+    def cell(method, symbol):
+        row = rows.loc[f"T1-resnet18-cifar10-{method}-{symbol}"]
+        return row["low"], row["high"]
+
+    tau = {m: cell(m, "tau") for m in ("accuracy", "full")}
+    beta = {m: cell(m, "beta") for m in ("accuracy", "full")}
+    assert tau["accuracy"][1] <= tau["full"][0]
+    assert beta["accuracy"][0] > beta["full"][1]  # as printed: less at a larger threshold
+    # Exchanged: 0.30 ends one range, and begins the other, with sparsities far apart.
+    assert tau["accuracy"][1] == tau["full"][0] == 0.3
+    assert beta["accuracy"][0] - beta["full"][1] == pytest.approx(0.4)
+    text = errata().set_index("id").loc["resnet18-cifar10-beta", "problem"]
+    assert "Neither order is consistent" in text
+
+
+def test_the_bound_on_the_peak_of_the_cnn_takes_activations_that_stay_as_they_are():
+    """Pruned at 0.06 with 23 % below: the sum left is at least 77 %, if nothing else changes."""
+    text = errata().set_index("id").loc["cnn-cifar10-peak", "problem"]
+    assert "renormalized curve" in text
+    assert "the bound does not hold" in text
+    rng = np.random.default_rng(0)
+    size = np.sort(rng.gamma(0.3, size=10_000))
+    for removed in (1000, 2300, 5000):
+        assert size[removed:].sum() / size.sum() >= 1 - removed / size.size
+
+
+def test_two_slips_of_sign_cancel():
+    """With S = +ln(M/N), the sentence, Helmholtz's F and Eq. 6 agree; Eqs. 2, 5 as well."""
+    left, all_of_them, tau, energy = 300.0, 1000.0, 0.4, math.log(0.8)
+    eq6 = energy - math.log(left / all_of_them) / tau
+    proper = math.log(left / all_of_them)
+    assert energy - proper / tau == pytest.approx(eq6)  # F = E - TS
+    assert energy + (-proper) / tau == pytest.approx(eq6)  # Eqs. 2 and 5
+    assert math.log(200.0 / all_of_them) < proper  # falls as fewer are left
+    # The Shannon entropy of M equally likely ones is ln M, not -ln(M/N).
+    share = np.full(int(left), 1 / left)
+    shannon = float(-(share * np.log(share)).sum())
+    assert shannon - math.log(all_of_them) == pytest.approx(proper)
+    assert shannon != pytest.approx(-proper)
+    text = errata().set_index("id").loc["entropy-falls", "problem"]
+    assert all(word in text for word in ("+ln(M/N)", "Helmholtz", "cancel", "Shannon"))
+
+
+def test_the_split_of_flowers_is_listed_with_what_the_paper_says_of_it():
+    row = errata().set_index("id").loc["flowers102-split"]
+    assert row["chapters"].split() == ["mlp-flowers102", "cnn-flowers102"]
+    assert row["measured"] == "split"
+    numbers = published().set_index("quantity")
+    for quantity in ("n_train", "n_val", "n_test"):
+        rows = numbers.loc[[quantity]]
+        value = rows[rows["dataset"] == "flowers102"]["low"].iloc[0]
+        assert f"{value:.0f}" in row["first_quote"]
+    for model in ("mlp", "cnn"):
+        stated = lookup(model, "flowers102", "accuracy")
+        for value in {*stated["low"], *stated["high"]}:
+            assert f"{100 * value:.0f}" in row["problem"]
+
+
+def test_small_slips_come_last_and_ask_for_no_measurement():
+    rows = errata()
+    small = rows["kind"] == SMALL
+    assert list(small) == sorted(small)
+    assert set(rows.loc[small, "id"]) == {
+        "cnn-flowers102-beta", "lstm-yelp-beta", "speedup-vit-flowers102", "lstm-precedes",
+        "constants", "retraining", "table-order",
+    }  # fmt: skip
+    assert set(rows.loc[small, "measured"]) == {""}
+
+
+def test_quotes_from_sections_are_in_the_paper():
+    path = os.environ.get("THERMO_PAPER")
+    if not path:
+        pytest.skip("needs the text of the paper: set THERMO_PAPER to its path")
+    paper = plain(Path(path).read_text(encoding="utf-8"))
+    for row in errata().to_dict("records"):
+        for which in ("first", "second"):
+            if row[f"{which}_place"].startswith(("Section", "Abstract")):
+                assert plain(row[f"{which}_quote"]) in paper, row["id"]
 
 
 def test_vocabularies_are_all_used():

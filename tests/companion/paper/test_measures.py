@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from companion.paper.claims import claims
-from companion.paper.measures import MEASURES, TIMED, measure
+from companion.paper.measures import MEASURES, READS
+from companion.paper.measures import measure as measured
+from companion.paper.observed import Observed, observed
 from tests.companion.paper.hand_record import FAST, FEATURES, FULL, NAN, at, curve, record, without
 from thermo_utils.errors import ThermoError
+
+
+def measure(name, of):
+    """A measure of a record, or of what is seen of it."""
+    return measured(name, of if isinstance(of, Observed) else observed(of))
+
 
 #: What each measure of the record in ``hand_record.py`` is, by hand.
 EXPECTED = {
@@ -27,20 +37,25 @@ EXPECTED = {
     "feature": "peak",
     "features": "valley, peak, bend, valley",
     "feature at drop": "bend",  # beta 0.48 is 0.08 from 0.40; the peak is 0.18 away
+    "extremum at drop": "no",
     "valley then peak": "yes",
     "extremum": "yes",
     "sign change": "yes",  # from 0.2 at tau 1.5 to -0.1 at 2.5, a step around 2
     "tau of first valley": 1.0,
     "beta of first valley": 0.10,
+    "tau of later peak": 2.0,
+    "beta of later peak": 0.22,
+    "sign change at later peak": "yes",
+    "gap of later peak": 0.18,  # 0.40 - 0.22
     "ratio of times": 3.2,
     "faster": "faster",
-    "match": "no",
+    "match": "yes",  # 0.27 - 0.22
     "lag": -2.0,  # (2.0 - 3.0) / 0.5: FE comes two steps early
     "gap": 0.18,  # 0.40 - 0.22
     "RFE gap": 0.13,  # 0.40 - 0.27
     "RFE lag": 1.5,  # (2.75 - 2.0) / 0.5
     "variation": 0.03,  # 0.83 at tau 1 against 0.80, up to tau 2
-    "drop": 0.75,  # 1 - 0.20 / 0.80, beyond tau 2
+    "drop": 0.3,  # (0.78 - 0.54) / 0.80, from tau 2 to 4
     "lost at feature": 0.02,  # 0.80 - 0.78 at tau 2
     # 0.95 of 0.8 is 0.76, half-way from 0.78 at 0.22 to 0.74 at 0.30: 0.26.
     # 0.70 of 0.8 is 0.56, eight tenths of the way from 0.64 at 0.48 to 0.54 at 0.56: 0.544.
@@ -55,6 +70,10 @@ EXPECTED = {
     "largest distance": 1.3 / 3,
     "vertical shift": 0.6 / 3,
     "entropy falls": "no",
+    # F of 3 at tau 2; at 1.4 it is 0.8 of the way from 1 to 9, at 2.6 a fifth of it from 9 to 2:
+    # 7.4 and 7.6. The range is 9 - 1.
+    "sharpness": 4.5 / 8,
+    "smoothness": None,  # the grid of RFE is too coarse
 }
 
 
@@ -70,7 +89,23 @@ def test_every_measure_by_hand(name):
 def test_the_table_and_the_claims_use_every_measure_and_no_other():
     assert set(EXPECTED) == set(MEASURES)
     assert {claim.measure for claim in claims()} == set(MEASURES)
-    assert {name for name in MEASURES if claims_of_speed(name)} == TIMED
+
+
+def test_measures_depend_on_what_there_is_and_speed_on_times_alone():
+    for name, made in MEASURES.items():
+        assert made.reads <= set(READS), name
+        assert (made.reads == {"time"}) == claims_of_speed(name), name
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_placebo_moves_what_is_read_at_the_threshold_and_nothing_else(name):
+    """Which measures have a placebo is what they read, not what a list says."""
+    before, moved = observed(record()), observed(record()).at(8, 9)
+    by_kind = {"feature", "extremum"}  # a placebo has no kind
+    if not MEASURES[name].placed and name not in by_kind:
+        assert measure(name, moved) == measure(name, before)
+    if MEASURES[name].placed and name not in ("smoothness", "sign change"):
+        assert measure(name, moved) != measure(name, before)
 
 
 def claims_of_speed(name):
@@ -85,24 +120,33 @@ def test_an_unknown_measure_is_refused_with_the_nearest():
 @pytest.mark.parametrize(
     ("method", "names"),
     {
-        "accuracy": ("tau accuracy", "beta accuracy", "gap", "RFE gap", "feature at drop"),
+        "accuracy": (
+            "tau accuracy", "beta accuracy", "gap", "RFE gap", "feature at drop",
+            "gap of later peak",
+        ),
         "full": (
             "tau full", "beta full", "feature", "lag", "gap", "RFE lag", "variation", "drop",
-            "lost at feature",
+            "lost at feature", "sharpness",
         ),
         "renormalized": ("tau renormalized", "beta renormalized", "RFE gap", "RFE lag"),
     }.items(),
 )  # fmt: skip
 def test_without_a_threshold_there_is_nothing_to_measure(method, names):
     for name in MEASURES:
-        known = ("lag",) if method == "accuracy" else ("extremum", "sign change")
-        if name not in known:
+        known = {
+            "accuracy": ("lag", "extremum at drop"),
+            "full": ("extremum", "sign change", "match"),
+            "renormalized": ("match",),
+        }[method]
+        if name not in (*known, "smoothness"):
             assert (measure(name, without(method)) is None) == (name in names), name
 
 
 def test_without_a_feature_the_answers_in_words_are_no():
     assert measure("extremum", without("full")) == "no"
     assert measure("sign change", without("full")) == "no"
+    assert measure("match", without("full")) == measure("match", without("renormalized")) == "no"
+    assert measure("extremum at drop", without("accuracy")) == "no"
 
 
 def test_the_lag_of_an_accuracy_that_never_falls_counts_to_the_end_of_the_grid():
@@ -169,12 +213,19 @@ def test_the_sign_of_the_slope_counts_within_one_step(slopes, expected):
     assert measure("sign change", record(curve(dF_dtau=slopes))) == expected
 
 
-def test_where_accuracy_never_falls_there_is_no_width_and_no_half_way():
+def test_a_width_that_is_not_reached_is_infinite():
     flat = record(curve(accuracy=0.8))
-    assert measure("fall width", flat) is None
+    assert measure("fall width", flat) == math.inf
+    assert measure("fall width", record(curve(accuracy=0.57))) == math.inf  # to 0.57, not to 0.56
+    # To 0.96 of the plateau: it has not even begun to fall.
+    assert measure("fall width", record(curve(accuracy=0.96 * 0.8))) == math.inf
+    assert MEASURES["fall width"].endless
+
+
+def test_where_accuracy_never_falls_there_is_no_half_way_and_no_drop():
+    flat = record(curve(accuracy=0.8))
     assert measure("tau half-way down", flat) is None  # half-way to 0.8 is never passed
     assert measure("drop", flat) == approx(0.0)
-    assert measure("fall width", record(curve(accuracy=0.57))) is None  # to 0.57, not to 0.56
 
 
 def test_a_fall_before_the_first_threshold_is_measured_from_the_unpruned_network():
@@ -199,24 +250,30 @@ def test_the_lowest_accuracy_is_the_first_of_equals():
     assert measure("tau of lowest accuracy", record(curve(accuracy={6.0: 0.2}))) == 5.0
 
 
-def test_a_drop_is_compared_with_the_unpruned_network():
+def test_what_is_lost_is_compared_with_the_unpruned_network():
     other = record(metrics={"test_accuracy": 0.5})
-    assert measure("drop", other) == approx(1 - 0.2 / 0.5)
+    assert measure("drop", other) == approx((0.78 - 0.54) / 0.5)
     assert measure("variation", other) == approx(0.33)
     assert measure("lost at feature", other) == approx(0.5 - 0.78)
 
 
 def test_the_threshold_itself_counts_as_before():
-    # At 5, the lowest accuracy: it belongs to the variation up to the feature, not to the drop.
-    late = at("full", tau=5.0)
-    assert measure("variation", late) == approx(0.6)
-    assert measure("drop", late) == approx(1 - 0.22 / 0.8)
-    rounded = at("full", tau=5.0 * (1 - 1e-12))
-    assert measure("variation", rounded) == approx(0.6)
-    assert measure("drop", rounded) == approx(1 - 0.22 / 0.8)
-    early = at("full", tau=4.99)
-    assert measure("variation", early) == approx(0.8 - 0.34)
-    assert measure("drop", early) == approx(0.75)
+    # At 4 and 4.5 accuracy is 0.54 and 0.34.
+    for tau in (4.0, 4.0 * (1 - 1e-12)):
+        assert measure("variation", at("full", tau=tau)) == approx(0.26)
+    assert measure("variation", at("full", tau=3.99)) == approx(0.16)
+
+
+def test_a_drop_is_what_falls_right_after_the_feature():
+    # From 1 to 2: 0.83 to 0.78. The collapse to 0.20 comes later and does not count.
+    assert measure("drop", at("full", tau=1.0)) == approx((0.83 - 0.78) / 0.8)
+    assert measure("drop", at("full", tau=1.0 * (1 - 1e-12))) == approx((0.83 - 0.78) / 0.8)
+    # What was lost before the feature does not count either.
+    assert measure("drop", at("full", tau=5.0)) == approx((0.20 - 0.22) / 0.8)
+    # A later collapse changes nothing, an earlier one does.
+    later, within = curve(accuracy={4.5: 0.0}), curve(accuracy={4.0: 0.0})
+    assert measure("drop", record(later)) == measure("drop", record())
+    assert measure("drop", record(within)) == approx(0.78 / 0.8)
 
 
 def test_nothing_lies_beyond_a_feature_at_the_end():
@@ -233,8 +290,50 @@ def test_only_a_ratio_above_one_is_faster(ratio, word):
     assert measure("faster", record(timings={"speedup": ratio})) == word
 
 
-def test_a_match_is_a_word():
-    assert measure("match", record(match=True)) == "yes"
+@pytest.mark.parametrize(
+    ("beta", "word"), [(0.22, "yes"), (0.27, "yes"), (0.17, "yes"), (0.2701, "no"), (0.1699, "no")]
+)
+def test_a_match_is_that_of_the_printed_sparsities(beta, word):
+    assert measure("match", at("renormalized", beta=beta)) == word
+    # Whatever the record says of it.
+    assert measure("match", record(match=word == "no", **changed(beta))) == word
+
+
+def changed(beta):
+    thresholds = record().result["thresholds"]
+    return {
+        "thresholds": thresholds | {"renormalized": thresholds["renormalized"] | {"beta": beta}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tau"),
+    [
+        ("peak valley peak", 3.0), ("valley peak peak", 2.0), ("valley bend peak", 3.0),
+        ("peak valley", None), ("peak peak", None),
+    ],
+)  # fmt: skip
+def test_the_later_peak_is_the_first_after_a_valley(kinds, tau):
+    features = [
+        FEATURES[0] | {"kind": kind, "tau": float(k), "beta": k / 10}
+        for k, kind in enumerate(kinds.split(), start=1)
+    ]
+    run = record(features=features)
+    assert measure("tau of later peak", run) == tau
+    assert measure("beta of later peak", run) == (None if tau is None else tau / 10)
+    gap = None if tau is None else approx(abs(0.4 - tau / 10))
+    assert measure("gap of later peak", run) == gap
+    assert (measure("sign change at later peak", run) == "no") == (tau != 2.0)
+
+
+def test_only_an_extremum_is_sharp_or_gentle():
+    assert measure("sharpness", at("full", kind="bend")) is None
+    assert measure("sharpness", at("full", kind="valley")) == approx(4.5 / 8)
+
+
+def test_a_sparsity_that_the_record_lacks_is_no_sparsity():
+    assert measure("gap", at("full", beta=None)) is None
+    assert measure("match", at("full", beta=None)) == "no"
 
 
 @pytest.mark.parametrize(

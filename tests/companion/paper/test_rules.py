@@ -1,4 +1,4 @@
-"""When a value agrees: every rule just inside and just outside of its limits; and the verdicts."""
+"""When a value agrees: every rule just inside and just outside of its limits; and the outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.paper.claims import claims
-from companion.paper.rules import RULES, VERDICTS, Stated, Verdict, agrees, rule_text, verdict
+from companion.paper.rules import OUTCOMES, RULES, Outcome, Stated, agrees, outcome, rule_text
 from thermo_utils.errors import ThermoError
 
 #: Rules whose tolerance is around the paper's number.
@@ -142,20 +142,19 @@ def test_the_text_of_a_version():
 
 
 @pytest.mark.parametrize(
-    ("agreed", "excused", "expected"),
-    [
-        (None, True, Verdict.NOT_RUN),
-        (None, False, Verdict.NOT_RUN),
-        (True, True, Verdict.CONFIRMED),
-        (True, False, Verdict.CONFIRMED),
-        (False, True, Verdict.DIFFERS),
-        (False, False, Verdict.NOT_CONFIRMED),
-    ],
+    ("agreed", "expected"),
+    [(None, Outcome.NOT_RUN), (True, Outcome.HOLDS), (False, Outcome.FAILS)],
 )
-def test_verdicts(agreed, excused, expected):
-    assert verdict(agreed, excused=excused) is expected
+def test_outcomes(agreed, expected):
+    assert outcome(agreed) is expected
 
 
-def test_every_verdict_has_a_meaning():
-    assert set(VERDICTS) == set(Verdict)
-    assert all(VERDICTS.values())
+def test_every_outcome_has_a_meaning():
+    assert set(OUTCOMES) == set(Outcome)
+    assert all(OUTCOMES.values())
+
+
+@pytest.mark.parametrize("rule", ["within 1", "step 1", "factor 2", "at most 9", "below 9"])
+def test_what_is_never_reached_is_near_no_number_and_below_none(rule):
+    assert not agrees(rule, INF, stated(1.0))
+    assert agrees("at least 9", INF, stated(1.0))
