@@ -56,7 +56,7 @@ FALL = np.interp(TAU, [0.6, 1.6], [0.8, 0.3])
 
 
 def test_the_default_is_the_librarys():
-    assert DEFAULT == TARGETS["1 point"]
+    assert TARGETS["1 point"] == DEFAULT
     assert DEFAULT.drop(0.5) == MAX_DROP
     assert {at_drop(drop).name for drop in DROPS} < set(TARGETS)
     assert len(TARGETS) == len(DROPS) + 4
