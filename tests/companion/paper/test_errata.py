@@ -15,6 +15,7 @@ from companion.paper.published import lookup, published
 from companion.runs.chapters import CHAPTERS
 from tests.companion.paper.test_published import plain
 from thermo_utils import ThermoError
+from thermo_utils.accuracy import MAX_DROP
 
 
 def listed(chapter):
@@ -139,6 +140,13 @@ def test_the_split_of_flowers_is_listed_with_what_the_paper_says_of_it():
         stated = lookup(model, "flowers102", "accuracy")
         for value in {*stated["low"], *stated["high"]}:
             assert f"{100 * value:.0f}" in row["problem"]
+
+
+def test_the_drop_that_counts_is_the_librarys():
+    rows = errata().set_index("id")["here"]
+    assert MAX_DROP == 0.01
+    assert "one point unless" in rows["thirty-percent"]
+    assert "within one point" in rows["plateau-end"]
 
 
 def test_small_slips_come_last_and_ask_for_no_measurement():
