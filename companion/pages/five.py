@@ -106,12 +106,14 @@ def _rules(errors: pd.DataFrame) -> str:
     strict = sum(
         c.p < LEVEL / tests for each in sorted_ for part in each[:2] for c in part.values()
     )
-    if 2 * nearer > tests:
-        claim = "Simple rules on the same activations come nearer"
-    elif 2 * farther > tests:
-        claim = "Simple rules on the same activations are farther off"
-    else:
+    if 2 * undecided > tests:
         claim = "Against simple rules on the same activations, most is undecided"
+    elif nearer > farther:
+        claim = "Simple rules on the same activations come nearer where that can be told"
+    elif nearer < farther:
+        claim = "Simple rules on the same activations are farther off where that can be told"
+    else:
+        claim = "Against simple rules on the same activations, F wins as often as it loses"
     return (
         f"**{claim}**: of {tests} comparisons with rules that know only the sizes of the "
         f"activations, a sign test over the chapters establishes {nearer} for the rule and "
@@ -163,6 +165,6 @@ def _safe(table: pd.DataFrame) -> str:
     )
     return (
         f"**{claim}**: {merit_words(table, 'RFE')}; whoever measures the accuracy reaches "
-        f"{fast.bound:.2f}, and the first feature under full evaluation loses up to "
-        f"{points(full.loss)} points."
+        f"{fast.bound:.2f}, and the first feature under full evaluation loses at most "
+        f"{points(full.loss)} points at {full.sparsity:.2f}."
     )

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from companion.pages.predictions import MARKS, NAMES, demo_note, points
 from companion.pages.tables import markdown
+from companion.paper.comparison import UNSAFE
 from companion.paper.frontier import BOUND, HIGH, merit
 from companion.paper.runs import HIGHEST, THEORY
 from thermo_utils.figures import ACCURACY, STYLE
@@ -80,7 +81,7 @@ def _panel(axis: Axes, table: pd.DataFrame, column: str) -> None:
                 own["sparsity"], loss, ls="none", marker=marker, color=color, ms=big,
                 label=RULE_NAMES[rule], zorder=5,
             )  # fmt: skip
-    axis.axhline(1.0, color=ACCURACY, lw=0.8, ls=":")
+    axis.axhline(100 * UNSAFE, color=ACCURACY, lw=0.8, ls=":")
 
 
 def frontier_table(table: pd.DataFrame) -> str:

@@ -9,17 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.pages.conclusion import (
+from companion.pages.conclusion import conclusion, conclusion_figures
+from companion.pages.five import five_sentences, side_of_errors
+from companion.pages.nearness import (
     against_rules,
     by_kind,
-    conclusion,
-    conclusion_figures,
     costs,
     ended,
     how_near,
     not_judged,
 )
-from companion.pages.five import five_sentences, side_of_errors
 from companion.pages.predictions import HEADS, NAMES
 from companion.paper.comparison import LEVEL, RIVALS
 from companion.paper.predictors import PREDICTORS
@@ -249,7 +248,9 @@ class TestFiveSentences:
         [
             ([2.0] * 8, [2.0] * 8, "come nearer", [8, 8, 0, 0, 0, 4, 4, 4]),
             ([0.1] * 8, [0.1] * 8, "farther off", [8, 0, 8, 0, 0, 0, 4, 0]),
-            ([2.0] * 8, [1.0] * 8, "undecided", [8, 4, 0, 0, 4, 4, 4, 0]),
+            ([2.0] * 8, [1.0] * 8, "come nearer where", [8, 4, 0, 0, 4, 4, 4, 0]),
+            ([0.1] * 8, [1.0] * 8, "farther off where", [8, 0, 4, 0, 4, 0, 4, 0]),
+            ([2.0] * 8, [0.1] * 8, "as often as it loses", [8, 4, 4, 0, 0, 4, 4, 0]),
             ([1.0] * 8, [1.0] * 8, "undecided", [8, 0, 0, 0, 8, 0, 4, 0]),
         ],
     )
@@ -280,10 +281,10 @@ class TestFiveSentences:
     def test_the_fifth_is_about_equal_risk(self):
         better = sentence(5, errors(3))
         assert "is better than a simple rule" in better
-        assert numbers(better) == [2.0, 9, 0.3, 1.5, 0.2, 0.5, 20.0]
+        assert numbers(better) == [2.0, 9, 0.3, 1.5, 0.2, 0.5, 20.0, 0.25]
         worse = sentence(5, errors(3), frontier=front(quantile=(0.02, 0.01, 0.4)))
         assert "no better" in worse
-        assert numbers(worse) == [2.0, 9, 0.3, 0.4, 0.5, 20.0]
+        assert numbers(worse) == [2.0, 9, 0.3, 0.4, 0.5, 20.0, 0.25]
         alone = sentence(5, errors(3), frontier=front(quantile=(0.3, 0.3, 0.4)))
         assert "no simple rule is as safe" in alone
 
