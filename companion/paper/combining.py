@@ -67,10 +67,15 @@ def _values(claim: Claim, runs: Runs) -> dict[str, Value]:
 
 
 def _agrees(claim: Claim, name: str, runs: Runs, version: Stated) -> bool:
-    """Whether a chapter agrees: its seeds together or, of a number with a sign, each of them."""
+    """Whether a chapter agrees: its seeds together or, of a number with a sign, each of them.
+
+    Seeds without the measure are passed over where more than half of them have it.
+    """
     seeds, step = runs.seeds[name], runs.steps[name]
     if _signed(claim):
-        return all(agrees(claim.rule, value, version, step) for value in seeds)
+        known = [value for value in seeds if value is not None]
+        enough = 2 * len(known) > len(seeds)
+        return enough and all(agrees(claim.rule, value, version, step) for value in known)
     return agrees(claim.rule, _combined(seeds, _middle(claim)), version, step)
 
 

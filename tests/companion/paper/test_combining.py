@@ -252,7 +252,9 @@ class TestSigned:
             ([-16.0, 10.0, -2.0], False),  # the mean is below 0
             ([-16.0, 1.0, -2.0], True),
             ([1.0, 1.1, 1.0], False),
-            ([-16.0, None, -2.0], False),
+            ([-16.0, None, -2.0], True),  # more than half have one
+            ([-16.0, None], False),
+            ([None, None, -2.0], False),
         ],
     )
     def test_early_ones_do_not_make_up_for_late_ones(self, seeds, agreed):

@@ -31,11 +31,11 @@ class Run:
         values, number = np.unique(gaps, return_counts=True)
         self.step = values[number.argmax()]
 
-    def late(self) -> bool:
-        """More than a step after the accuracy gives way, or nowhere."""
+    def late(self) -> bool | None:
+        """Whether the feature comes more than a step after the accuracy gives way."""
         feature, drop = self.found["full"], self.found["accuracy"]
         if feature is None:
-            return True
+            return None
         end = self.full["tau"].iloc[-1] if drop is None else drop["tau"]
         return bool(feature["tau"] > end + self.step * (1 + 1e-6))
 
@@ -70,7 +70,8 @@ def outcomes(table):
 @pytest.mark.parametrize("name", NAMES)
 class TestChapter:
     def test_it_precedes_if_no_seed_is_late(self, outcomes, name):
-        expected = not any(run.late() for run in runs(name))
+        late = [run.late() for run in runs(name)]
+        expected = 2 * late.count(None) < len(late) and True not in late
         found = outcomes[f"{name}-precedes".replace("_", "-")]
         assert (found == Outcome.HOLDS) == expected
 
