@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from companion.pages.speed_files import FOLDER, read_measured
+from companion.runs import scale_files
 from companion.runs.records import CURVES, NEXT, RESULT, read_record
+from companion.runs.scale_files import read_scale
 from companion.runs.variant_files import FACTS, TABLE, read_variants
 from thermo_utils.errors import ThermoError
 
@@ -14,7 +16,7 @@ __all__ = ["check"]
 
 
 def check(results: Path) -> tuple[int, list[str]]:
-    """Read every record, every table of alternatives and every benchmark.
+    """Read every record, all that lies beside one, and every benchmark.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def check(results: Path) -> tuple[int, list[str]]:
     bad : list of str
         A line for each that is damaged, beginning with the file.
     """
-    records, variants, measured = set(), set(), set()
+    records, variants, scales, measured = set(), set(), set(), set()
     for path in results.glob("*/**/*"):
         if path.relative_to(results).parts[0].startswith("."):  # kept by runs, which check it
             continue
@@ -36,10 +38,13 @@ def check(results: Path) -> tuple[int, list[str]]:
             records.add(path.parent)
         elif path.name in (FACTS, TABLE):
             variants.add(path.parent)
+        elif path.name in (scale_files.FACTS, scale_files.TABLE):
+            scales.add(path.parent)
         elif path.parent.name == FOLDER and path.suffix == ".json":
             measured.add(path)
     readers: list[tuple[Callable[[Path], object], set[Path]]] = [
-        (read_record, records), (read_variants, variants), (read_measured, measured),
+        (read_record, records), (read_variants, variants), (read_scale, scales),
+        (read_measured, measured),
     ]  # fmt: skip
     bad = []
     for read, places in readers:

@@ -22,11 +22,13 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from companion.data.tensors import evaluation_batches
+from companion.runs import weights
 from companion.runs.experiment import Experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import sha256, to_json
-from companion.runs.rescaling import check_rescaled, obstacle, rescaled_network
+from companion.runs.rescaling import check_rescaled, rescaled_network
 from companion.runs.scale_files import COLUMNS, FACTS, LAYER_MEANS, RESCALED, TABLE, read_scale
+from companion.runs.scale_plans import obstacle
 from companion.runs.variants import subset
 from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
@@ -178,8 +180,7 @@ def write_scale(experiment: Experiment, *, examples: int = EXAMPLES, progress: b
     """
     check_examples(examples)
     run, s = experiment.run, experiment.run.settings
-    scratch = run.scratch("full")
-    folder = scratch.with_name(f"scale-{s.key('full')}-{examples}")
+    folder = run.scratch("train").with_name(f"scale-{s.key('train')}-{examples}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         started = time.time()
@@ -190,7 +191,8 @@ def write_scale(experiment: Experiment, *, examples: int = EXAMPLES, progress: b
             "dataset": s.dataset,
             "profile": s.profile,
             "seed": s.seed,
-            "key": s.key("full"),
+            "key": s.key("train"),
+            "weights": weights.fingerprint(experiment.network()),
             "seconds": time.time() - started,
             "provenance": provenance(),
             "scale_sha256": sha256(text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple
@@ -62,6 +63,7 @@ class ScaleFacts(Part):
     profile: str
     seed: Seed
     key: str
+    weights: Digest
     examples: Positive
     baseline_accuracy: Share
     means: Annotated[list[LayerMean], Field(min_length=1)]
@@ -88,6 +90,20 @@ class Scale(NamedTuple):
 
     facts: dict[str, Any]
     table: pd.DataFrame
+
+    def fits(self, result: Mapping[str, Any]) -> bool:
+        """Whether the network is that of a record.
+
+        Parameters
+        ----------
+        result : mapping
+            The content of the record's ``result.json``.
+        """
+        trained = result["stages"]["train"]
+        return bool(
+            trained["key"] == self.facts["key"]
+            and trained.get("weights") in (None, self.facts["weights"])
+        )
 
     @property
     def factors(self) -> list[float]:

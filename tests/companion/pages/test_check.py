@@ -39,7 +39,8 @@ def test_everything_committed_is_good():
     count, bad = check(COMMITTED)
     assert bad == []
     assert count == sum(
-        path.name in ("result.json", "variants.json") or path.parent.name == "benchmarks"
+        path.name in ("result.json", "variants.json", "scale.json")
+        or path.parent.name == "benchmarks"
         for path in COMMITTED.rglob("*.json")
     )
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from companion.networks import NETWORKS, build
-from companion.runs.rescaling import OBSTACLES, PLANS, check_rescaled, obstacle, rescaled_network
+from companion.runs.rescaling import check_rescaled, rescaled_network
+from companion.runs.scale_plans import OBSTACLES, PLANS, obstacle
 from thermo_utils import ThermoError
 
 SHAPES = {

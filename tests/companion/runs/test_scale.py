@@ -148,6 +148,18 @@ class TestWritten:
         np.testing.assert_allclose(full["accuracy"], accuracy)
         assert full.attrs["total"] == fast.attrs["total"]
 
+    def test_whether_a_record_is_of_the_same_network(self, written):
+        scale = read_scale(written.run.folder)
+        ours = {"key": scale.facts["key"], "weights": scale.facts["weights"]}
+        assert ours["key"] == written.run.settings.key("train")
+        for trained, expected in (
+            (ours, True),
+            ({"key": ours["key"]}, True),  # older records do not name the weights
+            (ours | {"key": "0" * 16}, False),
+            (ours | {"weights": "0" * 64}, False),
+        ):
+            assert scale.fits({"stages": {"train": trained}}) is expected
+
     def test_a_curve_that_is_not_there(self, written):
         with pytest.raises(ThermoError, match="c = 3"):
             read_scale(written.run.folder).curve(RESCALED, "full", 3.0)
@@ -166,7 +178,7 @@ class TestWritten:
         monkeypatch.setattr(scale_module, "full_evaluation", dying)
         with pytest.raises(KeyboardInterrupt):
             write_scale(written, examples=150, progress=False)
-        (log,) = written.run.scratch("full").parent.glob("scale-*/layer-means.jsonl")
+        (log,) = written.run.scratch("train").parent.glob("scale-*/layer-means.jsonl")
         rows = log.read_text().splitlines()
         assert len(rows) == seen[0] + 1
         monkeypatch.undo()
