@@ -1,0 +1,124 @@
+"""Pretraining by a network's own objective: it changes the body, by what it reads, and no head."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from benchmarks import pretraining
+from benchmarks.pretraining import OBJECTIVES, pretrain
+from companion.data.tensors import Examples, Splits
+from companion.networks import build
+from companion.runs.settings import settings
+from thermo_utils import ThermoError
+
+DATASET = {"vit": "cifar10", "electra": "ag_news", "t5": "ag_news", "gpt2": "ag_news"}
+HEADS = ("classifier", "score")
+#: Read nowhere but at the beginning of its texts, in a vocabulary with a padding of its own.
+VOCABULARY, LENGTH, SIDE = 60, 12, 16
+
+
+def made(name):
+    shape = (
+        {"classes": 3, "image_size": SIDE}
+        if name == "vit"
+        else {"classes": 3, "vocabulary": VOCABULARY, "padding": 0, "max_length": LENGTH}
+    )
+    torch.manual_seed(0)
+    options = settings(name, DATASET[name]).options
+    return build(name, shape, **{**options, "dropout": 0.0})
+
+
+def examples(name, count=96):
+    """Texts that count upwards, and images of one colour: both can be foreseen."""
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.zeros(count, dtype=torch.int64)
+    if name == "vit":
+        colour = torch.randn(count, 3, 1, 1, generator=generator)
+        return Examples(colour.expand(-1, -1, SIDE, SIDE).contiguous(), targets)
+    first = torch.randint(5, VOCABULARY - LENGTH, (count, 1), generator=generator)
+    mask = torch.ones(count, LENGTH, dtype=torch.int64)
+    mask[: count // 2, LENGTH // 2 :] = 0
+    ids = (first + torch.arange(LENGTH)) * mask
+    return Examples({"input_ids": ids, "attention_mask": mask}, targets)
+
+
+def data(name):
+    part = examples(name)
+    return Splits(part, part, part, class_names=("a", "b", "c"), source="", fingerprint="")
+
+
+def pretrained(name, given=None, **changes):
+    network = made(name)
+    options = {"epochs": 2, "batch_size": 16, "seed": 0} | changes
+    return network, pretrain(network, name, given or data(name), **options)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_loss_falls_and_the_head_stays(name):
+    before = made(name).state_dict()
+    network, losses = pretrained(name, epochs=12)
+    after = network.state_dict()
+    assert losses[-1] < 0.9 * losses[0]
+    assert before.keys() == after.keys()  # nothing is left of the objective
+    for weight, value in after.items():
+        if weight.startswith(HEADS):
+            assert torch.equal(value, before[weight])
+    changed = {w for w, value in after.items() if not torch.equal(value, before[w])}
+    body = [w for w in after if ".mlp." in w or ".intermediate." in w or "DenseReluDense" in w]
+    assert body
+    assert changed.issuperset(w for w in body if "wi" in w or w.endswith("weight"))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_pretraining_is_repeatable_and_reads_no_targets(name):
+    first, _ = pretrained(name)
+    other = data(name)
+    other.train.targets.fill_(2)
+    second, _ = pretrained(name, other)
+    third, _ = pretrained(name, seed=1)
+    same = [torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
+    assert all(same)
+    assert not all(map(torch.equal, first.parameters(), third.parameters()))
+
+
+@pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - {"vit"}))
+def test_what_stands_in_the_padding_does_not_matter(name):
+    given = data(name)
+    inputs = given.train.inputs
+    other = {**inputs, "input_ids": inputs["input_ids"] + 3 * (1 - inputs["attention_mask"])}
+    changed = dataclasses.replace(given, train=Examples(other, given.train.targets))
+    (_, losses), (_, again) = pretrained(name, given), pretrained(name, changed)
+    assert losses == pytest.approx(again, rel=1e-4)
+
+
+def test_a_network_without_an_objective_is_refused():
+    with pytest.raises(ThermoError, match=r"mlp .*electra"):
+        pretrain(torch.nn.Linear(1, 1), "mlp", data("vit"), epochs=1, batch_size=2, seed=0)
+
+
+@pytest.mark.slow
+def test_a_file_holds_both_accuracies(tmp_path, monkeypatch):
+    registered = pretraining.settings
+
+    def short(*arguments):
+        return dataclasses.replace(registered(*arguments), train_size=96, test_size=40, epochs=1)
+
+    monkeypatch.setattr(pretraining, "settings", short)
+    command = ["gpt2-ag_news", "--results", str(tmp_path), "--epochs", "2"]
+    assert pretraining.main(command) == 0
+    (file,) = tmp_path.glob("demo/benchmarks/pretraining/*.json")
+    found = json.loads(file.read_text())
+    assert len(found["losses"]) == found["epochs"] == 2
+    assert found["settings"]["train_size"] == 96
+    for part in ("with", "without"):
+        assert 0 <= found[part]["test_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("wrong", [["mlp-cifar10"], ["gpt2-yelp", "--epochs", "0"]])
+def test_wrong_requests_end_with_a_sentence(wrong, capsys):
+    assert pretraining.main(wrong) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
