@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "MIN_POINTS", "Level", "Noise", "Turn", "slopes", "turns", "white_noise",
+    "MIN_POINTS", "Level", "Noise", "Turn", "around", "slopes", "turns", "white_noise",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -203,7 +203,8 @@ def _walk(
             over = np.max(rise / np.maximum(error(top, before), TINY), initial=0.0)
             least = np.sqrt(flat**2 + 2 * np.log(max(top - since, 1)))
             if rise.max(initial=0.0) > floor and over > least:
-                inside = _around(sign * (y[top] - y), factor * error(top, slice(0, y.size)), top)
+                inside = around(sign * (y[top] - y), factor * error(top, slice(0, y.size)), top)
+                inside = min(inside[0], top - 1), max(inside[1], top + 1)
                 size = min(float(rise.max()), float(back))
                 found.append(Turn(top, sign, size, *inside, flat=bool(over <= factor)))
             since, signs = top, (-sign,)
@@ -213,13 +214,14 @@ def _walk(
     return found
 
 
-def _around(below: Floats, bound: Floats, top: int) -> tuple[int, int]:
-    """First and last point next to a turn that noise does not tell from it, or its neighbours."""
-    apart = below > bound
-    left, right = np.flatnonzero(apart[:top]), np.flatnonzero(apart[top + 1 :])
-    low = int(left[-1]) + 1 if left.size else 0
-    high = top + int(right[0]) if right.size else below.size - 1
-    return min(low, top - 1), max(high, top + 1)
+def around(below: Floats, bound: Floats, top: int) -> tuple[int, int]:
+    """First and last of the points around one that lie below it by no more than a bound."""
+    apart = np.flatnonzero(below > bound)
+    left, right = apart[apart < top], apart[apart > top]
+    return (
+        int(left[-1]) + 1 if left.size else 0,
+        int(right[0]) - 1 if right.size else below.size - 1,
+    )
 
 
 def slopes(x: Floats, y: Floats, order: int, noise: Noise, reach: float) -> Level:

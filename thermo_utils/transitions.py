@@ -34,13 +34,14 @@ from numpy.typing import NDArray
 
 from thermo_utils.curves import Threshold, check_increasing, column
 from thermo_utils.errors import ThermoError
-from thermo_utils.extrema import MIN_POINTS, Noise, Turn, slopes, turns, white_noise
+from thermo_utils.extrema import MIN_POINTS, Noise, Turn, around, slopes, turns, white_noise
 
 __all__ = [
     "MAX_BETA",
     "critical_threshold",
     "earliest",
     "find_transitions",
+    "highest_point",
     "transitions_match",
 ]
 
@@ -125,10 +126,7 @@ def find_transitions(
     if c.tau.size < MIN_POINTS:
         return _table([], [], c)
 
-    def error(point: int, others: slice) -> Floats:
-        counting = c.noise.of_differences(point, others)
-        return np.hypot(counting, np.sqrt(2) * noise_factor / counting_factor * c.noise.white)
-
+    error = functools.partial(_error, c, noise_factor / counting_factor)
     flat = flat_factor if c.noise.variance.any() else None
     walk = functools.partial(turns, c.f, error, factor=counting_factor)
     found = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
@@ -145,6 +143,12 @@ def find_transitions(
             if smooth:
                 return _table([kind] * len(smooth), smooth, c)
     return _table([], [], c)
+
+
+def _error(c: _Curve, white: float, point: int, others: slice) -> Floats:
+    """Standard errors of F at some points against F at one; white noise counts so many times."""
+    counting = c.noise.of_differences(point, others)
+    return np.hypot(counting, np.sqrt(2) * white * c.noise.white)
 
 
 def _turning_slopes(
@@ -243,6 +247,51 @@ def earliest(features: pd.DataFrame) -> Threshold | None:
         else f"earliest of {count} feature{'s' if count > 1 else ''}",
         low=low,
         high=high,
+    )
+
+
+def highest_point(
+    curve: pd.DataFrame, *, noise_factor: float = 5.0, counting_factor: float = 3.0
+) -> Threshold | None:
+    """Where F is highest, feature or not, and what noise does not tell from it.
+
+    Parameters
+    ----------
+    curve, noise_factor, counting_factor
+        As for :func:`find_transitions`.
+
+    Returns
+    -------
+    Threshold or None
+        ``prominence`` is how far F lies above its value at the first threshold. `low` and `high`
+        may be the ends of the curve. None where F is nowhere defined.
+
+    Raises
+    ------
+    ThermoError
+        As :func:`find_transitions`.
+
+    Examples
+    --------
+    >>> tau = np.linspace(0.02, 1.0, 50)
+    >>> highest_point(pd.DataFrame({"tau": tau, "free_energy": tau - tau**2})).tau
+    0.5
+    """
+    c = _defined(curve)
+    if not c.tau.size:
+        return None
+    top = int(np.argmax(c.f))
+    error = _error(c, noise_factor / counting_factor, top, slice(0, c.tau.size))
+    low, high = around(c.f[top] - c.f, counting_factor * error, top)
+    low, high = max(min(low, top - 1), 0), min(max(high, top + 1), c.tau.size - 1)
+    return Threshold(
+        tau=float(c.tau[top]),
+        beta=float(c.beta[top]),
+        kind="peak",
+        prominence=float(c.f[top] - c.f[0]),
+        rule="highest point",
+        low=float(c.tau[low]),
+        high=float(c.tau[high]),
     )
 
 

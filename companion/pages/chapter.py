@@ -1,6 +1,7 @@
 """What a chapter's notebook shows after its run: figures and tables, from the record alone.
 
-Nothing is computed again: features, thresholds and times are those that the record holds. A
+Features, thresholds and times are those that the record holds; only how firm they are is computed
+here, from its curves. A
 network or a dataset that the paper does not have is shown under its own name, beside numbers that
 are "not stated".
 """
@@ -18,6 +19,7 @@ from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.pages import figures
 from companion.pages.escape import in_figure
+from companion.pages.features import firmness
 from companion.pages.ledger import ChapterClaims, chapter_claims
 from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
 from companion.runs.chapters import Chapter
@@ -141,9 +143,10 @@ class Page:
         Returns
         -------
         DataFrame
-            Columns ``method``, ``kind``, ``tau``, ``beta``, ``prominence``.
+            Columns ``method``, ``kind``, ``tau``, ``beta``, ``prominence``, ``low``, ``high``: the
+            thresholds that noise does not tell from ``tau``.
         """
-        columns = ["method", "kind", "tau", "beta", "prominence"]
+        columns = ["method", "kind", "tau", "beta", "prominence", "low", "high"]
         table = pd.DataFrame(self._result["features"], columns=columns)
         return table.astype(dict.fromkeys(columns[2:], float))
 
@@ -153,8 +156,9 @@ class Page:
         Returns
         -------
         DataFrame
-            A row per way of finding the threshold; columns ``feature``, ``tau*``, ``beta*`` and
-            what the paper states, with its source.
+            A row per way of finding the threshold; columns ``feature``, ``tau*``, the ``low`` and
+            ``high`` end of what the data do not tell from it, ``beta*``, and what the paper states,
+            with its source.
         """
         rows = {}
         for method, printed in METHODS.items():
@@ -162,11 +166,23 @@ class Page:
             rows[printed.title] = {
                 "feature": found.kind if found else NONE_FOUND,
                 "tau*": found.tau if found else math.nan,
+                "low": found.low if found else math.nan,
+                "high": found.high if found else math.nan,
                 "beta*": found.beta if found else math.nan,
                 "paper tau*": self._stated("tau_star", method),
                 "paper beta*": self._stated("beta_star", method),
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("threshold from")
+
+    def firmness(self) -> pd.DataFrame:
+        """How firmly the curves show their first feature.
+
+        Returns
+        -------
+        DataFrame
+            See :func:`companion.pages.features.firmness`.
+        """
+        return firmness(self.record, self.siblings)
 
     def seeds(self) -> pd.DataFrame:
         """Accuracy and thresholds seed by seed, as far as they have been run.

@@ -157,7 +157,7 @@ def test_a_feature_that_only_all_the_data_show_is_no_reason_to_be_sure_of_none()
 
 
 def test_what_the_sample_leaves_open_is_not_claimed():
-    """A bump that F climbs almost back from, which groups cannot tell from none: smooth density or not?"""
+    """F climbs back from a dip by nearly as much as counts: a valley or none?"""
     claims = [ask(groups_of(bump(2.2, 0.8, 0.15), seed)[0]).confidence for seed in range(10)]
     assert np.mean(np.array(claims) >= 0.95) <= 0.2
 

@@ -19,6 +19,7 @@ from thermo_utils import (
     thermodynamic_curve,
     transitions_match,
 )
+from thermo_utils.transitions import highest_point
 
 
 def grid(n, last=1.0):
@@ -399,6 +400,20 @@ def test_a_clear_feature_goes_before_a_flat_one():
     assert table["flat"].tolist() == [True, False, False]
     found = critical_threshold(counted(f, tau, 10**5))
     assert (found.kind, found.tau) == ("valley", pytest.approx(0.2))
+
+
+def test_the_highest_point_is_told_from_what_is_lower():
+    tau = grid(100, 0.9)
+    for size, at in ((10**6, 0.36), (10**8, 0.36), (10**6, 0.0), (10**6, 0.9)):
+        found = highest_point(counted(-((tau - at) ** 2), tau, size))
+        assert found.tau == pytest.approx(max(at, tau[0]))
+        assert found.low <= found.tau <= found.high
+        feature = critical_threshold(counted(-((tau - at) ** 2), tau, size))
+        if feature is not None:
+            assert at == 0.36
+            assert (feature.low, feature.tau, feature.high) == (found.low, found.tau, found.high)
+            assert found.prominence == pytest.approx((0.36 - tau[0]) ** 2)
+    assert highest_point(counted(np.full(100, np.nan), tau, 10**6)) is None
 
 
 # -- what the numbers of the detector mean -------------------------------------------------------

@@ -29,30 +29,43 @@ def page(record):
     return Page(record(), siblings=[])
 
 
+COLUMNS = ["method", "kind", "tau", "beta", "prominence", "low", "high"]
+
+
 class TestFeatures:
-    def test_are_those_of_the_record(self, page):
+    def test_are_those_of_the_record(self, page, record):
         table = page.features()
-        assert list(table) == ["method", "kind", "tau", "beta", "prominence"]
+        assert list(table) == COLUMNS
         assert table["method"].tolist() == ["full", "full", "renormalized"]
         assert table["kind"].tolist() == ["peak", "valley", "bend"]
         assert table["tau"].tolist() == [0.12, 0.9, 0.31]
         assert table["beta"].tolist() == [0.13, 0.6, 0.27]
         assert table["prominence"].tolist()[:2] == [0.007, 0.2]
         assert math.isnan(table["prominence"][2])
+        assert table[["low", "high"]].isna().all(axis=None)  # which this record does not say
+        peak = {**page.record.result["features"][0], "low": 0.08, "high": 0.2}
+        told = Page(record(features=[peak]), siblings=[]).features()
+        assert told[["low", "high"]].to_numpy().tolist() == [[0.08, 0.2]]
 
     def test_none(self, record):
         table = Page(record(features=[]), siblings=[]).features()
-        assert list(table) == ["method", "kind", "tau", "beta", "prominence"]
+        assert list(table) == COLUMNS
         assert table.empty
 
 
 class TestThresholds:
-    def test_ours_beside_the_papers(self, page):
+    def test_ours_beside_the_papers(self, page, record):
         table = page.thresholds()
         assert table.index.tolist() == [method.title for method in METHODS.values()]
         assert table["feature"].tolist() == ["accuracy", "peak", "bend"]
         assert table["tau*"].tolist() == [0.8, 0.12, 0.31]
         assert table["beta*"].tolist() == [0.55, 0.13, 0.27]
+        known = {
+            m: {**t, "low": 0.1, "high": 0.9} for m, t in page.record.result["thresholds"].items()
+        }
+        told = Page(record(thresholds=known), siblings=[]).thresholds()
+        assert (told["low"] == 0.1).all()
+        assert (told["high"] == 0.9).all()
         for name, quantity in (("paper tau*", "tau_star"), ("paper beta*", "beta_star")):
             for method, printed in METHODS.items():
                 cell = table.loc[printed.title, name]

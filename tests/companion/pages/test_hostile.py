@@ -214,7 +214,7 @@ def outputs(found) -> dict[str, str]:
     tables = {
         "settings": settings_table(chosen), "provenance": page.provenance(),
         "claims": page.claims(), "seeds": page.seeds(), "features": page.features(),
-        "thresholds": page.thresholds(), "timings": page.timings(),
+        "thresholds": page.thresholds(), "firmness": page.firmness(), "timings": page.timings(),
         "history": pd.DataFrame(found.result["history"]),
     }  # fmt: skip
     with pd.option_context("display.max_colwidth", None):
