@@ -36,7 +36,9 @@ from companion.runs.scale_plans import obstacle
 from thermo_utils.expansion import BETA
 from thermo_utils.figures import STYLE, finish
 
-__all__ = ["peaks_text", "read_scales", "scale_figures", "scale_sentences"]
+__all__ = [
+    "moved_sentences", "peaks_text", "read_scales", "scale_figures", "scale_sentences",
+]  # fmt: skip
 
 Chapters = Mapping[str, Sequence[Record]]
 #: Scales that the table shows.
@@ -101,11 +103,7 @@ def scale_sentences(chapters: Chapters) -> str:
     }
     every = read_scales(chapters)
     scales = {key: scale for key, scale in every.items() if scale.fits(results[key])}
-    can = {
-        name: records
-        for name, records in chapters.items()
-        if obstacle(chapter(*name.split("-")).model) is None
-    }
+    can = _rescalable(chapters)
     parts = []
     if can:
         tables = _over_scales(can)
@@ -138,11 +136,7 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
         By the name under which the book keeps it: where the highest point of F lies if a network is
         rescaled, and what pruning there costs. Empty where no network can be rescaled.
     """
-    can = {
-        name: records
-        for name, records in chapters.items()
-        if records and obstacle(chapter(*name.split("-")).model) is None
-    }
+    can = _rescalable(chapters)
     if not can:
         return {}
     synthetic = any(record.result["synthetic"] for each in can.values() for record in each)
@@ -235,6 +229,31 @@ def _command(record: Record) -> str:
 
 def _titles(names: Sequence[str]) -> str:
     return ", ".join(map(chapter_title, names))
+
+
+def moved_sentences(chapters: Chapters) -> str:
+    """How far a change of units moves the highest point of F, to be quoted.
+
+    Parameters
+    ----------
+    chapters : mapping of str to sequence of Record
+        Records by name of chapter, one per seed.
+
+    Returns
+    -------
+    str
+        Markdown; without records, that there are none.
+    """
+    can = _rescalable(chapters)
+    return f"{_moved(_over_scales(can))}\n" if can else "No chapter has been run.\n"
+
+
+def _rescalable(chapters: Chapters) -> dict[str, Sequence[Record]]:
+    return {
+        name: records
+        for name, records in chapters.items()
+        if records and obstacle(chapter(*name.split("-")).model) is None
+    }
 
 
 def _over_scales(chapters: Chapters) -> dict[str, dict[str, pd.DataFrame]]:

@@ -24,7 +24,12 @@ from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
 from companion.pages.ledger import pieces
 from companion.pages.paper_tables import paper_table
-from companion.pages.scale import peaks_text, scale_figures, scale_sentences
+from companion.pages.scale import (
+    moved_sentences,
+    peaks_text,
+    scale_figures,
+    scale_sentences,
+)
 from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import FOLDER, GROWTH, read_speed
 from companion.pages.survives import faults_table, read_facts, soak_text
@@ -193,6 +198,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "other_runs": other_runs_table(read.others),
         "scale": scale_sentences(chapters),
         "theory": peaks_text(chapters),
+        "units": moved_sentences(chapters),
         "faults": faults_table(read.faults),
         "soak": soak_text(read.soak),
         "modules": module_table(),

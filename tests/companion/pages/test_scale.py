@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from companion.pages import scale as page
-from companion.pages.scale import peaks_text, read_scales, scale_figures, scale_sentences
+from companion.pages.scale import (
+    moved_sentences,
+    peaks_text,
+    read_scales,
+    scale_figures,
+    scale_sentences,
+)
 from companion.paper.comparison import Comparison
 from companion.paper.scale import Judged
 from companion.runs.records import read_record
@@ -122,4 +128,11 @@ def test_peaks(chapters):
 
 def test_without_records():
     assert scale_sentences({}) == peaks_text({"mlp-cifar10": []}) == "No chapter has been run.\n"
+    assert moved_sentences({}) == "No chapter has been run.\n"
     assert scale_figures({}) == {}
+
+
+def test_the_sentence_to_quote_is_the_first_of_the_section(chapters):
+    quoted = moved_sentences(chapters).strip()
+    assert scale_sentences(chapters).startswith(f"{quoted}\n")
+    assert re.search(r"moves from sparsity 0\.\d\d \(\d+\.\d points lost", quoted)

@@ -6,44 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from companion.networks import NETWORKS, build
+from companion.networks import NETWORKS
 from companion.runs.rescaling import check_rescaled, rescaled_network
 from companion.runs.scale_plans import OBSTACLES, PLANS, obstacle
+from tests.companion.networks.tiny import tiny
 from thermo_utils import ThermoError
-
-SHAPES = {
-    "image": {"classes": 4, "image_size": 32},
-    "text": {"classes": 4, "vocabulary": 50, "padding": 0, "max_length": 12},
-}
-
-
-def trained(model):
-    """A tiny network whose normalisations have seen data, and two batches."""
-    torch.manual_seed(0)
-    reads = NETWORKS[model].reads
-    dataset = "cifar10" if reads == "image" else "ag_news"
-    options = NETWORKS[model].recipes[dataset, "demo"].options
-    network = build(model, SHAPES[reads], **options)
-    if reads == "image":
-        batches = [torch.randn(16, 3, 32, 32) for _ in range(2)]
-    else:
-        ids = [torch.randint(1, 50, (16, 12)) for _ in range(2)]
-        batches = [{"input_ids": i, "attention_mask": torch.ones_like(i)} for i in ids]
-    network.train()
-    for batch in batches:
-        network(**batch) if isinstance(batch, dict) else network(batch)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):  # as after training
-            nn.init.normal_(module.weight, 1.0, 0.3)
-            nn.init.normal_(module.bias, 0.0, 0.3)
-    return network.eval(), [(batch, torch.zeros(16, dtype=torch.int64)) for batch in batches]
 
 
 @pytest.mark.parametrize("model", PLANS)
 class TestRescaled:
     @pytest.mark.parametrize("c", [0.25, 16.0])
     def test_by_a_power_of_two_nothing_is_rounded(self, model, c):
-        network, data = trained(model)
+        network, data = tiny(model)
         changed = rescaled_network(model, network, c)
         assert check_rescaled(network, changed, NETWORKS[model].layers, c, data) == 0.0
         # What it compares is no copy: by another scale, they differ.
@@ -51,12 +25,12 @@ class TestRescaled:
             check_rescaled(network, changed, NETWORKS[model].layers, 2 * c, data)
 
     def test_otherwise_next_to_nothing(self, model):
-        network, data = trained(model)
+        network, data = tiny(model)
         changed = rescaled_network(model, network, 3.0)
         assert 0 < check_rescaled(network, changed, NETWORKS[model].layers, 3.0, data) < 1e-5
 
     def test_the_original_stays(self, model):
-        network, _ = trained(model)
+        network, _ = tiny(model)
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         rescaled_network(model, network, 4.0)
         assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())

@@ -12,13 +12,15 @@ from pandas.testing import assert_frame_equal
 from torch import nn
 
 from companion import cli
+from companion.networks import NETWORKS
 from companion.runs import experiment as chapters
 from companion.runs import scale as scale_module
 from companion.runs.run import Run
 from companion.runs.scale import InUnits, layer_means, write_scale
 from companion.runs.scale_files import FACTS, LAYER_MEANS, RESCALED, TABLE, read_scale
 from companion.runs.settings import settings
-from thermo_utils import ThermoError, full_evaluation, renormalized
+from tests.companion.networks.tiny import tiny
+from thermo_utils import ThermoError, full_evaluation, renormalized, resolve_layers
 from thermo_utils.scaling import rescaled
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
@@ -104,6 +106,22 @@ class TestInUnits:
             shown.close()
         assert_frame_equal(*curves, rtol=1e-4)
         assert not np.allclose(plain[0]["beta"], plain[1]["beta"], atol=0.02)
+
+    @pytest.mark.parametrize("model", NETWORKS)
+    def test_every_network_shows_its_layers(self, model):
+        net, batches = tiny(model)
+        layers = NETWORKS[model].layers
+        means = layer_means(net, batches, layers)
+        assert list(means) == list(resolve_layers(net, layers))
+        before = full_evaluation(net, batches, layers, [1e-30], progress=False)
+        shown = InUnits(net, means)
+        curve = full_evaluation(shown, batches, "units.*", [1e-30, 1.0, 1e9], progress=False)
+        shown.close()
+        assert curve.attrs["baseline_accuracy"] == before.attrs["baseline_accuracy"]
+        assert curve.attrs["total"] == pytest.approx(before.attrs["total"], rel=1e-5)
+        assert curve.attrs["total_abs_sum"] == pytest.approx(curve.attrs["total"], rel=1e-4)
+        assert 0.3 < curve["beta"][1] < 0.9  # about half lie below the mean
+        assert curve["active"][2] == 0
 
     def test_closed_it_is_gone(self):
         net, (x, _) = network(), data()[0]
