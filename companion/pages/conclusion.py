@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from companion.pages.five import five_sentences
-from companion.pages.frontier import frontier_figure, frontier_table
+from companion.pages.frontier import FLOOR, frontier_figure, frontier_table
 from companion.pages.nearness import (
     against_rules,
     by_kind,
@@ -63,7 +63,7 @@ FIGURES: Final[Mapping[str, tuple[str, str]]] = {
         "The lower and the farther right, the better. A curve is one simple rule with its "
         "parameter from careful to greedy, chosen in hindsight over these very runs; it ends where "
         "the grid of one run does. Black: whoever measures the accuracy and prunes up to the loss "
-        f"allowed. Dotted: {100 * UNSAFE:g} point.",
+        f"allowed. Losses below {FLOOR:g} points are drawn there. Dotted: {100 * UNSAFE:g} point.",
     ),
     "targets": (
         f"Upper panel: median factor by which each rule is off, over up to {len(TARGETS)} targets "

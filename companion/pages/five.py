@@ -12,10 +12,11 @@ from companion.pages.frontier import merit_words
 from companion.pages.predictions import factor, points
 from companion.pages.tables import counted
 from companion.paper.comparison import LEVEL, NEAR, RIVALS, ahead, near, standing
-from companion.paper.frontier import merit
+from companion.paper.frontier import advantages, merit
 from companion.paper.runs import THEORY
 from companion.paper.targets import DEFAULT, TARGETS
 from companion.paper.verdict import MIN_CHAPTERS, Verdict
+from companion.runs.chapters import chapter_title
 
 __all__ = ["five_sentences", "side_of_errors"]
 
@@ -41,7 +42,7 @@ def five_sentences(found: Verdict) -> str:
         _side(found.errors),
         _rules(found.errors),
         _targets(found.by_target),
-        _safe(found.frontier),
+        _safe(found.frontier, advantages(found.outcomes, "RFE")),
     )
     return "\n".join(f"{k}. {sentence}" for k, sentence in enumerate(sentences, 1))
 
@@ -155,16 +156,24 @@ def _with_chapters(name: object, judged: Mapping[str, pd.DataFrame]) -> str:
     return f"{name}, {counted(judged[str(name)]['chapter'].nunique(), 'chapter')}"
 
 
-def _safe(table: pd.DataFrame) -> str:
+def _safe(table: pd.DataFrame, without: Mapping[str, float]) -> str:
     fast, full = merit(table, "RFE"), merit(table, "FE")
-    better = fast.sparsity > fast.rule_sparsity
-    claim = (
-        "As a threshold to prune at, the renormalized F is better than a simple rule of equal risk"
-        if better
-        else "As a threshold to prune at, the renormalized F is no better than a simple rule"
+    ratios = np.array(list(without.values()))
+    needed = [chapter_title(name) for name, ratio in without.items() if ratio <= 1]
+    if fast.sparsity <= fast.rule_sparsity:
+        claim = "is no better than a simple rule of equal risk"
+    elif needed:
+        claim = f"is better than a simple rule of equal risk, but not without {' or '.join(needed)}"
+    else:
+        claim = "is better than a simple rule of equal risk"
+    left_out = (
+        f" ({ratios.min():.1f} to {ratios.max():.1f} times with any one chapter left out)"
+        if np.isfinite(ratios).all()
+        else ""
     )
     return (
-        f"**{claim}**: {merit_words(table, 'RFE')}; whoever measures the accuracy reaches "
+        f"**As a threshold to prune at, the renormalized F {claim}**: "
+        f"{merit_words(table, 'RFE')}{left_out}; whoever measures the accuracy reaches "
         f"{fast.bound:.2f}, and the first feature under full evaluation loses at most "
         f"{points(full.loss)} points at {full.sparsity:.2f}."
     )

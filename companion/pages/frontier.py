@@ -19,7 +19,7 @@ from companion.paper.frontier import BOUND, HIGH, merit
 from companion.paper.runs import HIGHEST, THEORY
 from thermo_utils.figures import ACCURACY, STYLE
 
-__all__ = ["frontier_figure", "frontier_table", "merit_words"]
+__all__ = ["FLOOR", "frontier_figure", "frontier_table", "merit_words"]
 
 #: The rules with the bound, in sentences.
 RULE_NAMES: Final[Mapping[str, str]] = {**NAMES, BOUND: "the accuracy itself, measured"}

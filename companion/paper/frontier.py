@@ -14,12 +14,23 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from companion.paper.readings import at_retained_sum, at_sparsity, from_zero, knee
 from companion.paper.runs import HIGHEST, THEORY, Run
 from thermo_utils.accuracy import accuracy_threshold
 
-__all__ = ["BOUND", "HIGH", "RULES", "Merit", "frontier", "merit"]
+__all__ = [
+    "BOUND",
+    "HIGH",
+    "RULES",
+    "Merit",
+    "Outcomes",
+    "advantages",
+    "frontier",
+    "merit",
+    "outcomes",
+]
 
 #: Name of the bound: the threshold of the accuracy, measured, at each loss allowed.
 BOUND: Final = "measured"
@@ -66,8 +77,31 @@ RULES: Final[Mapping[str, _Rule]] = {
 }
 
 
-def frontier(runs: Sequence[Run]) -> pd.DataFrame:
-    """What every rule costs and gains, for every value of its parameter.
+class Outcomes(NamedTuple):
+    """What every rule with every value of its parameter does to every run.
+
+    Attributes
+    ----------
+    rule, value : ndarray, shape (V,)
+        Names from `RULES`, and the value of the parameter (nan without one).
+    chapter : ndarray, shape (R,)
+        Chapter of each run.
+    tau, loss, sparsity : ndarray of float64, shape (V, R)
+        The threshold, what pruning there costs, and what it gains, both under full evaluation; nan
+        where the grid of the run ends before the threshold. A run in which a free energy has no
+        feature is not pruned: it loses and gains nothing.
+    """
+
+    rule: NDArray[np.str_]
+    value: NDArray[np.float64]
+    chapter: NDArray[np.str_]
+    tau: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    sparsity: NDArray[np.float64]
+
+
+def outcomes(runs: Sequence[Run]) -> Outcomes:
+    """Prune every run by every rule.
 
     Parameters
     ----------
@@ -76,42 +110,57 @@ def frontier(runs: Sequence[Run]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        A row per rule and value, with columns ``rule`` (a name in `RULES`), ``value`` (nan without
-        a parameter), ``runs``, ``pruned`` (runs with a threshold above zero), ``worst`` and
-        ``high`` (largest loss of accuracy, and its quantile `HIGH`), and ``sparsity`` (median; of
-        what pruning at the threshold causes under full evaluation). A run in which a free energy
-        has no feature is not pruned: it loses and gains nothing. A value for which the grid of
-        any run ends too early is left out.
+    Outcomes
     """
-    tables = []
-    for name, rule in RULES.items():
-        taus = np.array(
-            [[_or_nan(rule.apply(run, value)) for run in runs] for value in rule.values],
-            dtype=np.float64,
-        ).reshape(len(rule.values), len(runs))
-        whole = ~np.isnan(taus).any(axis=1) & bool(runs)
-        taus = taus[whole]
-        loss, gained = np.zeros(taus.shape), np.zeros(taus.shape)
-        for k, run in enumerate(runs):
-            baseline = float(run.full.attrs["baseline_accuracy"])
-            accuracy = from_zero(run.full, "accuracy", baseline)
-            loss[:, k] = baseline - np.interp(taus[:, k], *accuracy)
-            gained[:, k] = np.interp(taus[:, k], *from_zero(run.full, "beta", 0.0))
-        tables.append(
-            pd.DataFrame(
-                {
-                    "rule": name,
-                    "value": np.array(rule.values)[whole],
-                    "runs": len(runs),
-                    "pruned": (taus > 0).sum(axis=1),
-                    "worst": loss.max(axis=1, initial=-np.inf),
-                    "high": np.quantile(loss, HIGH, axis=1) if whole.any() else [],
-                    "sparsity": np.median(gained, axis=1) if whole.any() else [],
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+    each = [(name, value) for name, rule in RULES.items() for value in rule.values]
+    tau = np.array(
+        [[_or_nan(RULES[name].apply(run, value)) for run in runs] for name, value in each]
+    )
+    loss, gained = np.zeros(tau.shape), np.zeros(tau.shape)
+    for k, run in enumerate(runs):
+        baseline = float(run.full.attrs["baseline_accuracy"])
+        loss[:, k] = baseline - np.interp(tau[:, k], *from_zero(run.full, "accuracy", baseline))
+        gained[:, k] = np.interp(tau[:, k], *from_zero(run.full, "beta", 0.0))
+    chapters = np.array([run.chapter for run in runs], dtype=np.str_)
+    names, values = (np.array(column) for column in zip(*each, strict=True))
+    return Outcomes(names, values, chapters, tau, loss, gained)
+
+
+def frontier(found: Outcomes, *, without: str = "") -> pd.DataFrame:
+    """What every rule costs and gains over all runs, for every value of its parameter.
+
+    Parameters
+    ----------
+    found : Outcomes
+        As returned by :func:`outcomes`.
+    without : str, optional
+        A chapter to leave out.
+
+    Returns
+    -------
+    DataFrame
+        A row per rule and value, with columns ``rule``, ``value``, ``runs``, ``pruned`` (runs with
+        a threshold above zero), ``worst`` and ``high`` (largest loss of accuracy, and its quantile
+        `HIGH`), and ``sparsity`` (median). A value for which the grid of any run ends too early is
+        left out.
+    """
+    kept = found.chapter != without
+    whole = ~np.isnan(found.tau[:, kept]).any(axis=1) & kept.any()
+    tau, loss, gained = (
+        table[np.ix_(whole, kept)] for table in (found.tau, found.loss, found.sparsity)
+    )
+    some = bool(whole.any())
+    return pd.DataFrame(
+        {
+            "rule": found.rule[whole],
+            "value": found.value[whole],
+            "runs": int(kept.sum()),
+            "pruned": (tau > 0).sum(axis=1),
+            "worst": loss.max(axis=1, initial=-np.inf),
+            "high": np.quantile(loss, HIGH, axis=1) if some else [],
+            "sparsity": np.median(gained, axis=1) if some else [],
+        }
+    )
 
 
 def _or_nan(tau: float | None) -> float:
@@ -168,3 +217,26 @@ def merit(table: pd.DataFrame, method: str, by: str = "worst") -> Merit:
         0.0 if best is None else float(best["sparsity"]),
         float(bound) if np.isfinite(bound) else 0.0,
     )
+
+
+def advantages(found: Outcomes, method: str) -> dict[str, float]:
+    """How the merit of a free energy depends on the chapters: it is that of single runs.
+
+    Parameters
+    ----------
+    found : Outcomes
+        As returned by :func:`outcomes`.
+    method : str
+        A free energy.
+
+    Returns
+    -------
+    dict of str to float
+        Its sparsity over that of the best simple rule at equal worst loss, by the chapter that is
+        left out; infinite where no simple rule is as safe.
+    """
+    ratios = {}
+    for name in dict.fromkeys(found.chapter.tolist()):
+        m = merit(frontier(found, without=name), method)
+        ratios[name] = m.sparsity / m.rule_sparsity if m.rule_sparsity else np.inf
+    return ratios

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import pandas as pd
 
-from companion.paper.frontier import frontier
+from companion.paper.frontier import Outcomes, frontier, outcomes
 from companion.paper.predictors import per_chapter, predictions
 from companion.paper.runs import Run, runs
 from companion.paper.targets import DEFAULT, TARGETS, read_targets
@@ -38,6 +38,8 @@ class Verdict(NamedTuple):
         Their errors by chapter, see :func:`companion.paper.predictors.per_chapter`.
     by_target : dict of str to DataFrame
         The same for every target, and for `OTHER_NETWORKS`.
+    outcomes : Outcomes
+        What every rule does to every run, see :func:`companion.paper.frontier.outcomes`.
     frontier : DataFrame
         Loss against sparsity, see :func:`companion.paper.frontier.frontier`.
     synthetic : bool
@@ -49,6 +51,7 @@ class Verdict(NamedTuple):
     predicted: pd.DataFrame
     errors: pd.DataFrame
     by_target: dict[str, pd.DataFrame]
+    outcomes: Outcomes
     frontier: pd.DataFrame
     synthetic: bool
 
@@ -94,6 +97,7 @@ def verdict(chapters: Mapping[str, Sequence[Record]]) -> Verdict:
     targets = {name: read_targets(seen, target) for name, target in TARGETS.items()}
     predicted = {name: predictions(seen, given) for name, given in targets.items()}
     predicted[OTHER_NETWORKS] = predictions(seen, targets[DEFAULT.name], together=network)
+    pruned = outcomes(seen)
     errors = {name: per_chapter(table) for name, table in predicted.items()}
     return Verdict(
         seen,
@@ -101,6 +105,7 @@ def verdict(chapters: Mapping[str, Sequence[Record]]) -> Verdict:
         predicted[DEFAULT.name],
         errors[DEFAULT.name],
         errors,
-        frontier(seen),
+        pruned,
+        frontier(pruned),
         any(record.result["synthetic"] for each in chapters.values() for record in each),
     )

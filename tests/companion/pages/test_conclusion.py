@@ -21,6 +21,7 @@ from companion.pages.nearness import (
 )
 from companion.pages.predictions import HEADS, NAMES
 from companion.paper.comparison import LEVEL, RIVALS
+from companion.paper.frontier import Outcomes
 from companion.paper.predictors import PREDICTORS
 from companion.paper.runs import THEORY, runs
 from companion.paper.targets import DEFAULT, TARGETS, read_targets
@@ -196,7 +197,12 @@ def found(table, by_target=None, frontier=None):
     """A verdict with these errors."""
     by_target = dict.fromkeys(TARGETS, table) | (by_target or {})
     frontier = front() if frontier is None else frontier
-    return Verdict([], {}, table, table, by_target, frontier, synthetic=False)
+    loss, sparsity = (np.repeat(frontier[[c]].to_numpy(), 3, axis=1) for c in ("worst", "sparsity"))
+    outcomes = Outcomes(
+        frontier["rule"].to_numpy(), frontier["value"].to_numpy(), np.array(CHAPTER_NAMES[:3]),
+        np.ones(loss.shape), loss, sparsity,
+    )  # fmt: skip
+    return Verdict([], {}, table, table, by_target, outcomes, frontier, synthetic=False)
 
 
 def sentence(number, *args, **kwargs):
@@ -281,12 +287,25 @@ class TestFiveSentences:
     def test_the_fifth_is_about_equal_risk(self):
         better = sentence(5, errors(3))
         assert "is better than a simple rule" in better
-        assert numbers(better) == [2.0, 9, 0.3, 1.5, 0.2, 0.5, 20.0, 0.25]
-        worse = sentence(5, errors(3), frontier=front(quantile=(0.02, 0.01, 0.4)))
+        assert numbers(better) == [2.0, 9, 0.3, 1.5, 0.2, 1.5, 1.5, 0.5, 20.0, 0.25]
+        worse = sentence(5, errors(3), frontier=front(quantile=(0.02, 0.01, 0.6)))
         assert "no better" in worse
-        assert numbers(worse) == [2.0, 9, 0.3, 0.4, 0.5, 20.0, 0.25]
+        assert numbers(worse) == [2.0, 9, 0.3, 0.6, 0.5, 0.5, 0.5, 20.0, 0.25]
         alone = sentence(5, errors(3), frontier=front(quantile=(0.3, 0.3, 0.4)))
         assert "no simple rule is as safe" in alone
+        assert "left out" not in alone
+
+    def test_a_chapter_that_decides_the_fifth_is_named(self):
+        # Without the second chapter the simple rule is as safe, and gains more.
+        one = found(errors(3))
+        rules, table = one.outcomes.rule, one.outcomes.loss.copy()
+        table[rules == "quantile", 1] = 0.9
+        decided = one._replace(outcomes=one.outcomes._replace(loss=table))
+        gained = one.outcomes.sparsity.copy()
+        gained[rules == "quantile"] = 0.4
+        decided = decided._replace(outcomes=decided.outcomes._replace(sparsity=gained))
+        head = five_sentences(decided).splitlines()[4].split("**")[1]
+        assert head.endswith(f"but not without {TITLES['mlp-flowers102']}")
 
 
 class TestCosts:

@@ -7,10 +7,21 @@ import pandas as pd
 import pytest
 
 from companion.paper.calibration import CALIBRATED, SCRATCH, calibration, published_losses
-from companion.paper.frontier import BOUND, RULES, frontier, merit
+from companion.paper.frontier import (
+    BOUND,
+    RULES,
+    advantages,
+    frontier,
+    merit,
+    outcomes,
+)
 from companion.paper.published import lookup
 from companion.paper.runs import THEORY, runs
 from tests.companion.paper.exponential_runs import RATE, cut_short, five, record
+
+
+def frontier_of(chapters, **options):
+    return frontier(outcomes(runs(chapters)), **options)
 
 
 def at(table, rule, value=None):
@@ -21,7 +32,7 @@ def at(table, rule, value=None):
 class TestFrontier:
     def test_losses_and_sparsities_by_hand(self):
         # Accuracy falls by 0.1 at 1.0, 1.2, 1.5, 2.0 and 2.5; half of all is pruned at 0.99.
-        table = frontier(runs(five(full=1.3, fast=0.5)))
+        table = frontier_of(five(full=1.3, fast=0.5))
         half = at(table, "quantile", 0.5)
         assert half["worst"] == pytest.approx(0.0)
         assert half["sparsity"] == pytest.approx(0.5, abs=1e-3)
@@ -34,36 +45,36 @@ class TestFrontier:
         assert full["sparsity"] == pytest.approx(1 - np.exp(-RATE))
 
     def test_a_run_without_a_feature_is_not_pruned(self):
-        with_, without = (at(frontier(runs(five(full=tau))), "FE") for tau in (2.0, None))
+        with_, without = (at(frontier_of(five(full=tau)), "FE") for tau in (2.0, None))
         assert with_["worst"] == pytest.approx(0.1)
         assert without["worst"] == pytest.approx(0.0)
         assert (without["runs"], without["pruned"]) == (5, 4)
 
     def test_nothing_prunes_more_than_measuring_at_the_same_loss(self):
-        table = frontier(runs(five(full=2.4, fast=0.9)))
+        table = frontier_of(five(full=2.4, fast=0.9))
         bound = table[table["rule"] == BOUND]
         for _, row in table[table["worst"] >= bound["worst"].min()].iterrows():
             allowed = bound[bound["worst"] <= row["worst"] + 1e-9]["sparsity"].max()
             assert row["sparsity"] <= allowed + 0.05  # a step of the grid
 
     def test_the_bound_keeps_to_the_loss_allowed(self):
-        own = frontier(runs(five()))
+        own = frontier_of(five())
         own = own[own["rule"] == BOUND]
         assert (own["worst"] <= own["value"] + 1e-9).all()
 
     def test_a_value_beyond_the_grid_of_one_run_is_left_out(self):
         short = five() | {"mlp-cifar10": [cut_short(record(0.5), 1.0)]}
-        whole, cut = (frontier(runs(chapters)) for chapters in (five(), short))
+        whole, cut = (frontier_of(chapters) for chapters in (five(), short))
         last = 1 - np.exp(-RATE * 1.0)
         values = [t.loc[t["rule"] == "quantile", "value"].max() for t in (whole, cut)]
         assert values[0] > 0.9
         assert values[1] == pytest.approx(last, abs=0.01)
 
     def test_no_runs_no_rows(self):
-        assert frontier([]).empty
+        assert frontier(outcomes([])).empty
 
     def test_every_rule_has_a_row(self):
-        assert set(frontier(runs(five()))["rule"]) == set(RULES)
+        assert set(frontier_of(five())["rule"]) == set(RULES)
 
 
 class TestMerit:
@@ -88,6 +99,22 @@ class TestMerit:
     def test_no_rule_as_safe(self):
         table = self.table(RFE=[(0.0, 0.0, 0.3)], quantile=[(0.01, 0.01, 0.1)], measured=[])
         assert merit(table, "RFE") == (0.0, 0.3, "", 0.0, 0.0)
+
+
+class TestAdvantages:
+    def test_leaving_a_chapter_out_is_not_having_it(self):
+        chapters = five(full=1.3, fast=0.5)
+        rest = {name: each for name, each in chapters.items() if name != "cnn-cifar10"}
+        left, never = frontier_of(chapters, without="cnn-cifar10"), frontier_of(rest)
+        pd.testing.assert_frame_equal(left, never)
+
+    def test_one_ratio_for_each_chapter(self):
+        found = outcomes(runs(five(fast=0.95)))
+        ratios = advantages(found, "RFE")
+        assert list(ratios) == list(five())
+        for name, ratio in ratios.items():
+            m = merit(frontier(found, without=name), "RFE")
+            assert ratio == pytest.approx(m.sparsity / m.rule_sparsity)
 
 
 class TestCalibration:
