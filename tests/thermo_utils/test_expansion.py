@@ -212,6 +212,34 @@ def test_peaks_at_the_minimum_of_gelu():
         assert top == pytest.approx(minimum, abs=0.006), chapter
 
 
+@pytest.mark.parametrize(
+    ("name", "scale", "tau", "beta"),
+    [
+        ("half-normal", 0.25, 0.402, 0.892),
+        ("half-normal", 1.0, 0.341, 0.267),
+        ("half-normal", 4.0, 0.324, 0.065),
+        ("uniform", 1.0, 0.418, 0.418),
+    ],
+)
+def test_maxima_that_the_book_states(name, scale, tau, beta):
+    curve = rescaled(exact(name, np.linspace(0.001, 0.999, 999) * (2 if scale < 1 else 1)), scale)
+    top = curve.loc[curve["free_energy"].idxmax()]
+    assert (top["tau"], top["beta"]) == pytest.approx((tau, beta), abs=1e-3 * max(1, scale))
+
+
+def test_curves_that_hardly_rise():
+    """The CNN and ResNet-18 on CIFAR-10, where the prediction fails, against those where it holds."""
+    risen = {}
+    for name, curve in CURVES.items():
+        if name.endswith("renormalized"):
+            f = curve["free_energy"][curve["beta"] <= 0.985]
+            start = f[curve["beta"] <= 0.05].median()
+            risen[name] = f.max() / start - 1
+    flat = [risen[name] for name in risen if name.startswith(("cnn-cifar10", "resnet18-cifar10"))]
+    held = [risen[name] for name in risen if name.startswith(("resnet18-flowers102", "t5", "lstm"))]
+    assert max(flat) < min(held)
+
+
 def test_a_peak_says_nothing_about_the_accuracy():
     """Two networks that differ behind the last pruned layer: the same curves to the last bit."""
     torch.manual_seed(0)
