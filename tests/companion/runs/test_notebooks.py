@@ -85,7 +85,8 @@ class TestChapterNotebook:
             'run.keep(\n    "train", train,',
             'run.keep("renormalized", renormalized,', 'run.keep(\n    "full", full_evaluation,',
             "run.save()", "page.six_panels()", "page.features()", "page.thresholds()",
-            "page.firmness()", "page.seeds()", "page.timings()", "page.claims()", "page.provenance()",
+            "page.firmness()", "page.seeds()", "page.timings()", "page.claims()",
+            "page.provenance()",
         ]  # fmt: skip
         places = [source.find(step) for step in steps]
         assert -1 not in places, steps[places.index(-1)]
