@@ -24,6 +24,8 @@ from tqdm import tqdm
 
 from companion.data.tensors import Splits, batches
 from companion.networks import build
+from companion.pages.pretraining import FILE
+from companion.pages.survives import read_facts
 from companion.runs.chapters import CHAPTERS
 from companion.runs.experiment import experiment
 from companion.runs.provenance import provenance
@@ -38,8 +40,6 @@ from thermo_utils.hits import IGNORE_INDEX
 
 __all__ = ["OBJECTIVES", "Objective", "main", "measured", "pretrain"]
 
-#: Beside the records of a profile.
-FOLDER = Path("benchmarks", "pretraining")
 #: Share of the tokens that are hidden, and tokens in a row (T5); share of the patches (ViT).
 TOKENS, SPAN, PATCHES = 0.15, 3, 0.5
 #: The weight of ELECTRA's discriminator in the loss, as in its paper.
@@ -284,14 +284,13 @@ def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure chapters, one file each; returns the exit code."""
+    """Measure chapters, all in one file; returns the exit code."""
     known = [c for c in CHAPTERS if c.model in OBJECTIVES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretraining", description=__doc__)
     parser.add_argument("chapters", nargs="*", help="such as gpt2-yelp (default: all eight)")
     parser.add_argument("--profile", default="demo", help="demo (default) or small")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
     parser.add_argument("--epochs", type=int, default=10, help="of pretraining (default 10)")
-    parser.add_argument("--seed", type=int, default=0, help="default 0")
     given = parser.parse_args(arguments)
     try:
         if given.epochs < 1:
@@ -302,11 +301,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for chapter in known:
             if given.chapters and chapter.name not in given.chapters:
                 continue
-            wanted = settings(chapter.model, chapter.dataset, given.profile, given.seed)
+            wanted = settings(chapter.model, chapter.dataset, given.profile)
             content = measured(wanted, given.results, given.epochs)
-            path = given.results / given.profile / FOLDER / f"{chapter.name}-seed-{given.seed}.json"
+            path = given.results / given.profile / FILE
+            facts = read_facts(path) or {}
+            facts[chapter.name] = {**content, "provenance": provenance()}
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, to_json({**content, "provenance": provenance()}) + "\n")
+            write_atomically(path, to_json(facts) + "\n")
     except (ThermoError, OSError) as error:
         print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -24,6 +24,7 @@ from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
 from companion.pages.ledger import pieces
 from companion.pages.paper_tables import paper_table
+from companion.pages.pretraining import FILE, pretraining_text
 from companion.pages.scale import (
     moved_sentences,
     peaks_text,
@@ -141,6 +142,7 @@ class _Found(NamedTuple):
     alternatives: dict[str, tuple[pd.DataFrame, dict[str, Any]]]
     faults: dict[str, Any] | None
     soak: dict[str, Any] | None
+    pretraining: dict[str, Any] | None
 
 
 def _read(profile: str, results: Path) -> _Found:
@@ -161,10 +163,11 @@ def _read(profile: str, results: Path) -> _Found:
     alternatives = tried(partial(chapters_with_variants, results, profile))
     faults = tried(partial(read_facts, results / "faults.json"))
     soak = tried(partial(read_facts, results / "soak.json"))
+    pretraining = tried(partial(read_facts, results / profile / FILE))
     if bad:
         raise ThermoError("; ".join(bad))
     whole = {name: records for name, (records,) in chapters.items()}
-    return _Found(whole, others, speed[0], alternatives[0], faults[0], soak[0])
+    return _Found(whole, others, speed[0], alternatives[0], faults[0], soak[0], pretraining[0])
 
 
 def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record]]) -> None:
@@ -201,6 +204,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "units": moved_sentences(chapters),
         "faults": faults_table(read.faults),
         "soak": soak_text(read.soak),
+        "pretraining": pretraining_text(read.pretraining),
         "modules": module_table(),
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}

@@ -12,6 +12,7 @@ from benchmarks import pretraining
 from benchmarks.pretraining import OBJECTIVES, pretrain
 from companion.data.tensors import Examples, Splits
 from companion.networks import build
+from companion.pages.pretraining import FILE
 from companion.runs.settings import settings
 from thermo_utils import ThermoError
 
@@ -110,8 +111,7 @@ def test_a_file_holds_both_accuracies(tmp_path, monkeypatch):
     monkeypatch.setattr(pretraining, "settings", short)
     command = ["gpt2-ag_news", "--results", str(tmp_path), "--epochs", "2"]
     assert pretraining.main(command) == 0
-    (file,) = tmp_path.glob("demo/benchmarks/pretraining/*.json")
-    found = json.loads(file.read_text())
+    found = json.loads((tmp_path / "demo" / FILE).read_text())["gpt2-ag_news"]
     assert len(found["losses"]) == found["epochs"] == 2
     assert found["settings"]["train_size"] == 96
     for part in ("with", "without"):
