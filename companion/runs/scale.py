@@ -37,7 +37,7 @@ from thermo_utils.files import write_atomically
 from thermo_utils.grids import OCTAVES, grids
 from thermo_utils.hooks import ActivationPruner, LayerSpec
 
-__all__ = ["EXAMPLES", "InUnits", "check_absent", "layer_means", "write_scale"]
+__all__ = ["EXAMPLES", "InUnits", "check_absent", "check_examples", "layer_means", "write_scale"]
 
 #: Test examples, the same for all curves.
 EXAMPLES = 3000

@@ -30,7 +30,7 @@ from companion.runs.schema import (
 from thermo_utils.errors import ThermoError
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
-__all__ = ["FACTS", "LAYER_MEANS", "RESCALED", "TABLE", "Scale", "read_scale"]
+__all__ = ["COLUMNS", "FACTS", "LAYER_MEANS", "RESCALED", "TABLE", "Scale", "read_scale"]
 
 #: The curves, and how they were made, which is written last.
 TABLE, FACTS = "scale.csv", "scale.json"

@@ -43,6 +43,7 @@ __all__ = [
     "check_absent",
     "check_examples",
     "real_positions",
+    "subset",
     "variants",
     "write_variants",
 ]
