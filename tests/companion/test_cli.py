@@ -251,7 +251,7 @@ class TestAnalyze:
         assert cli.main(words) == 0
         assert "pruned: 0, 1\n" in capsys.readouterr().out
         curves = (tmp_path / "out" / "curves.csv").read_text().splitlines()
-        assert len(curves) == 101
+        assert len(curves) == 1 + 100 + 160  # the head, the grid, and five octaves beyond it
         assert [p.name for p in (tmp_path / "out").iterdir()] == ["curves.csv"]
 
     @pytest.mark.parametrize(
