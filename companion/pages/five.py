@@ -83,8 +83,12 @@ def _near(errors: pd.DataFrame) -> str:
         f"{claim}: its first feature lies within a factor of {2**NEAR:.1f} of the threshold at "
         f"which {DEFAULT.name} is lost in {close['FE']} of {counted(chapters, 'chapter')} under "
         f"full evaluation and in {close['RFE']} renormalized, and the median chapter is off by a "
-        f"factor of {median['FE']} and {median['RFE']}."
+        f"factor of {median['FE']} and {median['RFE']}{_none_means(*median.values())}."
     )
+
+
+def _none_means(*factors: str) -> str:
+    return " (none: the median chapter has no prediction)" if "none" in factors else ""
 
 
 def _side(errors: pd.DataFrame) -> str:
@@ -131,11 +135,12 @@ def _targets(by_target: Mapping[str, pd.DataFrame]) -> str:
         for name in TARGETS
         if by_target[name]["chapter"].nunique() >= MIN_CHAPTERS
     }
-    ranges, shares = [], []
+    ranges, shares, ends = [], [], []
     for method, words in (("FE", "under full evaluation"), ("RFE", "renormalized")):
         own = {n: t.loc[t["predictor"] == method, "octaves"] for n, t in judged.items()}
         median = pd.Series({name: octaves.median() for name, octaves in own.items()})
         shares += [(octaves <= NEAR).mean() for octaves in own.values()]
+        ends += [factor(median.min()), factor(median.max())]
         ranges.append(
             f"from {factor(median.min())} ({_with_chapters(median.idxmin(), judged)}) to "
             f"{factor(median.max())} ({_with_chapters(median.idxmax(), judged)}) {words}"
@@ -148,7 +153,8 @@ def _targets(by_target: Mapping[str, pd.DataFrame]) -> str:
     )
     return (
         f"**The size of the error depends on what giving way means**: over {len(judged)} targets "
-        f"the median factor runs {' and '.join(ranges)}, {half} within a factor of {2**NEAR:.1f}."
+        f"the median factor runs {' and '.join(ranges)}, {half} within a factor of "
+        f"{2**NEAR:.1f}{_none_means(*ends)}."
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from companion.pages.features import interval
 from companion.pages.tables import markdown
 from companion.paper.comparison import NEAR, UNSAFE, compare, near, unsafe
 from companion.paper.predictors import A_STEP, PREDICTORS
@@ -148,14 +149,14 @@ def interval_words(low: float, high: float) -> str:
 
     Examples
     --------
-    >>> interval_words(0.32, 0.44), interval_words(0.32, float("inf"))
-    ('0.32 to 0.44', '0.32 and more')
+    >>> interval_words(0.32, 0.44), interval_words(0.4, 0.4), interval_words(0.4, float("inf"))
+    ('0.32 to 0.44', '0.4', '0.4 and more')
     >>> interval_words(float("nan"), float("nan"))
     'not known'
     """
     if np.isnan(low):
         return "not known"
-    return f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
+    return interval(low, high) if np.isfinite(high) else f"{low:g} and more"
 
 
 def factor(octaves: float) -> str:

@@ -241,6 +241,9 @@ class TestFiveSentences:
     def test_a_median_without_a_prediction_is_none(self):
         table = errors(3, FE_octaves=[np.inf] * 3, FE_misses=[1] * 3)
         assert "a factor of none" in sentence(1, table)
+        assert "none: the median chapter" in sentence(1, table)
+        assert "none: the median chapter" in sentence(4, table)
+        assert "none: the median chapter" not in sentence(1, errors(3)) + sentence(4, errors(3))
 
     def test_the_second_counts_runs(self):
         table = errors(

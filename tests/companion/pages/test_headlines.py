@@ -278,7 +278,7 @@ def page():
 def said(number):
     """The numbers of one of the five sentences, as printed."""
     (line,) = [line for line in page().splitlines() if line.startswith(f"{number}. ")]
-    line = re.sub(r"\*\*.*?\*\*|\([^()]*chapters?\)", "", line.partition(". ")[2])
+    line = re.sub(r"\*\*.*?\*\*|\([^()]*chapters?\)|\(none: [^()]*\)", "", line.partition(". ")[2])
     return [n.rstrip(".") for n in re.findall(r"\d[\d.]*|none(?! of)", line)]
 
 

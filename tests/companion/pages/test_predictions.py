@@ -146,7 +146,12 @@ class TestDots:
 
 @pytest.mark.parametrize(
     ("ends", "text"),
-    [((0.0, 0.5), "0 to 0.5"), ((1.0, np.inf), "1 and more"), ((np.nan, np.nan), "not known")],
+    [
+        ((0.0, 0.5), "0 to 0.5"),
+        ((0.5, 0.5), "0.5"),
+        ((1.0, np.inf), "1 and more"),
+        ((np.nan, np.nan), "not known"),
+    ],
 )
 def test_intervals(ends, text):
     assert interval_words(*ends) == text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,9 +24,14 @@ from companion.paper.targets import (
     changepoint,
     read_targets,
 )
-from companion.runs.records import Record
+from companion.runs.chapters import CHAPTERS
+from companion.runs.methods import CURVES
+from companion.runs.records import Record, read_chapter
 from tests.companion.paper.exponential_runs import five, record
 from thermo_utils.accuracy import MAX_DROP
+from thermo_utils.transitions import highest_point
+
+RESULTS = Path(__file__).parents[3] / "results"
 
 
 def curve_of(tau, accuracy, baseline=0.8, **columns):
@@ -176,3 +183,11 @@ class TestRuns:
         f = np.where(TAU == 0.5, 1.0, 0.0) + np.where(TAU == 1.8, 9.0, 0.0)
         curve = pd.DataFrame({"tau": TAU, "beta": np.where(TAU > 1.5, 0.99, 0.5), "free_energy": f})
         assert highest(curve) == 0.5
+
+    def test_where_there_is_one_it_is_the_librarys(self):
+        for chapter in CHAPTERS:
+            for found in read_chapter(RESULTS, "small", chapter.name)[:1]:
+                for method in CURVES:
+                    curve = found.curve(method)
+                    top = highest(curve)
+                    assert top is None or top == highest_point(curve).tau
