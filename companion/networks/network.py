@@ -77,7 +77,6 @@ class Recipe:
     augment: bool = False
     schedule: str = "constant"
     transfer: str | None = None
-    pretrain_epochs: int = 0
     train_size: int | None = None
     validation_size: int | None = None
     test_size: int | None = None

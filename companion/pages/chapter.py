@@ -73,7 +73,6 @@ def settings_table(settings: Settings, outdated: Sequence[str] = ()) -> pd.DataF
         "random crops and flips" if s.augment else "",
         f"learning rate falls along a {s.schedule}" if s.schedule != "constant" else "",
         f"from its own training on {DATASETS[s.transfer].title}" if s.transfer else "",
-        f"{s.pretrain_epochs} epochs of pretraining" if s.pretrain_epochs else "",
     ]
     rows["training"] = ", ".join([str(rows["training"]), *filter(None, training)])
     if spec and spec.kind == "image":

@@ -37,7 +37,6 @@ OVERRIDES: Mapping[str, tuple[type, int]] = {
     "augment": (bool, 0),
     "schedule": (str, 0),
     "transfer": (str, 0),
-    "pretrain_epochs": (int, 0),
     "tau_step": (float, 0),
     "tau_max": (float, 0),
     "max_length": (int, 2),

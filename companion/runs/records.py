@@ -49,6 +49,8 @@ __all__ = [
 ]
 
 FORMAT = 2
+#: Settings that some records name and that had no effect.
+GONE = ("pretrain_epochs",)
 #: Formats that are read.
 FORMATS = (1, FORMAT)
 BLOCKS, CURVES, RESULT = "blocks.csv", "curves.csv", "result.json"
@@ -485,7 +487,8 @@ def _validated(
         raise _damaged(folder / BLOCKS, [f"it is not the file that {RESULT} was written with"])
     if found := curve_problems(curves, result):
         raise _damaged(folder / CURVES, found)
-    return {**result, "settings": {**ADDED, **result["settings"]}}
+    found = {name: v for name, v in result["settings"].items() if name not in GONE}
+    return {**result, "settings": {**ADDED, **found}}
 
 
 def _damaged(path: Path, found: list[str]) -> ThermoError:

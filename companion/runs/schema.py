@@ -81,7 +81,6 @@ class Settings(Part):
     augment: bool = False
     schedule: str = "constant"
     transfer: str | None = None
-    pretrain_epochs: Count = 0
 
 
 class Data(Part):

@@ -47,7 +47,6 @@ ADDED: Mapping[str, Any] = {
     "augment": False,
     "schedule": "constant",
     "transfer": None,
-    "pretrain_epochs": 0,
 }
 #: What all random generators involved take, also after it has been spread over epochs.
 LARGEST_SEED = 2**31 - 1
@@ -77,8 +76,6 @@ class Settings:
     transfer : str or None
         Start from what the same network has learned on this dataset, with the same profile and
         seed, all but its head.
-    pretrain_epochs : int
-        Train on the inputs alone first, by the network's own objective; 0 for not at all.
     tau_step, tau_max : float or None
         The grid of the full evaluation. None: chosen from the spectrum of the activations.
     tokenizer, max_length : str or None, int or None
@@ -116,7 +113,6 @@ class Settings:
     augment: bool = False
     schedule: str = "constant"
     transfer: str | None = None
-    pretrain_epochs: int = 0
     tau_step: float | None = None
     tau_max: float | None = None
     tokenizer: str | None = None

@@ -67,7 +67,6 @@ CHANGED = {
     "learning_rate": 0.037, "patience": 7, "tau_step": 0.037, "tau_max": 7.0, "max_length": 7,
     "tokenizer": "wordpiece", "checkpoint": "someone/else", "precision": "16-mixed",
     "split": "swapped", "augment": True, "schedule": "cosine", "transfer": "cifar10",
-    "pretrain_epochs": 7,
 }  # fmt: skip
 
 

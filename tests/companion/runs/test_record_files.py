@@ -277,6 +277,15 @@ def test_records_of_the_first_format_are_read(there):
     assert record.blocks("full") is None
 
 
+@pytest.mark.parametrize("name", records.GONE)
+def test_a_setting_that_is_gone_tells_no_records_apart(there, name):
+    before = read_record(there).result["settings"]
+    facts = json.loads((there / RESULT).read_text())
+    facts["settings"][name] = 0
+    (there / RESULT).write_text(json.dumps(facts))
+    assert read_record(there).result["settings"] == before
+
+
 def test_a_reader_meets_a_writer(there, monkeypatch):
     changed = halved()
     content = records.content

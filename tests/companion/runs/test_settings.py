@@ -68,7 +68,6 @@ def test_every_combination_has_settings(model, dataset, profile):
         ({"augment": 1}, "augment must be of type bool, got 1"),
         ({"augment": "yes"}, "augment must be of type bool, got 'yes'"),
         ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean 'cosine'"),
-        ({"pretrain_epochs": -1}, "pretrain_epochs must be 0 or more"),
         ({"transfer": "flowers102"}, "leave transfer out, or take resnet18 or mobilenet_v2"),
     ],
 )
@@ -81,7 +80,7 @@ EXAMPLES = {
     "train_size": 7, "validation_size": 7, "test_size": 7, "epochs": 7, "batch_size": 7,
     "learning_rate": 0.5, "patience": 7, "max_length": 7, "tokenizer": "words",
     "checkpoint": "folder", "precision": "bf16-mixed", "split": "pooled-60-20-20",
-    "augment": True, "schedule": "cosine", "transfer": "flowers102", "pretrain_epochs": 7,
+    "augment": True, "schedule": "cosine", "transfer": "flowers102",
 }  # fmt: skip
 #: What an override says of itself where it is not ``NAME VALUE instead of ...``.
 WORDS = {
@@ -233,7 +232,6 @@ def test_what_came_later_is_in_a_key_only_where_it_is_used():
     plain = settings("resnet18", "flowers102", "demo")
     others = {
         "split": "swapped", "augment": True, "schedule": "cosine", "transfer": "cifar10",
-        "pretrain_epochs": 1,
     }  # fmt: skip
     assert set(others) == set(ADDED)
     for name, value in others.items():
