@@ -354,6 +354,18 @@ class TestPlacebo:
     def test_they_are_drawn_once_and_for_all(self):
         assert of_chapter("vit-cifar10", [record()]).equals(of_chapter("vit-cifar10", [record()]))
 
+    def test_each_seed_and_each_chapter_has_draws_of_its_own(self):
+        """With the same for all of them, thresholds at random would be stable over seeds."""
+        table = of_chapter("mlp-cifar10", [record()] * 3)
+        found = row(table, "mlp-cifar10-seeds-tau-fe")
+        assert found["first point"]  # the same for all
+        assert found["random"] < 0.2
+        shares = {
+            name: row(of_chapter(name, [record()]), f"{name}-precedes")["random"]
+            for name in ("mlp-cifar10", "cnn-cifar10", "lstm-yelp", "bert-yelp")
+        }
+        assert len(set(shares.values())) > 1
+
     def test_too_few_seeds_have_none(self):
         found = row(of_chapter("mlp-cifar10", [record()]), "mlp-cifar10-seeds-tau-fe")
         assert found["placebo"] is None
