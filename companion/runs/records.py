@@ -487,8 +487,8 @@ def _validated(
         raise _damaged(folder / BLOCKS, [f"it is not the file that {RESULT} was written with"])
     if found := curve_problems(curves, result):
         raise _damaged(folder / CURVES, found)
-    found = {name: v for name, v in result["settings"].items() if name not in GONE}
-    return {**result, "settings": {**ADDED, **found}}
+    known = {name: v for name, v in result["settings"].items() if name not in GONE}
+    return {**result, "settings": {**ADDED, **known}}
 
 
 def _damaged(path: Path, found: list[str]) -> ThermoError:
