@@ -69,7 +69,7 @@ def published_losses(runs: Sequence[Run]) -> dict[str, float]:
     losses: dict[str, list[float]] = {}
     for run in runs:
         if (theirs := _published(run.chapter)) is not None:
-            losses.setdefault(run.chapter, []).append(loss_at(run.full, theirs))
+            losses.setdefault(run.chapter, []).append(float(loss_at(run.full, theirs)))
     return {name: float(np.mean(each)) for name, each in losses.items()}
 
 

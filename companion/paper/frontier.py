@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from companion.paper.readings import at_retained_sum, at_sparsity, from_zero, knee
-from companion.paper.runs import HIGHEST, THEORY, Run
+from companion.paper.runs import HIGHEST, THEORY, Run, loss_at
 from thermo_utils.accuracy import accuracy_threshold
 
 __all__ = [
@@ -118,8 +118,7 @@ def outcomes(runs: Sequence[Run]) -> Outcomes:
     )
     loss, gained = np.zeros(tau.shape), np.zeros(tau.shape)
     for k, run in enumerate(runs):
-        baseline = float(run.full.attrs["baseline_accuracy"])
-        loss[:, k] = baseline - np.interp(tau[:, k], *from_zero(run.full, "accuracy", baseline))
+        loss[:, k] = loss_at(run.full, tau[:, k])
         gained[:, k] = np.interp(tau[:, k], *from_zero(run.full, "beta", 0.0))
     chapters = np.array([run.chapter for run in runs], dtype=np.str_)
     names, values = (np.array(column) for column in zip(*each, strict=True))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from companion.paper.readings import (
     at_retained_sum,
     at_sparsity,
+    from_zero,
     knee,
     retained_sum,
     sparsity_at,
@@ -116,31 +117,36 @@ def predictions(
         for name, family in _FAMILIES.items()
     }
     names = pd.Series([one.run.chapter for one in judged], dtype=object)
-    rows = []
-    for one in judged:
-        run = one.run
-        others = names.map(together) != together(run.chapter)
-        found: dict[str, tuple[float | None, float]] = {
-            **{name: (tau, np.nan) for name, tau in run.marks.items()},
-            "knee": (knee(run.fast[run.fast["tau"] <= run.full["tau"].iloc[-1]]), np.nan),
+    groups = names.map(together)
+    # The mean over the seeds of a chapter, then what the chapters of other groups together say.
+    fitted = {
+        group: {
+            name: float(family.combine(right[name][rest].groupby(names[rest]).mean().to_numpy()))
+            for name, family in _FAMILIES.items()
         }
-        for name, family in _FAMILIES.items():
-            found[name] = (None, np.nan)
-            if others.any():
-                # The mean over the seeds of a chapter, then what the chapters together say.
-                each = right[name][others].groupby(names[others]).mean()
-                value = float(family.combine(each.to_numpy(np.float64)))
-                found[name] = (family.apply(run.fast, value), value)
+        for group in dict.fromkeys(groups)
+        if (rest := groups != group).any()
+    }
+    rows = []
+    for one, group in zip(judged, groups, strict=True):
+        run, values = one.run, fitted.get(group, {})
+        found: dict[str, float | None] = {
+            **run.marks,
+            "knee": knee(run.fast[run.fast["tau"] <= run.full["tau"].iloc[-1]]),
+            **{name: _FAMILIES[name].apply(run.fast, value) for name, value in values.items()},
+        }
+        taus = [found.get(name) for name in PREDICTORS]
+        errors = _errors(one, np.array([np.nan if tau is None else tau for tau in taus]))
         rows += [
             {
                 "chapter": run.chapter,
                 "seed": run.seed,
                 "predictor": name,
-                "parameter": found[name][1],
-                "ends": found[name][0] is None and not np.isnan(found[name][1]),
-                **_errors(one, found[name][0]),
+                "parameter": values.get(name, np.nan),
+                "ends": taus[k] is None and name in values,
+                **{column: error[k] for column, error in errors.items()},
             }
-            for name in PREDICTORS
+            for k, name in enumerate(PREDICTORS)
         ]
     return pd.DataFrame(
         rows,
@@ -222,16 +228,15 @@ def grid_ends(predicted: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
     return late.groupby(["chapter", "predictor"], sort=False)["late"].mean().reset_index()
 
 
-def _errors(one: _Judged, tau: float | None) -> dict[str, float]:
-    target, full = one.tau, one.run.full
-    if tau is None:
-        missing = dict.fromkeys(("steps", "octaves", "sparsity", "drop"), np.nan)
-        return {"tau": np.nan, "target": target, **missing}
+def _errors(one: _Judged, taus: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """How far predictions of one run are off; nan where there is none."""
+    full, target = one.run.full, one.tau
+    beta = np.interp([target, *taus], *from_zero(full, "beta", 0.0))
     return {
-        "tau": tau,
-        "target": target,
-        "steps": (tau - target) / grid_step(full),
-        "octaves": float(np.log2(tau / target)),
-        "sparsity": sparsity_at(full, tau) - sparsity_at(full, target),
-        "drop": loss_at(full, tau),
+        "tau": taus,
+        "target": np.full(taus.shape, target),
+        "steps": (taus - target) / grid_step(full),
+        "octaves": np.log2(taus / target),
+        "sparsity": beta[1:] - beta[0],
+        "drop": loss_at(full, taus),
     }

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from companion.paper.readings import from_zero, highest
 from companion.runs.methods import CURVES, METHODS
@@ -82,28 +83,28 @@ def runs(chapters: Mapping[str, Sequence[Record]]) -> list[Run]:
     return found
 
 
-def loss_at(full: pd.DataFrame, tau: float) -> float:
-    """Accuracy that pruning at a threshold costs.
+def loss_at(full: pd.DataFrame, tau: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Accuracy that pruning at thresholds costs.
 
     Parameters
     ----------
     full : DataFrame
         A full evaluation, with ``attrs["baseline_accuracy"]``.
-    tau : float
+    tau : float or ndarray of float64, shape (K,)
         Not negative.
 
     Returns
     -------
-    float
+    ndarray of float64, shape () or (K,)
         Interpolated linearly between the points of the grid, with nothing lost at zero; beyond the
-        end of the grid, what is lost there.
+        end of the grid, what is lost there. nan where `tau` is.
 
     Examples
     --------
     >>> curve = pd.DataFrame({"tau": [1.0, 2.0], "accuracy": [0.9, 0.7]})
     >>> curve.attrs["baseline_accuracy"] = 0.9
-    >>> round(loss_at(curve, 1.5), 3)
-    0.1
+    >>> loss_at(curve, np.array([1.5, 3.0])).round(3)
+    array([0.1, 0.2])
     """
     baseline = float(full.attrs["baseline_accuracy"])
-    return baseline - float(np.interp(tau, *from_zero(full, "accuracy", baseline)))
+    return np.asarray(baseline - np.interp(tau, *from_zero(full, "accuracy", baseline)))

@@ -77,7 +77,7 @@ def over_scales(record: Record, method: str, factors: Sequence[float] = FACTORS)
         ):
             beta, lost = np.nan, np.nan
             if tau is not None:
-                beta, lost = sparsity_at(curve, tau / c), loss_at(full, tau / c)
+                beta, lost = sparsity_at(curve, tau / c), float(loss_at(full, tau / c))
             rows.append(
                 {"c": c, "mark": mark, "tau": np.nan if tau is None else tau, "beta": beta,
                  "lost": lost}
