@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -114,6 +115,9 @@ def analyze(
             if threshold
             else "no transition found on this grid"
         )
+        if method == "accuracy" and threshold and np.isfinite(threshold.low):
+            end = f"to {threshold.high:.4g}" if np.isfinite(threshold.high) else "and more"
+            found += f", not told from {threshold.low:.4g} {end} (two standard errors)"
         lines.append(f"{method}: {found}")
     return "\n".join([*lines, f"written to {folder}"])
 

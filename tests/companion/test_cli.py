@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -240,7 +241,8 @@ class TestAnalyze:
         output = capsys.readouterr().out
         assert output.count("running the file") == 1
         assert "pruned: 1\n" in output
-        assert "accuracy: " in output
+        found = re.search(r"^accuracy: tau\* = (\S+), .*not told from (\S+) (to|and)", output, re.M)
+        assert float(found[2]) <= float(found[1])
         assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["curves.csv", "figure.png"]
 
     def test_functions_modules_layers_and_grids(self, tmp_path, capsys):
