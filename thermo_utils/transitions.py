@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-#: Sparser than this, only the far tail of the activations is left: neither searched nor compared.
+#: Sparser than this, only the far tail of the activations is left.
 MAX_BETA = 0.985
 #: How far local regression reaches to either side, as shares of the threshold, tried in turn until
 #: a feature exceeds the noise.

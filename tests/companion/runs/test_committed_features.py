@@ -14,7 +14,7 @@ from companion.runs.methods import CURVES
 from companion.runs.records import RESULT, read_record
 from thermo_utils import critical_threshold, thermodynamic_curve
 from thermo_utils.confidence import estimate
-from thermo_utils.grids import grid_step
+from thermo_utils.grids import BETWEEN, grid_step
 from thermo_utils.resampling import OCTAVES, over_seeds
 
 COMMITTED = Path(__file__).parents[3] / "results" / "small"
@@ -71,6 +71,21 @@ def moves():
 
 def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
     assert len(moves()) <= (1 - SHARE) * len(RECORDS) + 1e-9, moves()
+
+
+def test_the_coarse_grid_is_fine_enough():
+    """Read at the thresholds of a full evaluation, a curve shows what it shows at all of them."""
+    told = 0
+    for record in RECORDS:
+        step, curve = grid_step(record.curve("full")), record.curve("renormalized")
+        multiple = curve["tau"] / step
+        coarse = (np.abs(multiple - multiple.round()) < 1e-6) | np.isclose(
+            multiple.to_numpy()[:, None], BETWEEN
+        ).any(axis=1)
+        fine, here = found(curve), found(curve[coarse])
+        assert here is None or abs(here.tau - fine.tau) <= step * (1 + 1e-9)
+        told += (fine is None) == (here is None)
+    assert told >= SHARE * len(RECORDS)
 
 
 @pytest.mark.parametrize("method", CURVES)
