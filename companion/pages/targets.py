@@ -223,6 +223,14 @@ def calibration_text(runs: Sequence[Run]) -> str:
         f"({len(losses)} chapters) lose {points(least)} to {points(most)} points. Our threshold "
         f"over the published one has, over these chapters, the median {ratios} points of loss "
         f"allowed; nearest to the paper's eye is {100 * nearest:g}. The default is "
-        f"{DEFAULT.name}, the next round number: half of that is five examples of a thousand, "
-        "and some of our test sets are no larger."
+        f"{DEFAULT.name}, the next round number{_half_of_that(runs)}."
     )
+
+
+def _half_of_that(runs: Sequence[Run]) -> str:
+    """What half the default drop is on the smallest test set, which may not be known."""
+    samples = min((run.full.attrs.get("samples", np.inf) for run in runs), default=np.inf)
+    if not np.isfinite(samples):
+        return ""
+    half = samples * DEFAULT.drop(np.nan) / 2
+    return f": half of that is {half:g} of {samples:,} examples on the smallest test set"

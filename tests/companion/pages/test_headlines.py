@@ -64,7 +64,7 @@ def runs():
         own = [row for row in rows if row["method"] == "full"]
         run["loss"] = np.array([0.0, *(baseline - float(row["accuracy"]) for row in own)])
         run["counts"] = (
-            np.array([[0, 0], *([int(row["lost"]), int(row["gained"])] for row in own)])
+            np.array([[0, 0], *([float(row["lost"]), float(row["gained"])] for row in own)])
             if all(row.get("lost") for row in own)
             else None
         )

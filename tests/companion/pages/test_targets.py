@@ -96,6 +96,12 @@ class TestCalibrationText:
         assert DEFAULT.name in text
         assert "2 chapters" in text
 
+    def test_the_smallest_test_set_is_named_where_sizes_are_known(self):
+        tau, loss = np.array([1.0, 2.0]), np.array([0.0, 0.1])
+        sizes = [of_curve(tau, 0.8 - loss, samples=n) for n in (600, 9000)]
+        assert "3 of 600 examples" in calibration_text(runs({"mlp-cifar10": sizes}))
+        assert "examples" not in calibration_text(runs({"mlp-cifar10": [record(0.3)]}))
+
     def test_without_networks_from_scratch_there_is_none(self):
         assert calibration_text(runs({"bert-yelp": [record(1.0)]})) == ""
 
