@@ -4,20 +4,21 @@ Section 3.6 of the paper names the features (extremum, inflection, pronounced ch
 and the rule (the earliest counts), and leaves open how to tell a feature from a ripple. This is
 the answer given here; every number in it is a keyword of :func:`find_transitions`.
 
-* An *extremum* (``peak``, ``valley``) is a point beyond everything before it, up to which F has
-  moved by more than the noise, and from which it has turned back by a given share of all it has
-  varied so far. The decision looks at nothing beyond the point where it falls, so it does not
-  matter how far the grid goes on.
-* A *flat* extremum is one whose way up exceeds the noise by less than is asked for. It counts
-  where there is no other.
+* An *extremum* (``peak``, ``valley``) is the furthest point since F turned last. F has moved to it
+  by more than the noise, and from it turned back by a given share of all it has varied so far. The
+  decision looks at nothing beyond the point where it falls, so it does not matter how far the grid
+  goes on.
+* A *flat* extremum is one to which F moves by less than is asked for, but by more than chance is
+  likely to. It counts where there is no other.
 * An *inflection* is such a turn of F' where F itself does not turn at all: a bump has a steepest
   point on each flank, which is part of the bump. The slope must turn by a share of the mean slope
   so far.
 * A *bend* is such a turn of F'' where neither F nor F' turns, at which the slope changes by the
   mean slope so far within a small part of the threshold.
-* Noise is estimated from the curve, and from the counts behind it: near ``tau = 0``, where F rests
-  on the few activations removed so far and divides them by ``tau``, a finite sample makes extrema
-  of its own. Where a curve turns six times or more, a feature must stand well above the median.
+* Noise is that of counting: near ``tau = 0``, where F rests on the few activations removed so far
+  and divides them by ``tau``, a finite sample makes extrema of its own. Without counts, and for
+  slopes, it is estimated from the curve. Where a curve turns six times or more, a feature must
+  stand well above the median.
 
 A curve without any feature, such as a straight line or ``1/tau``, yields an empty table.
 """
@@ -132,16 +133,15 @@ def find_transitions(
     found = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
     if found:
         return _table(["peak" if turn.sign > 0 else "valley" for turn in found], found, c)
-    for order, kind in ((1, "inflection"), (2, "bend")):
-        least = share if order == 1 else 1 / bend_width
+    varied = np.maximum.accumulate(c.f) - np.minimum.accumulate(c.f)
+    # Even a small turn of F has flanks that are no features, and so has what follows it.
+    small = walk(share=share / 3, ripple_factor=0.0)
+    end = small[0].point if small else c.f.size
+    for order, kind, least in ((1, "inflection", share), (2, "bend", 1 / bend_width)):
         for seen in _turning_slopes(c, order, share, noise_factor, ripple_factor):
-            varied = np.maximum.accumulate(c.f) - np.minimum.accumulate(c.f)
-            found = [turn for turn in seen if turn.size >= least * varied[turn.high]]
-            # A turn of F before it, even a small one, has flanks that are no features.
-            before = walk(share=share / 3, ripple_factor=0.0)
-            smooth = [t for t in found if not before or t.high < before[0].point]
-            if smooth:
-                return _table([kind] * len(smooth), smooth, c)
+            found = [t for t in seen if t.size >= least * varied[t.high] and t.high < end]
+            if found:
+                return _table([kind] * len(found), found, c)
     return _table([], [], c)
 
 

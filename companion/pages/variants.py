@@ -14,6 +14,7 @@ import pandas as pd
 from companion.pages.escape import in_markdown
 from companion.pages.tables import counted, markdown, point
 from companion.runs.chapters import CHAPTERS, chapter_title
+from companion.runs.derived import RULES
 from companion.runs.records import Record
 from companion.runs.variant_files import read_variants
 
@@ -151,6 +152,8 @@ def _how(facts: Mapping[str, Any], record: Record | None) -> str:
     stages = record.result["stages"] if record else {}
     if stages and stages["renormalized"]["key"] != facts["key"]:
         text += " **The record of this chapter was made with other settings since.**"
+    if facts.get("rules", 1) != RULES:
+        text += " **Features and thresholds were found by earlier rules than the chapters'.**"
     return text
 
 

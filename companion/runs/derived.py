@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -19,7 +19,11 @@ from thermo_utils.accuracy import accuracy_threshold
 from thermo_utils.files import write_atomically
 from thermo_utils.transitions import earliest, find_transitions, transitions_match
 
-__all__ = ["derive", "derive_all", "derived"]
+__all__ = ["RULES", "derive", "derive_all", "derived"]
+
+#: One more whenever a rule changes by which features or thresholds are found. Tables without the
+#: curves that they were read off say by which rules it was done.
+RULES: Final = 2
 
 #: What a record says of a feature.
 COLUMNS = ["method", "kind", "tau", "beta", "prominence", "low", "high", "flat"]

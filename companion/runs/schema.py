@@ -248,6 +248,7 @@ class Variants(Part):
     seed: Seed
     key: str
     step: Annotated[float, Field(gt=0)]
+    rules: Count = 1
     full_examples: Count
     seconds: Least
     provenance: Provenance

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from companion.data.specs import DATASETS
 from companion.data.tensors import Examples, evaluation_batches
 from companion.networks import NETWORKS
+from companion.runs.derived import RULES
 from companion.runs.experiment import Experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import sha256, to_json
@@ -33,7 +34,7 @@ from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation
 from thermo_utils.files import write_atomically
-from thermo_utils.grids import FINER
+from thermo_utils.grids import FINER, grid_step
 from thermo_utils.hooks import ActivationHooks, resolve_layers
 from thermo_utils.transitions import critical_threshold
 
@@ -237,7 +238,7 @@ def variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> p
     check_examples(full_examples)
     s = experiment.run.settings
     coarse, fine = experiment.grids
-    step = float(coarse[0])
+    step = _step(experiment)
     text = DATASETS[s.dataset].kind == "text"
     choices = alternatives(s.model, experiment.layers, text=text)
     curves = renormalized_of_all(experiment.network(), experiment.test(), choices, fine.tolist())
@@ -249,7 +250,7 @@ def variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> p
     ]
     for words, seen in (
         (f"{FINER} times coarser", curves[0].iloc[FINER - 1 :: FINER]),
-        ("half the range", curves[0].iloc[: len(fine) // 2]),
+        ("half the range", curves[0][fine <= coarse[-1] / 2]),
     ):
         part = seen.reset_index(drop=True)
         part.attrs = curves[0].attrs
@@ -259,6 +260,10 @@ def variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES) -> p
         tau = pd.to_numeric(table[f"{method}_tau"])
         table[f"{method}_shift"] = (tau - tau.iloc[0]) / step
     return table
+
+
+def _step(experiment: Experiment) -> float:
+    return grid_step(pd.DataFrame({"tau": experiment.grids[0]}))
 
 
 def check_examples(full_examples: int) -> None:
@@ -370,7 +375,8 @@ def write_variants(experiment: Experiment, *, full_examples: int = FULL_EXAMPLES
         "profile": s.profile,
         "seed": s.seed,
         "key": s.key("renormalized"),
-        "step": float(experiment.grids[0][0]),
+        "step": _step(experiment),
+        "rules": RULES,
         "full_examples": min(full_examples, len(experiment.data().test)),
         "seconds": time.time() - started,
         "provenance": provenance(),

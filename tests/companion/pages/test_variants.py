@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from companion.pages.variants import HEADER, chapters_with_variants, summary, variants_page
+from companion.runs.derived import RULES
 
 MADE = {
     "full_examples": 32, "step": 0.1, "seed": 0, "seconds": 2.0, "key": "renormalized",
+    "rules": RULES,
     "provenance": {"git_commit": None},
 }  # fmt: skip
 NONE = {"tau": np.nan, "beta": np.nan, "kind": None, "shift": np.nan}
@@ -95,6 +97,12 @@ def test_a_record_of_other_settings_is_told(page, record):
     other.result["stages"]["renormalized"]["key"] = "other"
     assert variants_page(tables, {"mlp-cifar10": same}) == page
     assert variants_page(tables, {"mlp-cifar10": other}) != page
+
+
+def test_earlier_rules_are_told(page):
+    older = {name: value for name, value in MADE.items() if name != "rules"}
+    assert "earlier rules" in variants_page({"mlp-cifar10": (TABLE, older)}, {})
+    assert "earlier rules" not in page
 
 
 def test_the_summary_counts_moves_and_losses():
