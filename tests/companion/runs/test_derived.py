@@ -84,3 +84,11 @@ def test_committed_records_are_derived_by_todays_rules(folder):
     today = json.loads(to_json(derived({m: record.curve(m) for m in CURVES})))
     for section in SECTIONS:
         assert record.result[section] == today[section], "thermo check --derive"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: str(f.relative_to(COMMITTED)))
+def test_a_match_is_that_of_the_thresholds_beside_it(folder):
+    facts = json.loads((folder / RESULT).read_text())
+    full, fast = (facts["thresholds"][m] for m in CURVES)
+    near = full and fast and abs(full["beta"] - fast["beta"]) <= 0.05
+    assert facts["match"] == bool(near)
