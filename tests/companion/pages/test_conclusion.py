@@ -286,6 +286,8 @@ class TestFiveSentences:
         assert "from 1.3 (knee, 3 chapters)" in text
         assert f"in 1 of {2 * (len(TARGETS) - 1)} cases" in text
         assert "with none of them" in sentence(4, errors(3))
+        half = sentence(4, errors(4, FE_octaves=[0.1, 0.1, 9.0, 9.0]))
+        assert f"in {len(TARGETS)} of {2 * len(TARGETS)} cases" in half
 
     def test_the_fifth_is_about_equal_risk(self):
         better = sentence(5, errors(3))

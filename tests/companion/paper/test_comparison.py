@@ -36,6 +36,11 @@ class TestCompare:
         errors = errors_of(FE=[np.inf, np.inf], knee=[np.inf, 3.0])
         assert compare(errors, "FE", "knee") == (0, 1, 1, 1.0)
 
+    def test_a_chapter_that_one_is_not_judged_on_does_not_count(self):
+        errors = errors_of(FE=[0.1, 0.2, np.nan], knee=[0.3, np.nan, 0.1])
+        for first, second, expected in (("FE", "knee", (1, 0, 0)), ("knee", "FE", (0, 1, 0))):
+            assert compare(errors, first, second)[:3] == expected
+
     def test_no_difference_is_no_evidence(self):
         assert compare(errors_of(FE=[1.0] * 8), "FE", "knee") == (0, 0, 8, 1.0)
 
@@ -86,6 +91,14 @@ class TestCounts:
         assert ahead(errors, "FE") == 3
         assert ahead(errors, "RFE") == 0  # a tie is not ahead
         assert ahead(errors_of(FE=[np.inf] * 3, careful=[0.0] * 3), "FE") == len(RIVALS)
+
+    def test_medians_are_over_chapters_that_both_are_judged_on(self):
+        # Over all its chapters FE has the median 1, over those of the knee 5.
+        errors = errors_of(FE=[1.0, 1.0, 1.0, 9.0, 5.0], knee=[np.nan, np.nan, 3.0, 3.0, 3.0])
+        for rule in RIVALS:
+            if rule != "knee":
+                errors.loc[errors["predictor"] == rule, "octaves"] = 99.0
+        assert ahead(errors, "FE") == 1
 
     def test_near_up_to_the_limit(self):
         assert NEAR == 0.5

@@ -163,6 +163,12 @@ class TestGridEnds:
         assert (summed["misses"], summed["ends"]) == (0, 1)
         assert summed[["octaves", "steps", "sparsity"]].astype(float).isna().all()
 
+    def test_one_seed_whose_grid_ends_leaves_the_chapter_unjudged(self):
+        runs_of = [cut_short(record(1.0), 1.1), record(1.0, 1)]
+        row = of(per_chapter(predicted(five() | {"mlp-cifar10": runs_of})), "quantile")
+        assert (row["seeds"], row["misses"], row["ends"]) == (2, 0, 1)
+        assert row[["octaves", "steps", "sparsity"]].astype(float).isna().all()
+
     def test_the_same_run_on_a_longer_grid_is_judged(self):
         row = of(per_chapter(predicted(five())), "quantile")
         assert (row["misses"], row["ends"]) == (0, 0)

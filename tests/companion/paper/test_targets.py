@@ -142,6 +142,8 @@ class TestReasons:
         table = read_targets(runs({"mlp-cifar10": both}), at_drop(0.01))
         assert table["reason"].tolist() == ["", ""]
         assert read_targets(runs({"mlp-cifar10": both[:1]}))["reason"].tolist() == ["lift"]
+        less = [of_curve(TAU, FALL, most_frequent=0.8 - over) for over in (0.015, 0.021)]
+        assert read_targets(runs({"mlp-cifar10": less}))["reason"].tolist() == ["lift", "lift"]
 
     def test_the_grid_and_the_first_threshold(self):
         assert reading(of_curve(TAU, np.full(20, 0.8)), DEFAULT)["reason"] == "grid"
