@@ -17,8 +17,9 @@ from thermo_utils.transitions import critical_threshold, highest_point
 
 __all__ = ["VARIANTS", "Variant", "firmness", "interval", "piles", "variant_thresholds"]
 
-#: Activations pile up where their density exceeds that of so many steps on either side by so much.
-AROUND, PILE = 5, 1.25
+#: Activations pile up where their density exceeds that of so many steps on either side by this
+#: factor, and by so many standard errors of counting.
+AROUND, PILE, ERRORS = 5, 1.25, 5.0
 
 
 class Variant(NamedTuple):
@@ -86,29 +87,34 @@ def piles(curve: pd.DataFrame) -> list[float]:
     Parameters
     ----------
     curve : DataFrame
-        A renormalized curve: columns ``tau`` and ``rho``.
+        A renormalized curve: columns ``tau``, ``rho`` and ``active``.
 
     Returns
     -------
     list of float
         The end of every step of the grid with a density of activations a quarter higher than in
-        each of the five steps before and after it.
+        each of the five steps before and after it, by five standard errors of counting.
 
     Examples
     --------
     >>> tau = np.arange(1, 21) / 20
     >>> rho = 1 - 0.5 * tau - 0.1 * (tau >= 0.5)
-    >>> piles(pd.DataFrame({"tau": tau, "rho": rho}))
+    >>> piles(pd.DataFrame({"tau": tau, "rho": rho, "active": 1e6 * rho}))
     [0.5]
     """
-    tau, rho = (np.concatenate([[at], curve[name]]) for name, at in (("tau", 0.0), ("rho", 1.0)))
-    density = -np.diff(rho) / np.diff(tau)
-    if density.size <= 2 * AROUND:
+    if len(curve) <= 2 * AROUND:
         return []
-    windows = np.lib.stride_tricks.sliding_window_view(density, 2 * AROUND + 1)
+    total = curve["active"].iloc[0] / curve["rho"].iloc[0]
+    tau, active = (
+        np.concatenate([[at], curve[name]]) for name, at in (("tau", 0.0), ("active", total))
+    )
+    count, width = -np.diff(active), np.diff(tau)
+    windows = np.lib.stride_tricks.sliding_window_view(count / width, 2 * AROUND + 1)
     others = np.delete(windows, AROUND, axis=1).max(axis=1)
-    middle = windows[:, AROUND]
-    return [float(t) for t in tau[1:][AROUND:-AROUND][middle > PILE * others]]
+    inside = slice(AROUND, -AROUND)
+    excess = count[inside] - PILE * others * width[inside]
+    piled = excess > ERRORS * np.sqrt(np.maximum(count[inside], 1))
+    return [float(t) for t in tau[1:][inside][piled]]
 
 
 def firmness(record: Record, others: Sequence[Record] = ()) -> pd.DataFrame:

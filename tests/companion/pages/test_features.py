@@ -113,8 +113,17 @@ def test_examples_drawn_again(run, monkeypatch):
 def test_a_value_that_many_share(at):
     curve = half_normal()
     assert piles(curve) == []
-    many = curve.assign(rho=curve["rho"] - 0.05 * (curve["tau"] >= at - 1e-9))
+    many = curve.assign(active=curve["active"] - 500_000 * (curve["tau"] >= at - 1e-9))
     assert piles(many) == [pytest.approx(at)]
+
+
+def test_a_handful_of_activations_is_no_pile():
+    rng = np.random.default_rng(0)
+    tau = np.arange(1, 401) * 0.01
+    for _ in range(5):
+        active = 1000 - np.cumsum(rng.multinomial(1000, np.full(401, 1 / 401))[:400])
+        few = pd.DataFrame({"tau": tau, "active": active, "rho": active / 1000})
+        assert piles(few) == []
 
 
 def test_a_curve_too_short_to_tell():

@@ -23,8 +23,6 @@ RECORDS = [
     for path in sorted(COMMITTED.rglob(RESULT))
     if (record := read_record(path.parent)) is not None
 ]
-#: MobileNetV2's curves jump where many activations share a value, which a coarse grid steps over.
-SHARE = 34 / 36
 
 
 def found(curve):
@@ -70,7 +68,7 @@ def moves():
 
 
 def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
-    assert len(moves()) <= (1 - SHARE) * len(RECORDS) + 1e-9, moves()
+    assert len(moves()) <= max(2, len(RECORDS) // 10 - 1), moves()  # 34 of 36 hold, or nine in ten
 
 
 def test_the_coarse_grid_is_fine_enough():
@@ -85,7 +83,7 @@ def test_the_coarse_grid_is_fine_enough():
         fine, here = found(curve), found(curve[coarse])
         assert here is None or abs(here.tau - fine.tau) <= step * (1 + 1e-9)
         told += (fine is None) == (here is None)
-    assert told >= SHARE * len(RECORDS)
+    assert told >= 0.95 * len(RECORDS)
 
 
 @pytest.mark.parametrize("method", CURVES)
@@ -146,8 +144,9 @@ def prose():
 def test_the_exceptions_are_those_that_the_method_page_names():
     said = prose()
     assert "on more than nine records in ten, all of this moves" in said
-    assert "The exceptions are the jagged curves of MobileNetV2" in said
-    assert {name.split("-")[0] for name in moves()} == {"mobilenet_v2"}
+    # They jump where many activations share a value, which a coarse grid steps over.
+    assert "What exceptions there are have the jagged curves of MobileNetV2" in said
+    assert {name.split("-")[0] for name in moves()} <= {"mobilenet_v2"}
 
 
 def test_variants_of_the_rule_say_the_same_on_most_curves():
