@@ -2,8 +2,7 @@
 
 GPT-2, T5, ELECTRA and ViT are made for large amounts of data without labels. Here the body of each
 is pretrained on nothing but the inputs of its training part, then trained as its recipe says, and
-held against the same training from random weights. The objectives and their losses are those of
-``transformers``.
+held against the same training from random weights.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ from companion.runs.training import train
 from thermo_utils import evaluate
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
-from thermo_utils.hits import IGNORE_INDEX
 
 __all__ = ["OBJECTIVES", "Objective", "main", "measured", "pretrain"]
 
@@ -63,17 +61,15 @@ class Objective(NamedTuple):
 
 def next_token(network: Any) -> Objective:
     """GPT-2: the token after those read so far."""
-    from transformers import GPT2LMHeadModel
-
-    model = GPT2LMHeadModel(network.config)
-    model.transformer = network.transformer
-    model.tie_weights()
+    body = network.transformer
 
     def loss(inputs: dict[str, Tensor]) -> Tensor:
-        counted = inputs["attention_mask"].bool()
-        return model(**inputs, labels=_only(inputs["input_ids"], counted)).loss
+        states = body(**inputs).last_hidden_state[:, :-1]
+        counted = inputs["attention_mask"][:, 1:].bool()
+        logits = nn.functional.linear(states[counted], body.wte.weight)
+        return nn.functional.cross_entropy(logits, inputs["input_ids"][:, 1:][counted])
 
-    return Objective(model, loss)
+    return Objective(body, loss)
 
 
 def hidden_spans(network: Any) -> Objective:
@@ -82,13 +78,8 @@ def hidden_spans(network: Any) -> Objective:
     The tokenizers made here have no sentinels for spans, so the decoder reads the whole text, as in
     the variant that T5's paper calls BERT-style.
     """
-    from transformers import T5ForConditionalGeneration
-
     body = network.t5
-    model = T5ForConditionalGeneration(body.config)
-    model.shared, model.encoder, model.decoder = body.shared, body.encoder, body.decoder
-    model.tie_weights()
-    padding = body.config.pad_token_id
+    padding, scale = body.config.pad_token_id, body.config.d_model**-0.5
 
     def loss(inputs: dict[str, Tensor]) -> Tensor:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
@@ -98,14 +89,15 @@ def hidden_spans(network: Any) -> Objective:
             hidden[:, shift:] |= starts[:, :-shift]
         hidden &= mask.bool()
         hidden[:, 0] = True  # never none at all
-        return model(
+        states = body(
             input_ids=ids.masked_fill(hidden, padding), attention_mask=mask,
-            decoder_input_ids=model.prepare_decoder_input_ids_from_labels(ids),
-            decoder_attention_mask=mask,
-            labels=_only(ids, hidden),
-        ).loss  # fmt: skip
+            decoder_input_ids=network.shifted(ids), decoder_attention_mask=mask,
+        ).last_hidden_state  # fmt: skip
+        # Scaled as T5 does where the weights of embedding and head are the same.
+        logits = nn.functional.linear(scale * states[hidden], body.shared.weight)
+        return nn.functional.cross_entropy(logits, ids[hidden])
 
-    return Objective(model, loss)
+    return Objective(body, loss)
 
 
 def replaced_tokens(network: Any) -> Objective:
@@ -125,16 +117,18 @@ def replaced_tokens(network: Any) -> Objective:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         hidden = (torch.rand(ids.shape) < TOKENS) & mask.bool()
         hidden[:, 0] = True
-        guesses = generator(
-            input_ids=ids.masked_fill(hidden, padding), attention_mask=mask,
-            labels=_only(ids, hidden),
-        )  # fmt: skip
-        drawn = torch.distributions.Categorical(logits=guesses.logits[hidden].detach()).sample()
+        states = generator.electra(
+            input_ids=ids.masked_fill(hidden, padding), attention_mask=mask
+        ).last_hidden_state
+        # Where nothing is hidden, scores of every token would only take time.
+        logits = generator.generator_lm_head(generator.generator_predictions(states[hidden]))
+        guessed = nn.functional.cross_entropy(logits, ids[hidden])
+        drawn = torch.distributions.Categorical(logits=logits.detach()).sample()
         replaced = ids.masked_scatter(hidden, drawn)
         judged = discriminator(
             input_ids=replaced, attention_mask=mask, labels=(replaced != ids).float()
         )
-        return guesses.loss + DISCRIMINATOR * judged.loss
+        return guessed + DISCRIMINATOR * judged.loss
 
     return Objective(nn.ModuleList([generator, discriminator]), loss)
 
@@ -157,11 +151,6 @@ def hidden_patches(network: Any) -> Objective:
         return model(images, bool_masked_pos=hidden).loss
 
     return Objective(model, loss)
-
-
-def _only(ids: Tensor, counted: Tensor) -> Tensor:
-    """Labels of the counted positions."""
-    return ids.masked_fill(~counted, IGNORE_INDEX)
 
 
 OBJECTIVES: Mapping[str, Callable[[nn.Module], Objective]] = {

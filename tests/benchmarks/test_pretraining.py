@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from transformers import GPT2LMHeadModel, T5ForConditionalGeneration
 
 from benchmarks import pretraining
 from benchmarks.pretraining import OBJECTIVES, pretrain
@@ -84,6 +85,33 @@ def test_pretraining_is_repeatable_and_reads_no_targets(name):
     same = [torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
     assert all(same)
     assert not all(map(torch.equal, first.parameters(), third.parameters()))
+
+
+def test_the_loss_of_gpt2_is_that_of_its_own_class():
+    network, inputs = made("gpt2").eval(), data("gpt2").train.inputs
+    reference = GPT2LMHeadModel(network.config).eval()
+    reference.transformer = network.transformer
+    reference.tie_weights()
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"] == 0, -100)
+    expected = reference(**inputs, labels=labels).loss
+    torch.testing.assert_close(OBJECTIVES["gpt2"](network).loss(inputs), expected)
+
+
+def test_the_loss_of_t5_is_that_of_its_own_class(monkeypatch):
+    """With all of a text hidden, which leaves nothing to chance."""
+    network, inputs = made("t5").eval(), data("t5").train.inputs
+    monkeypatch.setattr(pretraining, "TOKENS", 1.0 * pretraining.SPAN)
+    reference = T5ForConditionalGeneration(network.t5.config).eval()
+    reference.shared = network.t5.shared
+    reference.encoder, reference.decoder = network.t5.encoder, network.t5.decoder
+    reference.tie_weights()
+    mask = inputs["attention_mask"]
+    expected = reference(
+        input_ids=torch.zeros_like(mask), attention_mask=mask, decoder_attention_mask=mask,
+        decoder_input_ids=reference.prepare_decoder_input_ids_from_labels(inputs["input_ids"]),
+        labels=inputs["input_ids"].masked_fill(mask == 0, -100),
+    ).loss  # fmt: skip
+    torch.testing.assert_close(OBJECTIVES["t5"](network).loss(inputs), expected)
 
 
 @pytest.mark.parametrize("name", sorted(set(OBJECTIVES) - {"vit"}))

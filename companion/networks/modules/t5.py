@@ -43,14 +43,17 @@ class T5Classifier(nn.Module):
         """Class scores, shape ``(batch, classes)``, of ids and mask ``(batch, length)``."""
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        start = torch.full_like(input_ids[:, :1], self._start)
-        shifted = torch.cat([start, input_ids[:, :-1]], dim=1)
         states = self.t5(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            decoder_input_ids=shifted,
+            decoder_input_ids=self.shifted(input_ids),
             decoder_attention_mask=attention_mask,
         ).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
         mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
         return self.classifier(self.dropout(mean))
+
+    def shifted(self, input_ids: Tensor) -> Tensor:
+        """What the decoder reads: the ids ``(batch, length)`` moved right by one."""
+        start = torch.full_like(input_ids[:, :1], self._start)
+        return torch.cat([start, input_ids[:, :-1]], dim=1)
