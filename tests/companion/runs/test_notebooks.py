@@ -158,7 +158,7 @@ def test_the_mlp_chapter_runs_as_told(tmp_path, monkeypatch):
     assert images(notebook) == 2
     assert all(o.get("name") != "stderr" for c in notebook.cells for o in c.get("outputs", []))
     assert sorted(p.name for p in target.parent.iterdir()) == [
-        "chapter.ipynb", "curves.csv", "result.json",
+        "blocks.csv", "chapter.ipynb", "curves.csv", "result.json",
     ]  # fmt: skip
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
 
