@@ -16,6 +16,7 @@ import pytest
 from companion.runs.notebooks import execute
 from companion.runs.records import read_record
 from thermo_utils import ThermoError
+from thermo_utils.grids import grids
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "book" / "adding_a_network.md").read_text(encoding="utf-8")
@@ -61,7 +62,7 @@ def test_a_copy_of_a_notebook_runs_with_another_network(tmp_path):
     assert record.result["metrics"]["parameters"] == 3 * 32 * 32 * 64 + 64 + 64 * 10 + 10
     assert record.result["layers"] == ["2"]
     assert record.result["figure"] is None
-    assert len(record.curve("full")) == 20
+    assert record.curve("full")["tau"].tolist() == grids(0.05, 1.0)[0].tolist()
     # Again, with yet another network under the same name: refused, and the record stays.
     before = (record.folder / "result.json").read_bytes()
     other = copy_of_the_mlp(tmp_path, NETWORK.replace("Tanh", "ReLU"))
