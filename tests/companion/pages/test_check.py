@@ -109,7 +109,7 @@ def test_rounds_are_those_of_every_procedure(results):
 class TestCommand:
     def test_all_good(self, results, capsys):
         assert cli.main(["check", "--results", str(results)]) == 0
-        assert "6 files" in capsys.readouterr().out
+        assert f"{len([*results.rglob('*.json')])} files" in capsys.readouterr().out
 
     def test_a_line_for_each_that_is_not(self, results, capsys):
         damaged = [results / NAME / "curves.csv", results / NAME / "seed-2" / "curves.csv"]
@@ -118,7 +118,7 @@ class TestCommand:
         assert cli.main(["check", "--results", str(results)]) == 2
         out, err = capsys.readouterr()
         assert [line.split(" is ")[0] for line in out.splitlines()] == list(map(str, damaged))
-        assert "2 of 6" in err
+        assert f"2 of {len([*results.rglob('*.json')])}" in err
 
     def test_the_listing_reads_records_without_what_loads_slowly(self):
         code = (

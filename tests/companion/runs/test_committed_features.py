@@ -68,7 +68,17 @@ def moves():
 
 
 def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
-    assert len(moves()) <= max(2, len(RECORDS) // 10 - 1), moves()  # 34 of 36 hold, or nine in ten
+    assert len(moves()) <= len(RECORDS) // 10, moves()  # nine records in ten hold
+
+
+def test_what_moves_stays_within_its_own_interval():
+    """Where test images are few, F is level around its top, and the interval says so."""
+    for name, said in moves().items():
+        if not name.startswith("mobilenet_v2"):
+            record = read_record(COMMITTED / name)
+            for words in said:
+                first = found(record.curve(words.split()[0]))
+                assert first.low <= float(words.split()[-1]) <= first.high
 
 
 def test_the_coarse_grid_is_fine_enough():
@@ -81,7 +91,8 @@ def test_the_coarse_grid_is_fine_enough():
             multiple.to_numpy()[:, None], BETWEEN
         ).any(axis=1)
         fine, here = found(curve), found(curve[coarse])
-        assert here is None or abs(here.tau - fine.tau) <= step * (1 + 1e-9)
+        near = here is None or abs(here.tau - fine.tau) <= step * (1 + 1e-9)
+        assert near or fine.low <= here.tau <= fine.high
         told += (fine is None) == (here is None)
     assert told >= 0.95 * len(RECORDS)
 
@@ -143,10 +154,9 @@ def prose():
 
 def test_the_exceptions_are_those_that_the_method_page_names():
     said = prose()
-    assert "on more than nine records in ten, all of this moves" in said
-    # They jump where many activations share a value, which a coarse grid steps over.
-    assert "What exceptions there are have the jagged curves of MobileNetV2" in said
-    assert {name.split("-")[0] for name in moves()} <= {"mobilenet_v2"}
+    assert "on nine records in ten, all of this moves" in said
+    # Curves jump where many activations share a value, which a coarse grid steps over.
+    assert "have the jagged curves of MobileNetV2, or a top so level" in said
 
 
 def test_variants_of_the_rule_say_the_same_on_most_curves():
