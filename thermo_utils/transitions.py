@@ -82,7 +82,8 @@ def find_transitions(
     curve : DataFrame
         A curve as returned by :func:`thermo_utils.renormalized`; needs the columns ``tau`` and
         ``free_energy``, uses ``beta`` and ``active`` where present. Points with undefined free
-        energy are left out; fewer than five defined points have no features.
+        energy are left out; fewer than five defined points have no features. Where it is sparser
+        than `MAX_BETA`, 0.985, a curve has none: what is left there is a far tail.
     share : float, default 0.8
         F, F' or F'' has turned when it has moved back by this share of all it has varied so far.
         The slope of an inflection must turn by this share of the mean slope so far.
@@ -130,7 +131,8 @@ def find_transitions(
     error = functools.partial(_error, c, noise_factor / counting_factor)
     flat = flat_factor if c.noise.variance.any() else None
     walk = functools.partial(turns, c.f, error, factor=counting_factor)
-    found = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
+    turned = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
+    found = [turn for turn in turned if not c.beta[turn.point] > MAX_BETA]
     if found:
         return _table(["peak" if turn.sign > 0 else "valley" for turn in found], found, c)
     varied = np.maximum.accumulate(c.f) - np.minimum.accumulate(c.f)
@@ -139,7 +141,8 @@ def find_transitions(
     end = small[0].point if small else c.f.size
     for order, kind, least in ((1, "inflection", share), (2, "bend", 1 / bend_width)):
         for seen in _turning_slopes(c, order, share, noise_factor, ripple_factor):
-            found = [t for t in seen if t.size >= least * varied[t.high] and t.high < end]
+            large = [t for t in seen if t.size >= least * varied[t.high] and t.high < end]
+            found = [turn for turn in large if not c.beta[turn.point] > MAX_BETA]
             if found:
                 return _table([kind] * len(found), found, c)
     return _table([], [], c)
@@ -212,7 +215,7 @@ def critical_threshold(curve: pd.DataFrame, **options: float) -> Threshold | Non
 
 
 def earliest(features: pd.DataFrame) -> Threshold | None:
-    """The first of the features of a curve as its critical threshold.
+    """The first of the features of a curve as its critical threshold; flat ones if all are.
 
     Parameters
     ----------
@@ -236,7 +239,8 @@ def earliest(features: pd.DataFrame) -> Threshold | None:
     sure = features[~features["flat"]]
     first = (features if sure.empty else sure).iloc[0]
     low, high = float(first["low"]), float(first["high"])
-    count = len(features)
+    passed = len(features.loc[: sure.index[0]]) - 1 if len(sure) else 0
+    rule = f"earliest of {len(sure)} feature{'s' if len(sure) > 1 else ''}"
     return Threshold(
         tau=float(first["tau"]),
         beta=float(first["beta"]),
@@ -244,7 +248,7 @@ def earliest(features: pd.DataFrame) -> Threshold | None:
         prominence=float(first["prominence"]),
         rule=f"flat: noise does not tell {low:g} to {high:g} apart"
         if first["flat"]
-        else f"earliest of {count} feature{'s' if count > 1 else ''}",
+        else rule + (f", {passed} flat before it" if passed else ""),
         low=low,
         high=high,
     )

@@ -143,11 +143,12 @@ class Page:
         -------
         DataFrame
             Columns ``method``, ``kind``, ``tau``, ``beta``, ``prominence``, ``low``, ``high``: the
-            thresholds that noise does not tell from ``tau``.
+            thresholds that noise does not tell from ``tau``; and ``flat``: whether it counts only
+            where there is no other.
         """
         columns = ["method", "kind", "tau", "beta", "prominence", "low", "high"]
-        table = pd.DataFrame(self._result["features"], columns=columns)
-        return table.astype(dict.fromkeys(columns[2:], float))
+        table = pd.DataFrame(self._result["features"], columns=[*columns, "flat"])
+        return table.astype(dict.fromkeys(columns[2:], float)).assign(flat=table["flat"].eq(True))
 
     def thresholds(self) -> pd.DataFrame:
         """Our thresholds beside the paper's.

@@ -19,7 +19,7 @@ from thermo_utils import (
     thermodynamic_curve,
     transitions_match,
 )
-from thermo_utils.transitions import highest_point
+from thermo_utils.transitions import earliest, highest_point
 
 
 def grid(n, last=1.0):
@@ -510,3 +510,31 @@ def test_match_is_about_the_sparsity_of_the_first_feature():
     assert not transitions_match(None, None)
     with pytest.raises(ThermoError, match="'beta'"):
         transitions_match(first, first._replace(beta=np.nan))
+
+
+def test_the_rule_says_what_was_passed_over():
+    features = pd.DataFrame(
+        {
+            "kind": ["valley", "peak", "valley"], "tau": [0.1, 0.2, 0.3], "beta": [0.1, 0.2, 0.3],
+            "prominence": [0.1, 0.2, 0.3], "low": [0.05, 0.15, 0.25], "high": [0.15, 0.25, 0.35],
+            "flat": [True, False, False],
+        }
+    )  # fmt: skip
+    first = earliest(features)
+    assert (first.kind, first.tau) == ("peak", 0.2)
+    assert first.rule == "earliest of 2 features, 1 flat before it"
+    assert earliest(features.iloc[1:]).rule == "earliest of 2 features"
+    alone = earliest(features.iloc[:1])
+    assert (alone.tau, alone.rule) == (0.1, "flat: noise does not tell 0.05 to 0.15 apart")
+    mixed = features.assign(flat=[False, True, False])
+    assert earliest(mixed).rule == "earliest of 2 features"
+
+
+def test_a_far_tail_has_no_features():
+    """A curve that turns where hardly anything is left, and the same one with more left there."""
+    tau = np.linspace(0.02, 1.0, 50)
+    curve = pd.DataFrame({"tau": tau, "beta": tau / 2, "free_energy": tau - tau**2})
+    assert critical_threshold(curve).tau == pytest.approx(0.5)
+    for beta, seen in ((0.9849, True), (0.9851, False)):
+        sparse = curve.assign(beta=np.where(tau > 0.45, beta, tau / 2))
+        assert (critical_threshold(sparse) is not None) == seen

@@ -29,7 +29,7 @@ def page(record):
     return Page(record(), siblings=[])
 
 
-COLUMNS = ["method", "kind", "tau", "beta", "prominence", "low", "high"]
+COLUMNS = ["method", "kind", "tau", "beta", "prominence", "low", "high", "flat"]
 
 
 class TestFeatures:
@@ -46,6 +46,13 @@ class TestFeatures:
         peak = {**page.record.result["features"][0], "low": 0.08, "high": 0.2}
         told = Page(record(features=[peak]), siblings=[]).features()
         assert told[["low", "high"]].to_numpy().tolist() == [[0.08, 0.2]]
+
+    def test_a_flat_one_says_so(self, page, record):
+        assert page.features()["flat"].tolist() == [False] * 3  # which this record does not say
+        first, *others = page.record.result["features"]
+        flat = [{**first, "flat": True}, *({**other, "flat": False} for other in others)]
+        told = Page(record(features=flat), siblings=[]).features()
+        assert told["flat"].tolist() == [True, False, False]
 
     def test_none(self, record):
         table = Page(record(features=[]), siblings=[]).features()
