@@ -23,6 +23,7 @@ from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
 from companion.pages.ledger import pieces
+from companion.pages.outdated import outdated_text
 from companion.pages.paper_tables import paper_table
 from companion.pages.pretraining import FILE, pretraining_text
 from companion.pages.scale import (
@@ -191,6 +192,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "profile": _banner(profile),
         "results": results_table(records),
         "status": status_table(records),
+        "outdated": outdated_text(profile, chapters),
         **{f"table{number}": paper_table(number, records) for number in (1, 2, 3, 4)},
         **pieces(chapters),
         "speed": speed_page(speed),

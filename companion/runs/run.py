@@ -8,8 +8,6 @@ only if the call is made: a finished chapter is shown without data, weights or G
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -22,14 +20,8 @@ import pandas as pd
 from companion.runs.kept import set_aside
 from companion.runs.methods import CURVES
 from companion.runs.once import Once, resolved
-from companion.runs.records import (
-    FORMAT,
-    Record,
-    read_record,
-    record_folder,
-    to_json,
-    write_record,
-)
+from companion.runs.outdated import changed, outdated
+from companion.runs.records import Record, read_record, record_folder, write_record
 from companion.runs.result import result
 from companion.runs.settings import overridden, recorded
 from companion.runs.stages import STAGES, WEIGHTS, Stage, Stages
@@ -250,11 +242,12 @@ class Run:
         """Never replace a record of other settings unasked."""
         if self._record is None:
             return
-        changed = _changed(recorded(self._record), self.settings)
-        if changed:
+        differences = changed(recorded(self._record), self.settings)
+        if differences:
             raise ThermoError(
-                f"the record in {self.folder} is of other settings ({'; '.join(changed)}): replace "
-                "it with --force, show it as it is with --frozen, or name another results folder"
+                f"the record in {self.folder} is of other settings ({'; '.join(differences)}): "
+                "replace it with --force, show it as it is with --frozen, or name another results "
+                "folder"
             )
 
     def _data_fingerprint(self) -> str | None:
@@ -273,13 +266,7 @@ class Run:
         """
         if self._record is None:
             return ()
-        differences = _changed(self.settings, self._recipe)
-        if self._record.result["format"] != FORMAT:
-            differences.append(
-                f"format {self._record.result['format']}, now {FORMAT}: without the examples lost "
-                "and gained and without blocks, on shorter and coarser grids"
-            )
-        return tuple(differences)
+        return outdated(self._record, self._recipe)
 
     def check_sources(self) -> None:
         """Refuse to start a run whose data or weights are out of reach, before anything is written.
@@ -427,16 +414,6 @@ class Run:
             "a name of its own, Settings(model=...), another results folder, or force=True to "
             "replace it"
         )
-
-
-def _changed(before: Settings, now: Settings) -> list[str]:
-    """Settings that differ, in words; remarks may."""
-    old, new = (json.loads(to_json(dataclasses.asdict(s))) for s in (before, now))
-    return [
-        f"{name} {old[name]}, now {value}"
-        for name, value in new.items()
-        if name != "differs" and old[name] != value
-    ]
 
 
 def names(layers: str | type | Iterable[str | type]) -> list[str]:

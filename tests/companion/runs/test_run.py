@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from companion.data.tensors import Examples, Splits, batches
-from companion.runs import classifier, weights
+from companion.runs import classifier, outdated, weights
 from companion.runs import experiment as chapters
 from companion.runs import run as module
 from companion.runs.experiment import Experiment, experiment
@@ -260,7 +260,7 @@ class TestFrozen:
         assert tiny(finished).outdated() == ()
 
     def test_of_an_older_format(self, finished, monkeypatch):
-        monkeypatch.setattr(module, "FORMAT", 3)
+        monkeypatch.setattr(outdated, "FORMAT", 3)
         (words,) = tiny(finished, frozen=True).outdated()
         assert words.startswith("format 2, now 3")
 

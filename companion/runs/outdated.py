@@ -1,0 +1,57 @@
+"""How a record differs from what the same run would make today."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from companion.runs.records import FORMAT, Record, to_json
+from companion.runs.settings import Settings, recorded
+
+__all__ = ["changed", "outdated"]
+
+
+def changed(before: Settings, now: Settings) -> tuple[str, ...]:
+    """Settings that differ, whatever the remarks.
+
+    Parameters
+    ----------
+    before, now : Settings
+
+    Returns
+    -------
+    tuple of str
+        A few words for each.
+
+    Examples
+    --------
+    >>> from companion.runs.settings import settings
+    >>> changed(settings("mlp", "cifar10"), settings("mlp", "cifar10", epochs=2))
+    ('epochs 8, now 2',)
+    """
+    old, new = (json.loads(to_json(dataclasses.asdict(s))) for s in (before, now))
+    return tuple(
+        f"{name} {old[name]}, now {value}"
+        for name, value in new.items()
+        if name != "differs" and old[name] != value
+    )
+
+
+def outdated(record: Record, recipe: Settings) -> tuple[str, ...]:
+    """How a record differs from what the same run would make today.
+
+    Parameters
+    ----------
+    record : Record
+    recipe : Settings
+        Of the run as it is meant today.
+
+    Returns
+    -------
+    tuple of str
+        In words; empty where it does not.
+    """
+    differences = changed(recorded(record), recipe)
+    if record.result["format"] != FORMAT:
+        differences += (f"format {record.result['format']}, now {FORMAT}",)
+    return differences
