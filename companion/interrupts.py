@@ -80,6 +80,8 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     _kill_descendants()
     for folder in _folders:
         shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(Exception):  # it may be just being written to
+        sys.stdout.flush()
     with contextlib.suppress(OSError):  # a terminal that is gone
         start = "\n" if os.isatty(2) or _bars() else ""  # what is shown ends within a line
         os.write(2, f"{start}{MESSAGE}\n".encode())

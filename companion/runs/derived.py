@@ -7,6 +7,7 @@ nothing that was measured is touched.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +20,14 @@ from thermo_utils.accuracy import accuracy_threshold
 from thermo_utils.files import write_atomically
 from thermo_utils.transitions import earliest, find_transitions, transitions_match
 
-__all__ = ["RULES", "derive", "derive_all", "derived"]
+__all__ = ["RULES", "derive", "derive_all", "derived", "same"]
 
 #: One more whenever a rule changes by which features or thresholds are found. Tables without the
 #: curves that they were read off say by which rules it was done.
 RULES: Final = 2
 
+#: Share by which the same numbers may differ, since processors add up in other orders.
+ROUNDING: Final = 1e-9
 #: What a record says of a feature.
 COLUMNS = ["method", "kind", "tau", "beta", "prominence", "low", "high", "flat"]
 
@@ -66,8 +69,8 @@ def derive(folder: Path) -> bool:
     Returns
     -------
     bool
-        Whether anything has changed. Everything else in ``result.json`` stays as it is, and so do
-        the other files.
+        Whether anything has changed by more than rounding. Everything else in ``result.json`` stays
+        as it is, and so do the other files.
 
     Raises
     ------
@@ -78,11 +81,11 @@ def derive(folder: Path) -> bool:
     before = content(folder / RESULT)
     if record is None or before is None:
         return False
-    sections = derived({method: record.curve(method) for method in CURVES})
-    after = to_json({**json.loads(before), **sections}) + "\n"
-    if after.encode() == before:
+    facts = json.loads(before)
+    sections = json.loads(to_json(derived({method: record.curve(method) for method in CURVES})))
+    if all(same(facts[name], section) for name, section in sections.items()):
         return False
-    write_atomically(folder / RESULT, after)
+    write_atomically(folder / RESULT, to_json({**facts, **sections}) + "\n")
     return True
 
 
@@ -110,3 +113,30 @@ def derive_all(results: Path) -> list[Path]:
         if not any(part.startswith(".") for part in path.relative_to(results).parts)
     )
     return [folder for folder in folders if derive(folder)]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a JSON file are the same but for rounding.
+
+    Parameters
+    ----------
+    one, other : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> same({"tau": 0.1 + 0.2, "kind": "peak"}, {"tau": 0.3, "kind": "peak"})
+    True
+    >>> same({"tau": 0.3, "kind": "peak"}, {"tau": 0.3, "kind": "bend"})
+    False
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=ROUNDING)
+    return type(one) is type(other) and bool(one == other)

@@ -142,7 +142,7 @@ class TestSignals:
             "end_on_signals(); os.kill(os.getpid(), signal.SIGHUP); print('on')\n"
             "os.kill(os.getpid(), signal.SIGTERM); print('never')"
         )
-        command = Command(tmp_path, code=code)
+        command = Command(tmp_path, code=code, PYTHONUNBUFFERED="")  # what is held back is shown
         assert command.process.communicate() == (b"on\n", f"{MESSAGE}\n".encode())
         assert command.process.returncode == INTERRUPTED
 

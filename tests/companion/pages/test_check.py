@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -128,7 +129,8 @@ class TestCommand:
         command = [sys.executable, "-c", code, "--results", str(COMMITTED)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.count("seed 0") == 20
+        listed = [line for line in done.stdout.splitlines() if re.match(r" +\d+  ", line)]
+        assert sum("seed 0" in line for line in listed) == len(listed) == 20
 
     def test_the_listing_names_them_too(self, results, capsys):
         (results / NAME / "seed-1" / "curves.csv").write_text("")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from companion.cli import main
-from companion.runs.derived import derive, derive_all, derived
+from companion.runs.derived import derive, derive_all, derived, same
 from companion.runs.methods import CURVES
 from companion.runs.records import CURVES as CSV
 from companion.runs.records import RESULT, read_record, to_json
@@ -60,6 +60,28 @@ def test_nothing_else_is_touched(copy):
     }
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (1.0, 1.0 + 1e-12, True), (1.0, 1.0 + 1e-6, False), (None, 0.0, False), (True, 1, False),
+        ([1.0], [1.0, 2.0], False), ({"a": 1.0}, {"b": 1.0}, False), ("peak", "bend", False),
+        ({"a": [None, 2.0]}, {"a": [None, 2.0]}, True), (0.0, 1e-300, False),
+    ],
+)  # fmt: skip
+def test_the_same_but_for_rounding(one, other, equal):
+    assert same(one, other) == same(other, one) == equal
+
+
+def test_rounding_rewrites_nothing(copy):
+    derive(copy)
+    facts = json.loads((copy / RESULT).read_text())
+    facts["features"][0]["prominence"] *= 1 + 1e-13
+    (copy / RESULT).write_text(to_json(facts) + "\n")
+    before = (copy / RESULT).read_bytes()
+    assert not derive(copy)
+    assert (copy / RESULT).read_bytes() == before
+
+
 def test_a_damaged_record_is_left_alone(copy):
     (copy / CSV).write_text((copy / CSV).read_text() + "\n")
     before = (copy / RESULT).read_bytes()
@@ -83,7 +105,7 @@ def test_committed_records_are_derived_by_todays_rules(folder):
     record = read_record(folder)
     today = json.loads(to_json(derived({m: record.curve(m) for m in CURVES})))
     for section in SECTIONS:
-        assert record.result[section] == today[section], "thermo check --derive"
+        assert same(record.result[section], today[section]), "thermo check --derive"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: str(f.relative_to(COMMITTED)))
