@@ -95,6 +95,12 @@ def test_both_methods_counted_the_same_network(record):
     assert (np.diff(fast["active"]) <= 0).all()
 
 
+@each
+def test_a_renormalized_curve_goes_on_to_where_next_to_nothing_is_left(record):
+    if record.result["format"] > 1:
+        assert record.curve("renormalized")["beta"].max() >= 0.99
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif("THERMO_DATA" not in os.environ, reason="THERMO_DATA names no real data")
