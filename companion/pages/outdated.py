@@ -50,8 +50,8 @@ def outdated_text(profile: str, chapters: Mapping[str, Sequence[Record]]) -> str
                 command += " --force" if changed(recorded(records[seed]), recipe) else ""
             if why:
                 link = f"[{chapter.name}](chapters/{chapter.name})"
-                rows.append([link, seed, in_markdown(why), f"`{command}`"])
+                rows.append([link, seed, f"`{command}`", in_markdown(why)])
     if not rows:
         return "Nothing: every record is of today's recipe, and no seed is missing.\n"
     said = f"{len(rows)} of {counted} runs:\n\n"
-    return said + markdown(["chapter", "seed", "why", "command"], rows) + "\n"
+    return said + markdown(["chapter", "seed", "command", "why"], rows) + "\n"
