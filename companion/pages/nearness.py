@@ -19,7 +19,7 @@ from companion.pages.targets import unjudged
 from companion.paper.comparison import LEVEL, NEAR, RIVALS, Comparison, ahead, near, standing
 from companion.paper.predictors import grid_ends
 from companion.paper.runs import THEORY, Run
-from companion.runs.chapters import chapter, chapter_title
+from companion.runs.chapters import chapter, chapter_title, chapter_titles
 
 __all__ = [
     "against_rules",
@@ -79,10 +79,6 @@ def _listed(rules: Mapping[str, Comparison]) -> str:
     )
 
 
-def _titles(names: Sequence[str]) -> str:
-    return ", ".join(map(chapter_title, names))
-
-
 def how_near(errors: pd.DataFrame, method: str) -> str:
     """In which chapters a free energy is near, and how far off it is otherwise.
 
@@ -106,16 +102,15 @@ def how_near(errors: pd.DataFrame, method: str) -> str:
         f"**{OPENINGS[method]}**, the first feature of F lies within a factor of {2**NEAR:.1f} of "
         f"the threshold at which accuracy gives way in {len(close)} of "
         f"{counted(len(own), 'chapter')}"
-        f"{f' ({_titles(close)})' if close else ''}. "
+        f"{f' ({chapter_titles(close)})' if close else ''}. "
     )
     if missed:
-        text += (
-            f"F has no feature on at least one seed of {_titles(missed)}, which counts as a miss. "
-        )
+        text += f"F has no feature on at least one seed of {chapter_titles(missed)}, "
+        text += "which counts as a miss. "
     else:
         side = "early" if worst["signed"] < 0 else "late"
         text += (
-            f"It is farthest off on {_titles([worst['chapter']])}, by a factor of "
+            f"It is farthest off on {chapter_titles([worst['chapter']])}, by a factor of "
             f"{factor(worst['octaves'])} ({side}). "
         )
     median = own["octaves"].median()

@@ -27,6 +27,7 @@ __all__ = [
     "demo_note",
     "dots",
     "factor",
+    "fraction",
     "interval_words",
     "points",
     "summary",
@@ -109,7 +110,7 @@ def dots(predicted: pd.DataFrame, value: str, *, synthetic: bool = False) -> Fig
         if value == "ratio":
             axis.axvline(1, color=ACCURACY, lw=1.2)
             axis.set_xscale("log", base=2)
-            axis.xaxis.set_major_formatter(FuncFormatter(_ratio))
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: fraction(value)))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xlabel("predicted threshold / threshold of the accuracy")
         else:
@@ -214,8 +215,23 @@ def _cell(row: pd.Series) -> str:
     return f"{side} {factor(row['octaves'])}"
 
 
-def _ratio(value: float, _: int) -> str:
-    """A power of two; below one as a fraction."""
+def fraction(value: float) -> str:
+    """A ratio that is read as a factor; below one as a fraction.
+
+    Parameters
+    ----------
+    value : float
+        Positive.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> fraction(4.0), fraction(0.25)
+    ('4', '1/4')
+    """
     return f"{value:g}" if value >= 1 else f"1/{1 / value:g}"
 
 

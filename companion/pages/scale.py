@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from companion.pages.predictions import NAMES, factor, points
+from companion.pages.predictions import NAMES, factor, fraction, points
 from companion.pages.tables import counted, markdown
 from companion.paper.comparison import LEVEL, NEAR
 from companion.paper.runs import THEORY, runs
@@ -28,7 +28,7 @@ from companion.paper.scale import (
     spread,
 )
 from companion.paper.targets import DEFAULT
-from companion.runs.chapters import chapter, chapter_title
+from companion.runs.chapters import chapter, chapter_title, chapter_titles
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record
 from companion.runs.scale_files import RESCALED, Scale, read_scale
@@ -153,7 +153,7 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
         for axis in axes:
             axis.set_xscale("log", base=2)
             axis.set(xlabel="scale $c$ of the activations")
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda c, _: _fraction(c)))
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda c, _: fraction(c)))
         figure.legend(loc="outside right upper", frameon=False)
         finish(figure, "The same predictions, other units", synthetic)
     return {"scale": figure}
@@ -217,18 +217,10 @@ def _or_none(value: Any) -> str:
     return NOTHING if np.isnan(value) else f"{value:.3g}"
 
 
-def _fraction(c: float) -> str:
-    return f"{c:g}" if c >= 1 else f"1/{1 / c:g}"
-
-
 def _command(record: Record) -> str:
     """How to measure a record's network in other units."""
     model, dataset, profile = (record.result[name] for name in ("model", "dataset", "profile"))
     return f"thermo scale {model} {dataset} --profile {profile}"
-
-
-def _titles(names: Sequence[str]) -> str:
-    return ", ".join(map(chapter_title, names))
 
 
 def moved_sentences(chapters: Chapters) -> str:
@@ -281,10 +273,10 @@ def _moved(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     _, name, least, most = max(found, key=lambda one: one[0])
     moved = sum(one[0] >= 0.2 for one in found)
     return text + (
-        f"Between $c = {_fraction(FACTORS[0])}$ and {FACTORS[-1]:g}, the highest point of the "
+        f"Between $c = {fraction(FACTORS[0])}$ and {FACTORS[-1]:g}, the highest point of the "
         f"renormalized F of {chapter_title(name)} moves from sparsity {most['beta']:.2f} "
-        f"({points(most['lost'])} points lost, $c = {_fraction(most['c'])}$) to "
-        f"{least['beta']:.2f} ({points(least['lost'])} points, $c = {_fraction(least['c'])}$); in "
+        f"({points(most['lost'])} points lost, $c = {fraction(most['c'])}$) to "
+        f"{least['beta']:.2f} ({points(least['lost'])} points, $c = {fraction(least['c'])}$); in "
         f"{moved} of {counted(len(found), 'chapter')} it moves by 0.2 in sparsity or more. "
         "The same predictions at the same sparsities go with any of these thresholds: $\\tau^*$ is "
         "no property of what the network computes."
@@ -306,9 +298,10 @@ def _measured(chapters: Chapters, scales: Mapping[tuple[str, int], Scale]) -> st
         off = max(float(scale.facts["off"]) for scale in every)
         equal = "to the last bit" if off == 0 else f"to {off:.0e} of the largest"
         text = (
-            f"Evaluated with $c = {', '.join(map(_fraction, factors))}$, at thresholds $c$ times "
+            f"Evaluated with $c = {', '.join(map(fraction, factors))}$, at thresholds $c$ times "
             f"those of the network itself, on up to "
-            f"{max(scale.facts['examples'] for scale in every):,} test examples: {_titles(run)}. "
+            f"{max(scale.facts['examples'] for scale in every):,} test examples: "
+            f"{chapter_titles(run)}. "
             f"Activations over $c$ and scores are those of the network {equal}, and in {same} of "
             f"{counted(len(run), 'chapter')} the rescaled networks keep exactly as many "
             "activations and lose exactly as much accuracy at every threshold, so that the "
@@ -316,8 +309,8 @@ def _measured(chapters: Chapters, scales: Mapping[tuple[str, int], Scale]) -> st
         )
     if missing:
         text += (
-            f"Not yet run for {_titles(missing)} (`{_command(chapters[missing[0]][0])}`); their "
-            "rows below follow from their records by the identity."
+            f"Not yet run for {chapter_titles(missing)} (`{_command(chapters[missing[0]][0])}`); "
+            "their rows below follow from their records by the identity."
         )
     return text.strip()
 
@@ -346,7 +339,7 @@ def _table(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
             if any(cell != NOTHING for cell in cells):
                 short = METHODS[method].short
                 rows.append([chapter_title(name), f"{short}, {mark}", *cells])
-    header = ["chapter", "mark", *(f"$c = {_fraction(c)}$" for c in SHOWN)]
+    header = ["chapter", "mark", *(f"$c = {fraction(c)}$" for c in SHOWN)]
     return (
         "Sparsity at the mark, and in brackets the points of accuracy lost there, for the same "
         f"network at several scales:\n\n:::{{div}} wide-table\n{markdown(header, rows)}\n:::"
@@ -362,7 +355,7 @@ def _cannot(chapters: Chapters) -> str:
             reasons.setdefault(why, []).append(name)
     if not reasons:
         return ""
-    listed = "; ".join(f"{_titles(names)} ({why})" for why, names in reasons.items())
+    listed = "; ".join(f"{chapter_titles(names)} ({why})" for why, names in reasons.items())
     return (
         "Not positively homogeneous, so not to be rescaled without changing what they compute: "
         f"{listed}."
@@ -386,7 +379,7 @@ def _free(chapters: Chapters, scales: Mapping[tuple[str, int], Scale]) -> list[s
     missing = [name for name in chapters if name not in there]
     if missing:
         parts.append(
-            f"Layer by layer not yet run for {_titles(missing)} "
+            f"Layer by layer not yet run for {chapter_titles(missing)} "
             f"(`{_command(chapters[missing[0]][0])}`)."
         )
     rows = [

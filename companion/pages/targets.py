@@ -25,7 +25,7 @@ from companion.paper.comparison import NEAR, near
 from companion.paper.predictors import PREDICTORS
 from companion.paper.runs import HIGHEST, Run
 from companion.paper.targets import DEFAULT, DROPS, REASONS, TARGETS, at_drop
-from companion.runs.chapters import chapter_title
+from companion.runs.chapters import chapter_title, chapter_titles
 from thermo_utils.figures import STYLE
 
 __all__ = [
@@ -190,7 +190,7 @@ def unjudged(targets: pd.DataFrame) -> str:
         if names and len(names) == targets["chapter"].nunique():
             parts.append(f"{words}: all chapters")
         elif names:
-            parts.append(f"{words}: {', '.join(map(chapter_title, names))}")
+            parts.append(f"{words}: {chapter_titles(names)}")
     return "; ".join(parts)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["CHAPTERS", "Chapter", "chapter", "chapter_title"]
+__all__ = ["CHAPTERS", "Chapter", "chapter", "chapter_title", "chapter_titles"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,23 @@ def chapter_title(name: str) -> str:
     """
     model, dataset = name.rsplit("-", 1)
     return Chapter(model, dataset).title
+
+
+def chapter_titles(names: Iterable[str]) -> str:
+    """Titles of chapters, one after the other.
+
+    Parameters
+    ----------
+    names : iterable of str
+        ``model-dataset``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> chapter_titles(["mlp-cifar10", "lstm-yelp"])
+    'MLP on CIFAR-10, LSTM on Yelp Review Full'
+    """
+    return ", ".join(map(chapter_title, names))
