@@ -56,6 +56,8 @@ FORMATS = (1, FORMAT)
 BLOCKS, CURVES, RESULT = "blocks.csv", "curves.csv", "result.json"
 #: The new ``result.json`` and ``blocks.csv`` while a record is replaced.
 NEXT, NEXT_BLOCKS = ".result.json.next", ".blocks.csv.next"
+#: Every file of a record, in the order in which they are read.
+FILES = (RESULT, CURVES, NEXT, BLOCKS, NEXT_BLOCKS)
 #: What a result says of the record's own files.
 FILLED_IN = ("format", "curves_sha256", "blocks_sha256")
 #: Columns of a full evaluation alone.
@@ -232,9 +234,9 @@ def read_record(folder: str | Path) -> Record | None:
 
 
 def _read(folder: Path) -> Record | None:
-    files = _files(folder)
     while True:
-        result, curves, new, *blocks = files
+        before = _state(folder)
+        result, curves, new, *blocks = (content(folder / name) for name in FILES)
         # What a killed run was about to put in place counts as soon as its curves are there. It is
         # left to the next writer to tidy up: a reader cannot know that none is at work.
         if new is not None and curves is not None and sha256(curves).encode() in new:
@@ -245,14 +247,23 @@ def _read(folder: Path) -> Record | None:
         try:
             return Record(folder, _validated(folder, result, curves, kept), curves or b"", kept)
         except ThermoError:
-            before, files = files, _files(folder)
-            if files == before:  # else another process was just writing them
+            # Contents alone do not tell that nobody was just writing them: two records that are
+            # written in turn look alike at every other glance.
+            if _state(folder) == before:
                 raise
 
 
-def _files(folder: Path) -> tuple[bytes | None, ...]:
-    """Contents of the files of a record; None where there is no such file."""
-    return tuple(content(folder / n) for n in (RESULT, CURVES, NEXT, BLOCKS, NEXT_BLOCKS))
+def _state(folder: Path) -> list[tuple[int, int, int] | None]:
+    """What changes whenever a file of a record is replaced; None where there is no such file."""
+    state: list[tuple[int, int, int] | None] = []
+    for name in FILES:
+        try:
+            found = (folder / name).stat()
+        except OSError:
+            state.append(None)
+        else:
+            state.append((found.st_ino, found.st_mtime_ns, found.st_size))
+    return state
 
 
 def content(path: Path) -> bytes | None:

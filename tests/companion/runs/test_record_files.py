@@ -301,6 +301,24 @@ def test_a_reader_meets_a_writer(there, monkeypatch):
     assert read_record(there).result["match"]
 
 
+def test_two_records_written_in_turn_are_no_damage(there, monkeypatch):
+    content, passes = records.content, itertools.count(1)
+
+    def meanwhile(path):  # twice the reader finds the files of one result and the other's curves
+        if path.name != RESULT or next(passes) > 2:
+            return content(path)
+        monkeypatch.setattr(records, "content", content)
+        write_record(there, result(match=False), curves())
+        found = content(path)
+        write_record(there, result(match=True), halved())
+        monkeypatch.setattr(records, "content", meanwhile)
+        return found
+
+    monkeypatch.setattr(records, "content", meanwhile)
+    assert read_record(there).result["match"]
+    assert next(passes) > 3
+
+
 def test_a_writer_killed_at_any_moment_leaves_a_record(there):
     versions = [curves(), halved()]
 
