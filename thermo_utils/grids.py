@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from thermo_utils.hooks import LayerSpec
 
 __all__ = [
-    "BETWEEN", "FINER", "OCTAVES", "TAIL", "automatic_step", "grid_step", "grids", "uniform_grid",
+    "BETWEEN", "FINER", "LARGEST", "OCTAVES", "TAIL", "automatic_step", "grid_step", "grids",
+    "step_for", "uniform_grid",
 ]  # fmt: skip
 
 #: Thresholds for activations of unknown scale: 32 to the octave, 2^-24 to 2^16.
 OCTAVES: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 32, 16 * 32 + 1) / 32)
 #: The grid of the renormalized curve is this many times finer than that of the full evaluation.
 FINER = 10
+#: Thresholds of a grid at most; a smaller step is a slip of the pen, and would fill the memory.
+LARGEST = 10_000
 #: Thresholds of a full evaluation between the multiples of its step, in steps: near zero, where the
 #: first feature often lies, a step is too coarse.
 BETWEEN = (0.2, 0.4, 0.6, 0.8, 1.5, 2.5)
@@ -52,16 +55,29 @@ def uniform_grid(step: float, last: float) -> NDArray[np.float64]:
     Raises
     ------
     ThermoError
-        If the step is not positive or larger than the bound.
+        If the step is not positive, larger than the bound, or so small that there would be more
+        than `LARGEST` thresholds.
 
     Examples
     --------
     >>> uniform_grid(0.1, 0.3)
     array([0.1, 0.2, 0.3])
     """
+    return _multiples(step, last, LARGEST, "thresholds")
+
+
+def _multiples(step: float, last: float, most: int, what: str) -> NDArray[np.float64]:
+    """The multiples of a step, if they are no more than `most`."""
     if not 0 < step <= last * (1 + 1e-9) < np.inf:
         raise ThermoError(
             f"step must be positive and at most the last threshold {last}, got {step}"
+        )
+    if step * (most + 1) <= last:
+        least = float(f"{last / most:.3g}")
+        least = least if least * (most + 1) > last else least * 1.01
+        raise ThermoError(
+            f"a step of {step:g} up to {last:g} makes about {last / step:,.0f} {what}, and at most "
+            f"{most:,} are taken: take a step of {least:.3g} or more"
         )
     count = int(np.floor(last / step + 1e-9))
     return np.array([float(f"{step * k:.12g}") for k in range(1, count + 1)])
@@ -87,7 +103,8 @@ def grids(step: float, last: float) -> tuple[NDArray[np.float64], NDArray[np.flo
     Raises
     ------
     ThermoError
-        As :func:`uniform_grid`.
+        As :func:`uniform_grid`; the full evaluation takes `LARGEST` / `FINER` multiples at most,
+        each of which is a pass over the data.
 
     Examples
     --------
@@ -97,7 +114,7 @@ def grids(step: float, last: float) -> tuple[NDArray[np.float64], NDArray[np.flo
     >>> len(fine), float(fine[29]), float(fine[-1])
     (190, 0.3, 9.6)
     """
-    multiples = uniform_grid(step, last)
+    multiples = _multiples(step, last, LARGEST // FINER, "passes of a full evaluation")
     between = [float(f"{step * f:.12g}") for f in BETWEEN if f < len(multiples) - 1]
     end = float(multiples[-1])
     tail = [float(f"{tau:.12g}") for tau in end * TAIL]

@@ -14,6 +14,7 @@ from thermo_utils import ThermoError, renormalized
 from thermo_utils.grids import (
     BETWEEN,
     FINER,
+    LARGEST,
     OCTAVES,
     automatic_step,
     grid_step,
@@ -47,6 +48,24 @@ def test_bound_between_two_multiples():
 def test_grids_without_a_point(step, last):
     with pytest.raises(ThermoError, match=f"{last}.*{step}"):
         uniform_grid(step, last)
+
+
+@pytest.mark.parametrize("step", [1e-9, 1e-300, 5e-324])
+@pytest.mark.parametrize(("grid", "most"), [(uniform_grid, LARGEST), (grids, LARGEST // FINER)])
+def test_a_grid_that_would_fill_the_memory_is_refused_with_a_step_that_is_not(grid, most, step):
+    with pytest.raises(ThermoError, match=f"{most:,}") as refused:
+        grid(step, 1.7)
+    least = float(str(refused.value).split("step of ")[-1].split()[0])
+    assert 1.7 / least <= most + 1
+    made = grid(least, 1.7)
+    assert len(made[0] if isinstance(made, tuple) else made) > 0.95 * most
+
+
+@pytest.mark.parametrize(("grid", "most"), [(uniform_grid, LARGEST), (grids, LARGEST // FINER)])
+def test_the_largest_grid(grid, most):
+    grid(0.5, 0.5 * most)
+    with pytest.raises(ThermoError, match=f"{most:,}"):
+        grid(0.5, 0.5 * (most + 1))
 
 
 @given(st.integers(1, 999), st.integers(-6, 3), st.floats(1, 60))
