@@ -6,7 +6,6 @@ registered and every hook is removed on the way out, whatever happens inside.
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from thermo_utils.counting import PruneCounts
 from thermo_utils.errors import ThermoError, nearest
+from thermo_utils.structures import activation, with_activation
 
 __all__ = ["ActivationHooks", "ActivationPruner", "LayerSpec", "resolve_layers"]
 
@@ -170,21 +170,21 @@ class ActivationHooks:
         calls, function = self._calls, self._function
 
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
-            found = _activation(output)
+            found = activation(output)
             if found is None:
                 raise ThermoError(
                     f"layer {name!r} returned {type(output).__name__} without a floating-point "
                     "tensor: hook a layer inside it"
                 )
-            path, tensor = found
+            keys, tensor = found
             calls[name] += 1
             try:
                 replacement = function(name, tensor)
             except ThermoError as error:
                 raise _of_layer(name, error) from error
-            if replacement is None or not path:
-                return replacement
-            return _with_activation(output, path, replacement)
+            if replacement is None:
+                return None
+            return with_activation(output, keys, replacement)
 
         return hook
 
@@ -390,33 +390,3 @@ def _no_match(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> Th
     return ThermoError(
         f"no layer of type {item.__name__}; types here: {', '.join(close) or 'none'}"
     )
-
-
-def _activation(output: Any) -> tuple[tuple[Any, ...], Tensor] | None:
-    """The first floating-point tensor in a layer's output, and the keys that lead to it."""
-    if isinstance(output, Tensor):
-        return ((), output) if output.is_floating_point() else None
-    pairs: Iterable[tuple[Any, Any]] = ()
-    if isinstance(output, Mapping):
-        pairs = output.items()
-    elif isinstance(output, tuple | list):
-        pairs = enumerate(output)
-    for key, value in pairs:
-        found = _activation(value)
-        if found is not None:
-            return (key, *found[0]), found[1]
-    return None
-
-
-def _with_activation(output: Any, path: tuple[Any, ...], tensor: Tensor) -> Any:
-    """`output` with the activation replaced; the containers on the way to it are copied."""
-    if not path:
-        return tensor
-    key, *rest = path
-    inner = _with_activation(output[key], tuple(rest), tensor)
-    if isinstance(output, tuple):
-        items = [inner if i == key else item for i, item in enumerate(output)]
-        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
-    replaced = copy.copy(output)
-    replaced[key] = inner
-    return replaced
