@@ -24,7 +24,7 @@ from companion.hub import cause, hub
 from companion.mirror import mirror
 from thermo_utils.errors import ThermoError
 
-__all__ = ["check_available", "load", "load_body", "locate", "state_dict"]
+__all__ = ["check_available", "load", "load_body", "locate", "quiet_transformers", "state_dict"]
 
 T = TypeVar("T")
 
@@ -145,7 +145,7 @@ def load(function: Callable[..., T], checkpoint: str, **kwargs: Any) -> T:
     owner = getattr(function, "__self__", None)
     is_model = isinstance(owner, type) and issubclass(owner, nn.Module)
     try:
-        with hub(not Path(place).exists()), _quiet_transformers():
+        with hub(not Path(place).exists()), quiet_transformers():
             if not is_model:
                 return function(place, **kwargs)
             _check_family(owner, place)
@@ -316,7 +316,7 @@ def _check_weights(checkpoint: str, report: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Silence the report on new classification heads and the bar over weights, and the request
     to a public service to convert weights of an old format, which nobody here has asked for.
     """

@@ -18,7 +18,7 @@ from thermo_utils.errors import ThermoError
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["conversions", "pictures", "pixels"]
+__all__ = ["conversions", "decoded", "in_rgb", "pictures", "pixels"]
 
 #: Images read from the table at a time.
 CHUNK = 256
@@ -56,7 +56,7 @@ def pictures(part: datasets.Dataset, column: str) -> Iterator[PIL.Image.Image]:
     """
     for batch in part.select_columns([column]).with_format("arrow").iter(CHUNK):
         for stored in batch[column].to_pylist():
-            yield _decoded(stored)
+            yield decoded(stored)
 
 
 def pixels(part: datasets.Dataset, column: str, side: int, seen: Counter[str]) -> NDArray[np.uint8]:
@@ -83,7 +83,7 @@ def pixels(part: datasets.Dataset, column: str, side: int, seen: Counter[str]) -
     """
     values = np.empty((len(part), side, side, 3), dtype=np.uint8)
     for i, image in enumerate(pictures(part, column)):
-        rgb = _rgb(image, seen)
+        rgb = in_rgb(image, seen)
         values[i] = np.asarray(rgb if rgb.size == (side, side) else rgb.resize((side, side)))
     return values
 
@@ -111,7 +111,24 @@ def conversions(seen: Counter[str]) -> tuple[str, ...]:
     )
 
 
-def _decoded(stored: dict[str, Any]) -> PIL.Image.Image:
+def decoded(stored: dict[str, Any]) -> PIL.Image.Image:
+    """One image as it is stored.
+
+    Parameters
+    ----------
+    stored : dict
+        As :mod:`datasets` keeps images: ``bytes``, or None and then a file under ``path``.
+
+    Returns
+    -------
+    Image
+        See :func:`pictures`.
+
+    Raises
+    ------
+    ThermoError
+        If it cannot be read.
+    """
     try:
         content = stored["bytes"]
         file = PIL.Image.open(stored["path"] if content is None else BytesIO(content))
@@ -135,7 +152,20 @@ def _decoded(stored: dict[str, Any]) -> PIL.Image.Image:
     return image
 
 
-def _rgb(image: PIL.Image.Image, seen: Counter[str]) -> PIL.Image.Image:
+def in_rgb(image: PIL.Image.Image, seen: Counter[str]) -> PIL.Image.Image:
+    """An image as RGB of 8 bits a channel.
+
+    Parameters
+    ----------
+    image : Image
+        As :func:`decoded` returns it.
+    seen : Counter
+        See :func:`pixels`.
+
+    Returns
+    -------
+    Image
+    """
     if DEEP in image.info:
         seen[DEEP] += 1
     elif image.mode != "RGB":
