@@ -10,14 +10,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from companion.networks import NETWORKS
-from companion.runs.chapters import CHAPTERS
+from companion.runs.chapters import CHAPTERS, added
 
 PROFILE = config.get("profile", "demo")
 RESULTS = config.get("results", "results")
 FROZEN = bool(int(config.get("frozen", 0)))
 NAMES = [
     chapter.name
-    for chapter in CHAPTERS
+    for chapter in (*CHAPTERS, *added(PROFILE))
     if not FROZEN or Path(RESULTS, PROFILE, chapter.name, "result.json").exists()
 ]
 

@@ -97,7 +97,7 @@ def _parser() -> _Parser:
     )
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
-    listing = verbs.add_parser("chapters", help="list the twenty chapters and their results")
+    listing = verbs.add_parser("chapters", help="list the chapters and their results")
     listing.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
     listing.set_defaults(function=_chapters)
 
@@ -209,7 +209,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _chapters(options: argparse.Namespace) -> None:
     from companion.data.specs import DATASETS
-    from companion.runs.chapters import CHAPTERS
+    from companion.runs.chapters import ADDED, CHAPTERS
     from companion.runs.records import examined, other_runs
     from companion.runs.settings import PROFILES
 
@@ -217,7 +217,7 @@ def _chapters(options: argparse.Namespace) -> None:
     heads = "".join(f"{profile:>{width}}" for profile in PROFILES)
     lines = [f"{'figure':>6}  {'chapter':24} {'dataset':18}{heads}"]
     damaged: list[str] = []
-    for chapter in CHAPTERS:
+    for chapter in (*CHAPTERS, *ADDED):
         state = []
         for profile in PROFILES:
             found, bad = examined(options.results, profile, chapter.name)
@@ -227,8 +227,8 @@ def _chapters(options: argparse.Namespace) -> None:
             damaged += bad
         name = f"{chapter.model} {chapter.dataset}"
         title = DATASETS[chapter.dataset].title
-        lines.append(f"{chapter.figure:>6}  {name:24} {title:18}{''.join(state)}")
-    names = [chapter.name for chapter in CHAPTERS]
+        lines.append(f"{chapter.figure or '-':>6}  {name:24} {title:18}{''.join(state)}")
+    names = [chapter.name for chapter in (*CHAPTERS, *ADDED)]
     others: list[str] = []
     for profile in PROFILES:
         found, bad = other_runs(options.results, profile, names)

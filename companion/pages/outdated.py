@@ -7,7 +7,7 @@ from typing import Final
 
 from companion.pages.escape import in_markdown
 from companion.pages.tables import markdown
-from companion.runs.chapters import CHAPTERS
+from companion.runs.chapters import CHAPTERS, added
 from companion.runs.outdated import changed, outdated
 from companion.runs.records import Record
 from companion.runs.settings import recorded, settings
@@ -35,7 +35,7 @@ def outdated_text(profile: str, chapters: Mapping[str, Sequence[Record]]) -> str
     """
     seeds = SEEDS[:1] if profile == "demo" else SEEDS
     rows, counted = [], 0
-    for chapter in CHAPTERS:
+    for chapter in (*CHAPTERS, *added(profile)):
         records = {r.result["seed"]: r for r in chapters.get(chapter.name, ())}
         for seed in sorted({*seeds, *records}):
             counted += 1

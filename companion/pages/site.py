@@ -35,10 +35,11 @@ from companion.pages.scale import (
 from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import FOLDER, GROWTH, read_speed
 from companion.pages.survives import faults_table, read_facts, soak_text
-from companion.pages.tables import other_runs_table, results_table, status_table
+from companion.pages.tables import added_table, other_runs_table, results_table, status_table
+from companion.pages.toc import table_of_contents
 from companion.pages.variants import chapters_with_variants, variants_page
 from companion.paper.verdict import verdict
-from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.chapters import CHAPTERS, Chapter, added
 from companion.runs.notebooks import EXECUTED, notebook_path
 from companion.runs.provenance import ROOT
 from companion.runs.records import Record, other_runs, read_chapter
@@ -52,6 +53,8 @@ T = TypeVar("T")
 
 #: Where the site is built, beside the sources; and the folders of the book that are made.
 OUTPUT, PARTS = "_build", ("chapters", "generated")
+#: The table of contents, among what is made: the committed one, and the chapters that were added.
+TOC = "generated/_toc.yml"
 #: The executed page for adapting, in the folder of the records.
 YOUR_MODEL = ".work/your_model.ipynb"
 
@@ -80,7 +83,8 @@ def build(profile: str, results: str | Path) -> Path:
     command = [
         sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
         "build", str(ROOT / "book"),
-        "--config", str(ROOT / "_config.yml"), "--path-output", str(ROOT),
+        "--config", str(ROOT / "_config.yml"), "--toc", str(ROOT / "book" / TOC),
+        "--path-output", str(ROOT),
         "--all",
         "--warningiserror", "--keep-going", "--quiet",
     ]  # fmt: skip
@@ -121,8 +125,10 @@ def assemble(profile: str, results: Path) -> None:
         made = Path(folder)
         for name in PARTS:
             (made / name).mkdir()
-        _chapters(made / "chapters", profile, found.chapters)
+        _chapters(made / "chapters", profile, found)
         _pieces(made / "generated", profile, found)
+        contents = (book / "_toc.yml").read_text(encoding="utf-8")
+        write_atomically(made / TOC, table_of_contents(contents, found.added))
         executed = results / YOUR_MODEL
         yours = executed if executed.exists() else notebook_path("your_model")
         shutil.copyfile(yours, made / f"your_model{yours.suffix}")
@@ -138,6 +144,7 @@ class _Found(NamedTuple):
     """Everything that the pages are made from."""
 
     chapters: dict[str, list[Record]]
+    added: dict[Chapter, list[Record]]
     others: list[Record]
     speed: dict[str, dict[str, Any]]
     alternatives: dict[str, tuple[pd.DataFrame, dict[str, Any]]]
@@ -157,8 +164,9 @@ def _read(profile: str, results: Path) -> _Found:
             bad.append(str(error))
             return []
 
-    chapters = {c.name: tried(partial(read_chapter, results, profile, c.name)) for c in CHAPTERS}
-    others, damaged = other_runs(results, profile, chapters)
+    known = (*CHAPTERS, *added(profile))
+    chapters = {c: tried(partial(read_chapter, results, profile, c.name)) for c in known}
+    others, damaged = other_runs(results, profile, [c.name for c in known])
     bad += damaged
     speed = tried(partial(read_speed, results / profile / FOLDER))
     alternatives = tried(partial(chapters_with_variants, results, profile))
@@ -167,14 +175,16 @@ def _read(profile: str, results: Path) -> _Found:
     pretraining = tried(partial(read_facts, results / profile / FILE))
     if bad:
         raise ThermoError("; ".join(bad))
-    whole = {name: records for name, (records,) in chapters.items()}
-    return _Found(whole, others, speed[0], alternatives[0], faults[0], soak[0], pretraining[0])
+    whole = {chapter: records for chapter, (records,) in chapters.items()}
+    paper = {c.name: whole.pop(c) for c in CHAPTERS}
+    return _Found(
+        paper, whole, others, speed[0], alternatives[0], faults[0], soak[0], pretraining[0]
+    )
 
 
-def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record]]) -> None:
+def _chapters(folder: Path, profile: str, read: _Found) -> None:
     """The executed notebooks, and what stands for those that are not there."""
-    for chapter in CHAPTERS:
-        record = next(iter(chapters[chapter.name]), None)
+    for chapter, record in (_first_of_paper(read) | _first(read.added)).items():
         if record is not None and (record.folder / EXECUTED).exists():
             shutil.copyfile(record.folder / EXECUTED, folder / f"{chapter.name}.ipynb")
         else:
@@ -182,24 +192,40 @@ def _chapters(folder: Path, profile: str, chapters: Mapping[str, Sequence[Record
             write_atomically(folder / f"{chapter.name}.md", page)
 
 
+def _first_of_paper(read: _Found) -> dict[Chapter, Record | None]:
+    """The record of the first seed of every chapter of the paper."""
+    return _first({c: read.chapters[c.name] for c in CHAPTERS})
+
+
+def _first(chapters: Mapping[Chapter, Sequence[Record]]) -> dict[Chapter, Record | None]:
+    return {chapter: next(iter(records), None) for chapter, records in chapters.items()}
+
+
 def _pieces(folder: Path, profile: str, read: _Found) -> None:
-    """Tables and figures that pages of the book include."""
+    """Tables and figures that pages of the book include.
+
+    Chapters that are not in the paper stand in tables of their own, and in those of what was run.
+    """
     chapters, speed = read.chapters, read.speed
-    first = {name: next(iter(found), None) for name, found in chapters.items()}
-    records = {c: first[c.name] for c in CHAPTERS}
+    records, others = _first_of_paper(read), _first(read.added)
     judged = verdict(chapters)
     texts = {
         "profile": _banner(profile),
         "results": results_table(records),
-        "status": status_table(records),
-        "outdated": outdated_text(profile, chapters),
+        "added": added_table(others),
+        "status": status_table(records | others),
+        "outdated": outdated_text(
+            profile, chapters | {c.name: found for c, found in read.added.items()}
+        ),
         **{f"table{number}": paper_table(number, records) for number in (1, 2, 3, 4)},
         **pieces(chapters),
         "speed": speed_page(speed),
         "growth": "Not measured at this profile.\n",
         "conclusion": conclusion(judged),
         "errata": errata_page(chapters, read.others),
-        "variants": variants_page(read.alternatives, first),
+        "variants": variants_page(
+            read.alternatives, {c.name: record for c, record in records.items()}
+        ),
         "other_runs": other_runs_table(read.others),
         "scale": scale_sentences(chapters),
         "theory": peaks_text(chapters),
@@ -233,7 +259,8 @@ def _no_page(chapter: Chapter, profile: str, *, recorded: bool) -> str:
         command += " --frozen"
     else:
         state = f"This chapter has not been run at the profile `{profile}`. To run it:"
-    return f"# Fig. {chapter.figure}: {title}\n\n{state}\n\n```bash\n{command}\n```\n"
+    heading = title if chapter.figure is None else f"Fig. {chapter.figure}: {title}"
+    return f"# {heading}\n\n{state}\n\n```bash\n{command}\n```\n"
 
 
 def _banner(profile: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "NONE_FOUND",
     "NOT_RUN",
     "NOT_STATED",
+    "added_table",
     "counted",
     "located",
     "markdown",
@@ -271,6 +272,31 @@ def status_table(records: Mapping[Chapter, Record | None]) -> str:
         )
     header = ["chapter", "seed", "training, s", "FE, s", "RFE, s", "FE / RFE", "device", "commit"]
     return markdown(header, rows) + "\n"
+
+
+def added_table(records: Mapping[Chapter, Record | None]) -> str:
+    """What was found for networks that are not in the paper.
+
+    Parameters
+    ----------
+    records : mapping of Chapter to Record or None
+        In the order to show.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if not records:
+        return "There are none. [Adding a network](adding_a_network) says how to add one.\n"
+    rows = []
+    for chapter, record in records.items():
+        result = record.result if record else None
+        found = [in_markdown(located(result, m)) if result else "" for m in METHODS]
+        link = f"[{in_markdown(chapter.title)}](chapters/{chapter.name})"
+        rows.append([link, _accuracy(result), *found])
+    heads = [method.short for method in METHODS.values()]
+    return markdown(["chapter", "accuracy", *heads], rows) + "\n"
 
 
 def other_runs_table(records: Sequence[Record]) -> str:

@@ -1,4 +1,4 @@
-"""The twenty chapters: which network on which data, and which figure. Imports no torch."""
+"""The chapters: which network on which data, and which figure of the paper. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from thermo_utils.errors import ThermoError, unknown
 
-__all__ = ["CHAPTERS", "Chapter", "chapter", "chapter_title", "chapter_titles"]
+__all__ = [
+    "ADDED", "CHAPTERS", "Chapter", "added", "chapter", "chapter_title", "chapter_titles",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,30 @@ CHAPTERS: tuple[Chapter, ...] = tuple(
         for dataset, figure in network.figures.items()
     )
 )
+
+#: Those that are not in the paper, of every network and dataset with a recipe, by network.
+ADDED: tuple[Chapter, ...] = tuple(
+    Chapter(network.name, dataset)
+    for network in NETWORKS.values()
+    for dataset in dict.fromkeys(dataset for dataset, _ in network.recipes)
+    if dataset not in network.figures
+)
+
+
+def added(profile: str) -> list[Chapter]:
+    """Chapters that are not in the paper and can be run at a profile.
+
+    Parameters
+    ----------
+    profile : str
+        Which.
+
+    Returns
+    -------
+    list of Chapter
+        Those of `ADDED` with a recipe of this profile.
+    """
+    return [c for c in ADDED if (c.dataset, profile) in NETWORKS[c.model].recipes]
 
 
 def chapter(model: str, dataset: str) -> Chapter:

@@ -11,8 +11,12 @@ import textwrap
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
+import yaml
 
+from companion.pages.site import TOC
+from companion.pages.toc import ADDED_PART
 from companion.runs.notebooks import execute
 from companion.runs.records import read_record
 from thermo_utils import ThermoError
@@ -29,6 +33,7 @@ def blocks(text: str) -> list[str]:
 
 
 SETTINGS, NETWORK, FILE = blocks(PAGE)
+RUN, BOOK = re.findall(r"^thermo (run mine .*|book)$", PAGE, flags=re.MULTILINE)
 
 
 def copy_of_the_mlp(folder: Path, network: str = NETWORK) -> Path:
@@ -71,23 +76,74 @@ def test_a_copy_of_a_notebook_runs_with_another_network(tmp_path):
     assert (record.folder / "result.json").read_bytes() == before
 
 
-def test_a_file_and_a_notebook_make_a_chapter(tmp_path):
-    for folder in ("companion", "thermo_utils", "notebooks"):
-        kept = shutil.ignore_patterns("__pycache__", "*.ipynb")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=kept)
-    (tmp_path / "companion" / "networks" / "mine.py").write_text(FILE)
-    text = (tmp_path / "notebooks" / "mlp.md").read_text(encoding="utf-8")
-    (tmp_path / "notebooks" / "mine.md").write_text(
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A clone with the file and the notebook of the page, in which its commands can be given."""
+    folder = tmp_path_factory.mktemp("clone")
+    left = shutil.ignore_patterns("__pycache__", "*.ipynb", "chapters", "generated", "_build")
+    for name in ("companion", "thermo_utils", "notebooks", "book"):
+        shutil.copytree(ROOT / name, folder / name, ignore=left)
+    for name in ("_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "companion" / "networks" / "mine.py").write_text(FILE)
+    text = (folder / "notebooks" / "mlp.md").read_text(encoding="utf-8")
+    (folder / "notebooks" / "mine.md").write_text(
         re.sub(r"\bmlp\b", "mine", text), encoding="utf-8"
     )
-    (command,) = re.findall(r"^thermo (run mine .*)$", PAGE, flags=re.MULTILINE)
+    return folder
+
+
+def given(clone: Path, *words: str) -> str:
+    """What a command prints in the clone."""
     done = subprocess.run(
-        [sys.executable, "-m", "companion.cli", *command.split(), "--quiet"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        [sys.executable, *words], cwd=clone, env={**os.environ, "PYTHONPATH": str(clone)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    record = read_record(tmp_path / "results" / "demo" / "mine-cifar10")
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def record(clone):
+    """The record of the chapter, made by the command on the page."""
+    given(clone, "-m", "companion.cli", *RUN.split(), "--quiet")
+    return read_record(clone / "results" / "demo" / "mine-cifar10")
+
+
+def test_a_file_and_a_notebook_make_a_chapter(record):
     assert record.result["differs"] == ["not in the paper"]
     assert record.result["layers"] == ["2"]
     assert (record.folder / "chapter.ipynb").exists()
+
+
+def test_the_chapter_is_listed_and_part_of_the_book(clone, record):
+    last = given(clone, "-m", "companion.cli", "chapters").splitlines()[-1]
+    assert last.split() == ["-", "mine", "cifar10", "CIFAR-10", "seed", "0", "-", "-"]
+    line = "from pathlib import Path; from companion.pages.site import assemble;"
+    given(clone, "-c", f"{line} assemble('demo', Path('results'))")
+    book = clone / "book"
+    contents = yaml.safe_load((book / TOC).read_text())
+    parts = {part["caption"]: [p["file"] for p in part["chapters"]] for part in contents["parts"]}
+    assert parts.pop(ADDED_PART) == ["chapters/mine-cifar10"]
+    before = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    assert list(parts) == [part["caption"] for part in before["parts"]]
+    assert "chapters/mine-cifar10" not in [page for pages in parts.values() for page in pages]
+    executed = nbformat.read(book / "chapters" / "mine-cifar10.ipynb", as_version=4)
+    assert executed.cells[0].source.splitlines()[0] == "# Mine on CIFAR-10"
+    link = "(chapters/mine-cifar10)"
+    for piece, times in {"status": 1, "added": 1, "outdated": 0, "other_runs": 0}.items():
+        assert (book / "generated" / f"{piece}.md").read_text().count(link) == times, piece
+
+
+@pytest.mark.slow
+def test_the_book_with_the_chapter_is_built(clone, record):
+    first = Path(given(clone, "-m", "companion.cli", *BOOK.split()).splitlines()[-1])
+    page = first.parent / "chapters" / "mine-cifar10.html"
+    text = page.read_text()
+    assert "<h1>Mine on CIFAR-10" in text
+    images = re.findall(r'<img[^>]*src="([^"]*_images/[^"]*)"', text)
+    assert images
+    assert all((page.parent / image).exists() for image in images)
+    assert ADDED_PART in first.read_text()
+    for name in ("index", "status", "results"):
+        assert 'href="chapters/mine-cifar10.html"' in (first.parent / f"{name}.html").read_text()

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from companion.pages import site as book
-from companion.runs.chapters import CHAPTERS
+from companion.runs.chapters import CHAPTERS, Chapter
 from thermo_utils.errors import ThermoError
 
 SOURCES = Path(__file__).parents[3]
@@ -142,6 +142,27 @@ class TestAssemble:
             for name in ("result.json", "curves.csv"):
                 assert opened[results / "demo" / f"mlp-{dataset}" / name] == 1
 
+    def test_chapters_that_were_added_change_nothing_of_the_papers(
+        self, root, results, written, monkeypatch
+    ):
+        written(results / "demo" / "mine-cifar10", "mine", "cifar10", profile="demo", accuracy=0.99)
+        book.assemble("demo", results)
+        without = contents(root / "book" / "generated")
+        assert "mine on cifar10" in without["other_runs.md"].decode()
+        monkeypatch.setattr(book, "added", lambda profile: [Chapter("mine", "cifar10")])
+        book.assemble("demo", results)
+        changed = {
+            name: text.decode()
+            for name, text in contents(root / "book" / "generated").items()
+            if text != without[name] and name not in ("floors.svg", "modules.md")  # of the sources
+        }
+        assert set(changed) == {"_toc.yml", "added.md", "other_runs.md", "status.md"}
+        assert "mine on cifar10" not in changed.pop("other_runs.md")
+        assert all("chapters/mine-cifar10" in text for text in changed.values())
+        page = (root / "book" / "chapters" / "mine-cifar10.md").read_text()
+        assert page.startswith("# mine on CIFAR-10\n")
+        assert "thermo run mine cifar10 --profile demo --frozen\n" in page
+
     @pytest.mark.parametrize("profile", ["demo", "small", "paper"])
     def test_says_what_was_shown(self, root, tmp_path, profile):
         book.assemble(profile, tmp_path / "nowhere")
@@ -162,8 +183,8 @@ class TestAssemble:
 
 
 class TestContents:
-    def listed(self) -> list[str]:
-        toc = yaml.safe_load((SOURCES / "book" / "_toc.yml").read_text())
+    def listed(self, path=SOURCES / "book" / "_toc.yml") -> list[str]:
+        toc = yaml.safe_load(path.read_text())
         return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
 
     def test_every_page_is_listed_once_and_exists(self, root, tmp_path):
@@ -174,6 +195,7 @@ class TestContents:
         pages = [p for p in folder.rglob("*") if p.suffix in (".md", ".ipynb")]
         there = {str(p.relative_to(folder).with_suffix("")) for p in pages}
         assert set(listed) <= there
+        assert self.listed(folder / book.TOC) == listed  # with nothing added
         # Generated pieces are included in pages, not pages of their own.
         assert {page for page in there - set(listed) if not page.startswith("generated/")} == set()
 
@@ -185,7 +207,7 @@ class TestContents:
         book.assemble("demo", tmp_path / "nowhere")
         pages = [*(root / "book").glob("*.md"), *(root / "book" / "generated").glob("*.md")]
         text = "".join(p.read_text() for p in pages)
-        for piece in (root / "book" / "generated").iterdir():
+        for piece in {*(root / "book" / "generated").iterdir()} - {root / "book" / book.TOC}:
             assert f"generated/{piece.name}" in text
 
 

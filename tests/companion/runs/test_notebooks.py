@@ -12,8 +12,9 @@ import jupytext
 import nbformat
 import pytest
 
+from companion.networks import NETWORKS
 from companion.runs import notebooks
-from companion.runs.chapters import CHAPTERS
+from companion.runs.chapters import ADDED, CHAPTERS
 from companion.runs.notebooks import EXECUTED, execute, notebook_path, parameters
 from companion.runs.records import read_record
 from companion.runs.run import Run
@@ -47,7 +48,7 @@ def imports(path: Path) -> set[str]:
 
 
 def test_every_model_has_its_notebook():
-    assert {p.stem for p in CHAPTER_NOTEBOOKS} <= {c.model for c in CHAPTERS}
+    assert {p.stem for p in CHAPTER_NOTEBOOKS} == set(NETWORKS)
     for path in CHAPTER_NOTEBOOKS:
         assert notebook_path(path.stem) == path
 
@@ -63,7 +64,7 @@ class TestChapterNotebook:
         assert (values["profile"], values["seed"]) == ("demo", 0)
         assert (values["results"], values["overrides"]) == ("results", {})
         assert (values["force"], values["frozen"]) == (False, False)
-        fitting = {c.dataset for c in CHAPTERS if c.model == path.stem}
+        fitting = {c.dataset for c in (*CHAPTERS, *ADDED) if c.model == path.stem}
         assert values["dataset"] in fitting
         named = set(re.findall(r"cifar10|flowers102|ag_news|yelp", tagged[0].source))
         assert named == fitting
@@ -265,7 +266,7 @@ def test_the_page_for_your_model_runs(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [p.stem for p in CHAPTER_NOTEBOOKS if p.stem != "mlp"])
 def test_every_other_chapter_runs(tmp_path, model):
-    dataset = next(c.dataset for c in CHAPTERS if c.model == model)
+    dataset = next(c.dataset for c in (*CHAPTERS, *ADDED) if c.model == model)
     given = values(tmp_path, dataset=dataset, overrides={k: TINY[k] for k in list(TINY)[:4]})
     run = Run(settings(model, dataset, "demo", 4, **given["overrides"]), tmp_path)
     target = run.folder / EXECUTED
