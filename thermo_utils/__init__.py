@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
     from thermo_utils.hooks import ActivationPruner, resolve_layers
+    from thermo_utils.layerwise import LayerSpectra, layer_spectra
     from thermo_utils.sampling import sampled_renormalized
     from thermo_utils.search import SafeThreshold, find_safe_threshold
     from thermo_utils.thermodynamics import (
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ActivationPruner",
     "ActivationSpectrum",
+    "LayerSpectra",
     "SafeThreshold",
     "ThermoError",
     "Threshold",
@@ -49,6 +51,7 @@ __all__ = [
     "free_energy",
     "full_evaluation",
     "internal_energy",
+    "layer_spectra",
     "renormalized",
     "resolve_layers",
     "sampled_renormalized",
@@ -65,6 +68,7 @@ _HOMES = {
     "errors": ("ThermoError",),
     "evaluation": ("evaluate", "full_evaluation", "renormalized"),
     "hooks": ("ActivationPruner", "resolve_layers"),
+    "layerwise": ("LayerSpectra", "layer_spectra"),
     "sampling": ("sampled_renormalized",),
     "search": ("SafeThreshold", "find_safe_threshold"),
     "counting": ("ActivationSpectrum",),

@@ -1,0 +1,400 @@
+"""The renormalized free energy layer by layer, and which layer makes the feature of all together.
+
+One unpruned pass fills one :class:`~thermo_utils.ActivationSpectrum` per layer; the spectrum of all
+layers together is their merge, equal to the bit to what :func:`thermo_utils.renormalized` gives. So
+the curve of every layer costs nothing beyond the pass that the curve of all of them needs::
+
+    spectra = layer_spectra(model, batches, nn.ReLU)
+    spectra.table        # a row per layer: size, zeros, share, scale, first feature, effect
+    spectra.curves       # long: layer, then the columns of a curve, a row per layer and threshold
+    spectra.together     # the curve of all layers together
+    spectra.summary()    # which layer makes its first feature, in a sentence
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from thermo_utils.batches import forward, unpack
+from thermo_utils.counting import ActivationSpectrum, check_taus
+from thermo_utils.curves import Threshold
+from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import evaluating
+from thermo_utils.grids import OCTAVES
+from thermo_utils.hits import no_data
+from thermo_utils.hooks import ActivationHooks, LayerSpec
+from thermo_utils.thermodynamics import CURVE_COLUMNS, thermodynamic_curve
+from thermo_utils.transitions import critical_threshold
+
+__all__ = ["FINE", "RANGE", "LayerSpectra", "layer_spectra"]
+
+#: Thresholds at which every layer is counted whatever is shown, 128 to the octave, so that
+#: thresholds per layer (:mod:`thermo_utils.allotment`) can be fitted to a sparsity.
+FINE: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 128, 16 * 128 + 1) / 128)
+#: Where no grid is given, features are sought in this range of a layer's sparsity: below it F rests
+#: on a handful of activations, above it a handful is left.
+RANGE = (0.001, 0.999)
+
+
+@dataclass(frozen=True)
+class LayerSpectra:
+    """The result of :func:`layer_spectra`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row per layer, in model order:
+
+        * ``layer``: its name; ``calls``: how often it ran; ``size``: activations it put out,
+          exact zeros included; ``total``: those that are not zero, its ``N``; ``zeros``: those
+          that are; ``share``: its ``N`` as a share of that of all layers; ``scale``: mean ``|a|``
+          of the nonzero ones;
+        * ``tau``, ``beta``, ``kind``, ``low``, ``high``: its own first feature, see
+          :func:`thermo_utils.critical_threshold`, ``beta`` being the sparsity of this layer alone;
+          missing where it has none;
+        * ``tau_without``, ``kind_without``: the first feature of all layers but this one;
+        * ``shift``: how far leaving this layer out moves the first feature of all, as the share of
+          all activations (of all layers) between the two thresholds; 1 if it vanishes or appears;
+        * ``effect``: ``"vanishes"``; ``"moves"`` beyond what noise tells apart; ``"changes"``: it
+          stays where it was but is of another kind; ``"appears"``: there is a feature only without
+          this layer; ``"fades"``: the curve keeps the feature, which only does not stand out from
+          the noise of the fewer activations that are left; ``"stays"``.
+    curves : DataFrame
+        ``layer``, then the columns of :func:`thermo_utils.thermodynamic_curve`: a row per layer and
+        threshold, in the order of `table`. ``beta`` is the sparsity of the layer alone. A layer
+        whose activations are all zero has ``free_energy`` and all that follows from it missing.
+    together : DataFrame
+        The curve of all layers, at the same thresholds; ``attrs`` as that of
+        :func:`thermo_utils.renormalized`.
+    feature : Threshold or None
+        The first feature of `together`.
+    spectra : mapping of str to ActivationSpectrum
+        The exact counts behind it, by layer. They can be merged at will, for example by blocks.
+    """
+
+    table: pd.DataFrame
+    curves: pd.DataFrame
+    together: pd.DataFrame
+    feature: Threshold | None
+    spectra: Mapping[str, ActivationSpectrum]
+
+    def curve(self, layer: str) -> pd.DataFrame:
+        """The curve of one layer, as :func:`thermo_utils.renormalized` returns it for it alone.
+
+        Parameters
+        ----------
+        layer : str
+            Its name.
+
+        Returns
+        -------
+        DataFrame, K rows
+
+        Raises
+        ------
+        ThermoError
+            If there is no such layer.
+        """
+        if layer not in self.spectra:
+            raise ThermoError(f"no layer {layer!r} was observed, only: {', '.join(self.spectra)}")
+        curve = self.curves[self.curves["layer"] == layer].drop(columns="layer")
+        return curve.reset_index(drop=True)
+
+    @property
+    def makers(self) -> list[str]:
+        """Layers that the first feature of all needs, the one with the largest shift first."""
+        made = self.table[self.table["effect"].isin(["vanishes", "moves", "changes"])]
+        return made.sort_values("shift", ascending=False, kind="stable")["layer"].tolist()
+
+    def summary(self) -> str:
+        """Which layer makes the first feature of all layers together, in a sentence.
+
+        Returns
+        -------
+        str
+        """
+        count = len(self.table)
+        if count == 1:
+            return "There is one layer, so its feature is that of all."
+        if self.feature is None:
+            hidden = self.table.loc[self.table["effect"] == "appears", "layer"].tolist()
+            own = int(self.table["tau"].notna().sum())
+            text = (
+                f"All {count} layers together have no feature; {own} of them have one of their own"
+            )
+            return text + (f"; one appears without {_listed(hidden)}." if hidden else ".")
+        found = self.feature
+        text = (
+            f"The first feature of all {count} layers together, a {found.kind} at tau "
+            f"{found.tau:.3g} and beta {found.beta:.3g}, "
+        )
+        effects = dict(zip(self.table["layer"], self.table["effect"], strict=True))
+        parts = [
+            f"{effect} without {_listed(names)}"
+            for effect in ("vanishes", "moves", "changes")
+            if (names := [name for name in self.makers if effects[name] == effect])
+        ]
+        if parts:
+            return text + ", ".join(parts) + "."
+        near = self.table["tau"].between(found.low, found.high)
+        return (
+            text
+            + "stays whichever single layer is left out: no layer makes it alone"
+            + (f"; {int(near.sum())} have one of their own there." if near.any() else ".")
+        )
+
+
+def layer_spectra(
+    model: nn.Module,
+    data: Iterable[Any],
+    layers: LayerSpec,
+    taus: ArrayLike | None = None,
+    *,
+    inclusive: bool = True,
+    count_zeros: bool = False,
+    progress: bool = True,
+) -> LayerSpectra:
+    """Free energy of each layer and of all together, from one unpruned pass (Section 3.7).
+
+    Parameters
+    ----------
+    model, data, layers, inclusive, count_zeros, progress
+        As for :func:`thermo_utils.renormalized`.
+    taus : array_like, shape (K,), optional
+        Thresholds of the curves, positive and strictly increasing, in units of the activations;
+        features are sought on all of it. By default 32 to the octave over all that matters to any
+        of the layers, whatever their scales, and features are sought where a curve's own sparsity
+        lies within `RANGE`, 0.001 to 0.999.
+
+    Returns
+    -------
+    LayerSpectra
+
+    Raises
+    ------
+    ThermoError
+        As :func:`thermo_utils.renormalized`; if all activations of all layers are zero.
+
+    Notes
+    -----
+    Which layer makes the first feature of all is found by leaving each out in turn and asking for
+    the first feature of the rest. That is a statement of necessity: where two layers make the same
+    feature, it stays whichever of them is left out, and no layer is said to make it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
+    >>> spectra = layer_spectra(net, [torch.randn(50, 4)], nn.ReLU, progress=False)
+    >>> spectra.table[["layer", "size", "total", "zeros"]]
+      layer  size  total  zeros
+    0     1   400    152    248
+    1     3   400    107    293
+    """
+    shown = None if taus is None else check_taus(taus)
+    grid = FINE if shown is None else np.union1d(shown, FINE)
+    empty = ActivationSpectrum(grid, inclusive=inclusive, count_zeros=count_zeros)
+    seen: dict[str, ActivationSpectrum] = {}
+    calls: dict[str, int] = {}
+
+    def count(name: str, tensor: Tensor) -> None:
+        if name not in seen:
+            seen[name], calls[name] = empty.twin(), 0
+        seen[name].update(tensor)
+        calls[name] += 1
+
+    started = time.perf_counter()
+    names = _observe(model, data, layers, count, progress=progress)
+    seconds = time.perf_counter() - started
+    spectra = {name: seen[name] for name in names}
+    merged = empty.twin()
+    for spectrum in spectra.values():
+        merged.merge(spectrum)
+    merged.compute()  # which refuses what has no curve at all
+    counts = _Counts.of(spectra)
+    shown = _where_it_matters(counts) if shown is None else shown
+    at = np.searchsorted(grid, shown)
+
+    cut = taus is None
+    together = _curve(
+        shown, merged.active[at], merged.abs_sum[at], merged.total, merged.total_abs_sum
+    )
+    feature = _first(together, cut)
+    curves = {name: _curve(shown, *counts.at(row, at)) for row, name in enumerate(spectra)}
+    without = [
+        _effect(together, feature, _curve(shown, *counts.without(row, at)), merged.total, cut)
+        for row in range(len(spectra))
+    ]
+    table = pd.DataFrame(
+        [
+            (
+                name,
+                calls[name],
+                spectrum.total + (0 if count_zeros else spectrum.zeros),
+                spectrum.total,
+                spectrum.zeros,
+                spectrum.total / merged.total,
+                spectrum.total_abs_sum / nonzero if (nonzero := _nonzero(spectrum)) else np.nan,
+                *_described(_first(curves[name], cut)),
+            )
+            for name, spectrum in spectra.items()
+        ],
+        columns=[
+            "layer", "calls", "size", "total", "zeros", "share", "scale",
+            "tau", "beta", "kind", "low", "high",
+        ],
+    )  # fmt: skip
+    effects = pd.DataFrame(without, columns=["tau_without", "kind_without", "shift", "effect"])
+    together.attrs = {
+        "total": merged.total,
+        "total_abs_sum": merged.total_abs_sum,
+        "seconds": seconds,
+        "layers": names,
+    }
+    return LayerSpectra(
+        table=pd.concat([table, effects], axis=1),
+        curves=pd.concat(
+            [curve.assign(layer=name) for name, curve in curves.items()], ignore_index=True
+        )[["layer", *CURVE_COLUMNS]],
+        together=together,
+        feature=feature,
+        spectra=spectra,
+    )
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What was counted, layer by layer: arrays of shape (L, K) and (L,)."""
+
+    active: NDArray[np.int64]
+    abs_sum: NDArray[np.float64]
+    total: NDArray[np.int64]
+    total_abs_sum: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, spectra: Mapping[str, ActivationSpectrum]) -> _Counts:
+        each = list(spectra.values())
+        return cls(
+            np.stack([spectrum.active for spectrum in each]),
+            np.stack([spectrum.abs_sum for spectrum in each]),
+            np.array([spectrum.total for spectrum in each]),
+            np.array([spectrum.total_abs_sum for spectrum in each]),
+        )
+
+    def at(self, row: int, points: NDArray[np.intp]) -> tuple[Any, Any, int, float]:
+        return (
+            self.active[row, points],
+            self.abs_sum[row, points],
+            int(self.total[row]),
+            float(self.total_abs_sum[row]),
+        )
+
+    def without(self, row: int, points: NDArray[np.intp]) -> tuple[Any, Any, int, float]:
+        """The same of all layers but one. Sums of the others lose nothing to cancellation."""
+        others = np.arange(len(self.total)) != row
+        return (
+            self.active[others][:, points].sum(axis=0),
+            self.abs_sum[others][:, points].sum(axis=0),
+            int(self.total[others].sum()),
+            float(self.total_abs_sum[others].sum()),
+        )
+
+
+def _observe(
+    model: nn.Module, data: Iterable[Any], layers: LayerSpec, function: Any, *, progress: bool
+) -> list[str]:
+    """One unpruned pass that shows every activation; names of the layers that ran."""
+    with evaluating(model), ActivationHooks(model, layers, function) as hooks:
+        empty = True
+        for batch in tqdm(data, desc="layer by layer", unit="batch", disable=not progress):
+            forward(model, unpack(batch)[0])
+            empty = False
+    if empty:
+        raise no_data()
+    return list(hooks.layers)
+
+
+def _where_it_matters(counts: _Counts) -> NDArray[np.float64]:
+    """Thresholds of `OCTAVES` from the first to the last that matter to some layer."""
+    alive = counts.total > 0
+    beta = 1 - counts.active[alive] / counts.total[alive, None]
+    begun = np.flatnonzero((beta >= RANGE[0]).any(axis=0))
+    left = np.flatnonzero((beta <= RANGE[1]).any(axis=0))
+    if not (begun.size and left.size):
+        scale = counts.total_abs_sum.sum() / counts.total.sum()
+        raise ThermoError(
+            f"activations have a mean of {scale:.3g}, outside of the thresholds tried by default, "
+            f"{FINE[0]:.3g} to {FINE[-1]:.3g}: give taus"
+        )
+    # Where all activations are alike, sparsity leaps over the range, and left comes before begun.
+    ends = np.searchsorted(OCTAVES, FINE[[begun[0], left[-1]]])
+    return OCTAVES[max(ends.min() - 1, 0) : ends.max() + 2]
+
+
+def _curve(
+    taus: NDArray[np.float64], active: Any, abs_sum: Any, total: int, total_abs_sum: float
+) -> pd.DataFrame:
+    if total_abs_sum > 0:
+        return thermodynamic_curve(taus, active, abs_sum, total, total_abs_sum)
+    table = pd.DataFrame(np.nan, index=range(len(taus)), columns=list(CURVE_COLUMNS))
+    return table.assign(tau=taus, active=active, abs_sum=abs_sum)
+
+
+def _first(curve: pd.DataFrame, cut: bool) -> Threshold | None:
+    return critical_threshold(curve[curve["beta"].between(*RANGE)] if cut else curve)
+
+
+def _described(feature: Threshold | None) -> tuple[float, float, str | None, float, float]:
+    if feature is None:
+        return np.nan, np.nan, None, np.nan, np.nan
+    return feature.tau, feature.beta, feature.kind, feature.low, feature.high
+
+
+def _effect(
+    together: pd.DataFrame,
+    feature: Threshold | None,
+    rest: pd.DataFrame,
+    total: int,
+    cut: bool,
+) -> tuple[float, str | None, float, str]:
+    """What leaving a layer out does to the first feature of all."""
+    other = _first(rest, cut)
+    if feature is None or other is None:
+        if feature is other:
+            return np.nan, None, 0.0, "stays"
+        if other is not None:
+            return other.tau, other.kind, 1.0, "appears"
+        assert feature is not None
+        # Fewer activations are noisier. As if there were as many as before, is the feature there?
+        steady = rest.assign(active=(rest["rho"] * total).round())
+        kept = _first(steady, cut) if rest["rho"].notna().any() else None
+        faded = kept is not None and _same_place(feature, kept)
+        return np.nan, None, *((0.0, "fades") if faded else (1.0, "vanishes"))
+    beta = np.interp([feature.tau, other.tau], together["tau"], together["beta"])
+    shift = float(abs(beta[1] - beta[0]))
+    if not _same_place(feature, other):
+        return other.tau, other.kind, shift, "moves"
+    return other.tau, other.kind, shift, "stays" if other.kind == feature.kind else "changes"
+
+
+def _same_place(one: Threshold, other: Threshold) -> bool:
+    """Whether noise does not tell two features apart, going by the interval of either."""
+    return one.low <= other.tau <= one.high or other.low <= one.tau <= other.high
+
+
+def _nonzero(spectrum: ActivationSpectrum) -> int:
+    return spectrum.total - (spectrum.zeros if spectrum.settings.count_zeros else 0)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
