@@ -32,17 +32,14 @@ from thermo_utils.evaluation import evaluating
 from thermo_utils.grids import OCTAVES
 from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationHooks, LayerSpec
+from thermo_utils.leaving_out import RANGE, effect, first_feature
 from thermo_utils.thermodynamics import CURVE_COLUMNS, thermodynamic_curve
-from thermo_utils.transitions import critical_threshold
 
-__all__ = ["FINE", "RANGE", "LayerSpectra", "layer_spectra"]
+__all__ = ["FINE", "LayerSpectra", "layer_spectra"]
 
 #: Thresholds at which every layer is counted whatever is shown, 128 to the octave, so that
 #: thresholds per layer (:mod:`thermo_utils.allotment`) can be fitted to a sparsity.
 FINE: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 128, 16 * 128 + 1) / 128)
-#: Where no grid is given, features are sought in this range of a layer's sparsity: below it F rests
-#: on a handful of activations, above it a handful is left.
-RANGE = (0.001, 0.999)
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,8 @@ class LayerSpectra:
           all activations (of all layers) between the two thresholds; 1 if it vanishes or appears;
         * ``effect``: ``"vanishes"``; ``"moves"`` beyond what noise tells apart; ``"changes"``: it
           stays where it was but is of another kind; ``"appears"``: there is a feature only without
-          this layer; ``"fades"``: the curve keeps the feature, which only does not stand out from
-          the noise of the fewer activations that are left; ``"stays"``.
+          this layer; ``"fades"``: it is gone, but with as few activations as are left that of all
+          would not stand out from the noise either, so nothing follows; ``"stays"``.
     curves : DataFrame
         ``layer``, then the columns of :func:`thermo_utils.thermodynamic_curve`: a row per layer and
         threshold, in the order of `table`. ``beta`` is the sparsity of the layer alone. A layer
@@ -134,8 +131,8 @@ class LayerSpectra:
             return text + (f"; one appears without {_listed(hidden)}." if hidden else ".")
         found = self.feature
         text = (
-            f"The first feature of all {count} layers together, a {found.kind} at tau "
-            f"{found.tau:.3g} and beta {found.beta:.3g}, "
+            f"The first feature of all {count} layers together ({found.kind} at tau "
+            f"{found.tau:.3g}, beta {found.beta:.3g}) "
         )
         effects = dict(zip(self.table["layer"], self.table["effect"], strict=True))
         parts = [
@@ -144,12 +141,16 @@ class LayerSpectra:
             if (names := [name for name in self.makers if effects[name] == effect])
         ]
         if parts:
-            return text + ", ".join(parts) + "."
+            return text + ", and ".join(parts) + "."
+        if faded := [name for name, effect in effects.items() if effect == "fades"]:
+            return (
+                text + f"cannot be traced: without {_listed(faded)} too few activations are left."
+            )
         near = self.table["tau"].between(found.low, found.high)
         return (
             text
-            + "stays whichever single layer is left out: no layer makes it alone"
-            + (f"; {int(near.sum())} have one of their own there." if near.any() else ".")
+            + "stays whichever single layer is left out, so none makes it alone"
+            + (f"; {int(near.sum())} have their own there." if near.any() else ".")
         )
 
 
@@ -229,10 +230,16 @@ def layer_spectra(
     together = _curve(
         shown, merged.active[at], merged.abs_sum[at], merged.total, merged.total_abs_sum
     )
-    feature = _first(together, cut)
+    feature = first_feature(together, cut)
     curves = {name: _curve(shown, *counts.at(row, at)) for row, name in enumerate(spectra)}
     without = [
-        _effect(together, feature, _curve(shown, *counts.without(row, at)), merged.total, cut)
+        effect(
+            together,
+            feature,
+            _curve(shown, *counts.without(row, at)),
+            share=1 - counts.total[row] / merged.total,
+            cut=cut,
+        )
         for row in range(len(spectra))
     ]
     table = pd.DataFrame(
@@ -245,7 +252,7 @@ def layer_spectra(
                 spectrum.zeros,
                 spectrum.total / merged.total,
                 spectrum.total_abs_sum / nonzero if (nonzero := _nonzero(spectrum)) else np.nan,
-                *_described(_first(curves[name], cut)),
+                *_described(first_feature(curves[name], cut)),
             )
             for name, spectrum in spectra.items()
         ],
@@ -350,46 +357,10 @@ def _curve(
     return table.assign(tau=taus, active=active, abs_sum=abs_sum)
 
 
-def _first(curve: pd.DataFrame, cut: bool) -> Threshold | None:
-    return critical_threshold(curve[curve["beta"].between(*RANGE)] if cut else curve)
-
-
 def _described(feature: Threshold | None) -> tuple[float, float, str | None, float, float]:
     if feature is None:
         return np.nan, np.nan, None, np.nan, np.nan
     return feature.tau, feature.beta, feature.kind, feature.low, feature.high
-
-
-def _effect(
-    together: pd.DataFrame,
-    feature: Threshold | None,
-    rest: pd.DataFrame,
-    total: int,
-    cut: bool,
-) -> tuple[float, str | None, float, str]:
-    """What leaving a layer out does to the first feature of all."""
-    other = _first(rest, cut)
-    if feature is None or other is None:
-        if feature is other:
-            return np.nan, None, 0.0, "stays"
-        if other is not None:
-            return other.tau, other.kind, 1.0, "appears"
-        assert feature is not None
-        # Fewer activations are noisier. As if there were as many as before, is the feature there?
-        steady = rest.assign(active=(rest["rho"] * total).round())
-        kept = _first(steady, cut) if rest["rho"].notna().any() else None
-        faded = kept is not None and _same_place(feature, kept)
-        return np.nan, None, *((0.0, "fades") if faded else (1.0, "vanishes"))
-    beta = np.interp([feature.tau, other.tau], together["tau"], together["beta"])
-    shift = float(abs(beta[1] - beta[0]))
-    if not _same_place(feature, other):
-        return other.tau, other.kind, shift, "moves"
-    return other.tau, other.kind, shift, "stays" if other.kind == feature.kind else "changes"
-
-
-def _same_place(one: Threshold, other: Threshold) -> bool:
-    """Whether noise does not tell two features apart, going by the interval of either."""
-    return one.low <= other.tau <= one.high or other.low <= one.tau <= other.high
 
 
 def _nonzero(spectrum: ActivationSpectrum) -> int:
