@@ -11,7 +11,7 @@ from typing import Any
 
 from thermo_utils.errors import ThermoError
 
-__all__ = ["SweepLog", "is_sweep"]
+__all__ = ["OtherSweep", "SweepLog", "is_sweep"]
 
 #: What a checkpoint begins with; nothing else is ever overwritten.
 START = '{"sweep": '
@@ -34,6 +34,10 @@ def is_sweep(path: Path) -> bool:
     return START.encode().startswith(head)
 
 
+class OtherSweep(ThermoError):
+    """A checkpoint is of another network, data or machine than the sweep that it should go on."""
+
+
 class SweepLog:
     """Finished thresholds, in memory and, if a path is given, in a JSON-lines file.
 
@@ -49,7 +53,7 @@ class SweepLog:
     Raises
     ------
     ThermoError
-        If the file belongs to another sweep or is no such file.
+        If the file belongs to another sweep (:class:`OtherSweep`) or is no such file.
 
     Examples
     --------
@@ -114,7 +118,7 @@ class SweepLog:
                 for name, value in self._identity.items()
                 if identity.get(name) != value
             ]
-            raise ThermoError(
+            raise OtherSweep(
                 f"checkpoint {path} is of another network, data or machine ({'; '.join(changed)}): "
                 "go on with what it was begun with, delete it or name another"
             )
