@@ -22,6 +22,7 @@ from companion.pages.architecture import floors_figure, module_table
 from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
+from companion.pages.kinds import kinds_text
 from companion.pages.ledger import pieces
 from companion.pages.outdated import outdated_text
 from companion.pages.paper_tables import paper_table
@@ -150,6 +151,7 @@ class _Found(NamedTuple):
     alternatives: dict[str, tuple[pd.DataFrame, dict[str, Any]]]
     faults: dict[str, Any] | None
     soak: dict[str, Any] | None
+    kinds: dict[str, Any] | None
     pretraining: dict[str, Any] | None
 
 
@@ -172,14 +174,16 @@ def _read(profile: str, results: Path) -> _Found:
     alternatives = tried(partial(chapters_with_variants, results, profile))
     faults = tried(partial(read_facts, results / "faults.json"))
     soak = tried(partial(read_facts, results / "soak.json"))
+    kinds = tried(partial(read_facts, results / "kinds.json"))
     pretraining = tried(partial(read_facts, results / profile / FILE))
     if bad:
         raise ThermoError("; ".join(bad))
     whole = {chapter: records for chapter, (records,) in chapters.items()}
     paper = {c.name: whole.pop(c) for c in CHAPTERS}
     return _Found(
-        paper, whole, others, speed[0], alternatives[0], faults[0], soak[0], pretraining[0]
-    )
+        paper, whole, others, speed[0], alternatives[0], faults[0], soak[0], kinds[0],
+        pretraining[0],
+    )  # fmt: skip
 
 
 def _chapters(folder: Path, profile: str, read: _Found) -> None:
@@ -232,6 +236,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "units": moved_sentences(chapters),
         "faults": faults_table(read.faults),
         "soak": soak_text(read.soak),
+        "kinds": kinds_text(read.kinds),
         "pretraining": pretraining_text(read.pretraining),
         "modules": module_table(),
     }

@@ -1,0 +1,66 @@
+"""Kinds of network and data, what works and what is refused, as Markdown.
+
+``python -m benchmarks.kinds`` tries them and writes ``results/kinds.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from companion.pages.escape import in_markdown
+from companion.pages.tables import counted, markdown
+
+__all__ = ["kinds_text"]
+
+
+def kinds_text(facts: Mapping[str, Any] | None) -> str:
+    """What works and what is refused, in a table each.
+
+    Parameters
+    ----------
+    facts : mapping or None
+        Of ``results/kinds.json``.
+
+    Returns
+    -------
+    str
+        Markdown; without facts, how to get them.
+    """
+    if facts is None:
+        return "Not tried yet: `python -m benchmarks.kinds` does it.\n"
+    kinds = facts["kinds"].values()
+    works = [kind for kind in kinds if kind["outcome"] == "works"]
+    refused = [kind for kind in kinds if kind["outcome"] == "refused"]
+    versions = ", ".join(f"{in_markdown(k)} {in_markdown(v)}" for k, v in facts["versions"].items())
+    return "\n\n".join(
+        [
+            f"{counted(len(kinds), 'kind')} tried, with {versions}: {len(works)} work, "
+            f"{len(refused)} are refused.",
+            "## What works",
+            markdown(
+                ["network", "data", "layers", "such as", "N", "score", "a safe threshold removes"],
+                map(_working, works),
+            ),
+            "## What is refused",
+            markdown(["network", "data", "what it says"], map(_refused, refused)),
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def _working(kind: Mapping[str, Any]) -> list[object]:
+    safe = kind["safe"]
+    found = f"{100 * safe['beta']:.1f} %" if safe["tau"] > 0 else "nothing"
+    return [
+        in_markdown(kind["network"]),
+        in_markdown(kind["data"]),
+        kind["layers"],
+        ", ".join(map(in_markdown, kind["examples"])),
+        f"{kind['total']:,}",
+        f"{in_markdown(kind['metric'])} {kind['baseline']:.3g}",
+        found,
+    ]
+
+
+def _refused(kind: Mapping[str, Any]) -> list[object]:
+    return [in_markdown(kind["network"]), in_markdown(kind["data"]), in_markdown(kind["message"])]
