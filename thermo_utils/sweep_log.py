@@ -11,7 +11,7 @@ from typing import Any
 
 from thermo_utils.errors import ThermoError
 
-__all__ = ["OtherSweep", "SweepLog", "is_sweep"]
+__all__ = ["OtherSweepError", "SweepLog", "is_sweep"]
 
 #: What a checkpoint begins with; nothing else is ever overwritten.
 START = '{"sweep": '
@@ -34,7 +34,7 @@ def is_sweep(path: Path) -> bool:
     return START.encode().startswith(head)
 
 
-class OtherSweep(ThermoError):
+class OtherSweepError(ThermoError):
     """A checkpoint is of another network, data or machine than the sweep that it should go on."""
 
 
@@ -53,7 +53,7 @@ class SweepLog:
     Raises
     ------
     ThermoError
-        If the file belongs to another sweep (:class:`OtherSweep`) or is no such file.
+        If the file belongs to another sweep (:class:`OtherSweepError`) or is no such file.
 
     Examples
     --------
@@ -118,7 +118,7 @@ class SweepLog:
                 for name, value in self._identity.items()
                 if identity.get(name) != value
             ]
-            raise OtherSweep(
+            raise OtherSweepError(
                 f"checkpoint {path} is of another network, data or machine ({'; '.join(changed)}): "
                 "go on with what it was begun with, delete it or name another"
             )
