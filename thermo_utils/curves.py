@@ -12,7 +12,7 @@ from thermo_utils.errors import ThermoError
 
 __all__ = ["Kind", "Threshold", "check_increasing", "column"]
 
-Kind = Literal["peak", "valley", "inflection", "bend", "accuracy"]
+Kind = Literal["peak", "valley", "inflection", "bend", "accuracy", "score"]
 
 
 class Threshold(NamedTuple):
@@ -24,8 +24,8 @@ class Threshold(NamedTuple):
         Threshold, in units of the activations.
     beta : float
         Sparsity at `tau`, ``1 - rho``; ``nan`` where the curve has no such column.
-    kind : {"peak", "valley", "inflection", "bend", "accuracy"}
-        Feature that marks it.
+    kind : {"peak", "valley", "inflection", "bend", "accuracy", "score"}
+        Feature that marks it; ``score`` for a metric other than the accuracy.
     prominence : float
         Size of the feature, see :func:`thermo_utils.find_transitions`; for ``accuracy`` the drop in
         accuracy at the first grid point beyond `tau`.

@@ -16,14 +16,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thermo_utils.curves import Threshold
+from thermo_utils.thermodynamics import CURVE_COLUMNS
 
-__all__ = ["ACCURACY", "FULL", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "six_panels"]
+__all__ = [
+    "ACCURACY", "FULL", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "four_panels",
+    "six_panels",
+]  # fmt: skip
 
 FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
 #: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
 SHOWN_BETA = 0.995
 #: Points at which the curves of several seeds are compared.
 BAND_POINTS = 400
+#: What the axes are called.
+NAMES = {"tau": r"threshold $\tau$", "beta": r"sparsity $\beta$"}
 STYLE = {
     **sns.axes_style("whitegrid"),
     "axes.edgecolor": "#bbbbbb",
@@ -48,9 +54,11 @@ def six_panels(
     Parameters
     ----------
     full, renormalized : DataFrame
-        Curves of :func:`thermo_utils.full_evaluation` and :func:`thermo_utils.renormalized`.
+        Curves of :func:`thermo_utils.full_evaluation` and :func:`thermo_utils.renormalized`. Where
+        `full` was judged by another metric, that takes the place of the accuracy.
     thresholds : mapping
-        ``accuracy``, ``full`` and ``renormalized``, drawn as vertical lines; None is left out.
+        ``full``, ``renormalized``, and ``accuracy`` or another metric, drawn as vertical lines;
+        None is left out.
     title : str
         Heading.
     synthetic : bool, default False
@@ -66,21 +74,21 @@ def six_panels(
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, 3, figsize=(10.5, 6.0), layout="constrained")
-        names = {"tau": r"threshold $\tau$", "beta": r"sparsity $\beta$"}
+        score = full.attrs.get("metric", {"name": "accuracy"})["name"]
         for row, x in enumerate(("tau", "beta")):
             panels = (
-                ("accuracy", "test accuracy"),
+                (score, f"test {score.replace('_', ' ')}"),
                 ("free_energy", "free energy $F$"),
                 (f"dF_d{x}", rf"$dF/d\{x}$"),
             )
             for column, (y, label) in enumerate(panels):
                 axis = axes[row, column]
                 letter = "abcdef"[3 * row + column]
-                axis.set(xlabel=names[x], ylabel=label, title=f"({letter})")
-                color, marker = (ACCURACY, ".") if y == "accuracy" else (FULL, ".")
+                axis.set(xlabel=NAMES[x], ylabel=label, title=f"({letter})")
+                color, marker = (ACCURACY, ".") if y == score else (FULL, ".")
                 seeds = bands or {}
                 _band(axis, seeds.get("full", ()), x, y, color)
-                if y != "accuracy":
+                if y != score:
                     # Over tau as far as the other curve; over beta to where nothing is left.
                     last = full["tau"].iloc[-1] if x == "tau" else np.inf
                     others = [_up_to(last, curve) for curve in seeds.get("renormalized", ())]
@@ -90,15 +98,75 @@ def six_panels(
                 _line(axis, full, x, y, color, "full evaluation (FE)", marker)
                 if column == 2:
                     _focus(axis, full, y)
-                if y == "accuracy":
-                    baseline = full.attrs.get("baseline_accuracy")
+                if y == score:
+                    baseline = full.attrs.get("baseline", full.attrs.get("baseline_accuracy"))
                     if baseline is not None:
                         axis.axhline(baseline, color=ACCURACY, lw=0.8, ls=":")
-                    axis.set_ylim(0, None)
+                    _from_zero(axis, full[score])
                 _mark(axis, thresholds, x)
-        _legend(figure, axes[0, 1], len((bands or {}).get("full", ())))
+        _legend(figure, axes[0, 1], score, len((bands or {}).get("full", ())))
         finish(figure, title, synthetic)
     return figure
+
+
+def four_panels(
+    renormalized: pd.DataFrame,
+    threshold: Threshold | None,
+    *,
+    title: str,
+    synthetic: bool = False,
+) -> Figure:
+    """The renormalized free energy alone and its derivative, over threshold and over sparsity.
+
+    Parameters
+    ----------
+    renormalized : DataFrame
+        Curve of :func:`thermo_utils.renormalized`.
+    threshold : Threshold or None
+        Its critical threshold, drawn as a vertical line.
+    title, synthetic
+        As for :func:`six_panels`.
+
+    Returns
+    -------
+    Figure
+        Panels (a)-(d).
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 2, figsize=(7.6, 6.0), layout="constrained")
+        # The grid goes on over five octaves beyond the bulk, which over tau would be all one sees.
+        bulk = _up_to(_end_of_bulk(renormalized), renormalized)
+        for row, x in enumerate(("tau", "beta")):
+            shown = bulk if x == "tau" else renormalized
+            for column, y in enumerate(("free_energy", f"dF_d{x}")):
+                axis = axes[row, column]
+                label = rf"$dF/d\{x}$" if column else "free energy $F$"
+                axis.set(xlabel=NAMES[x], ylabel=label, title=f"({'abcd'[2 * row + column]})")
+                _line(axis, shown, x, y, RENORMALIZED, "renormalized (RFE)")
+                if column:
+                    _focus(axis, shown, y)
+                _mark(axis, {"renormalized": threshold}, x)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        handles.append(plt.Line2D([], [], color=RENORMALIZED, lw=1.0, ls="--"))
+        labels.append("critical threshold" if threshold is not None else "no critical threshold")
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        finish(figure, title, synthetic)
+    return figure
+
+
+def _end_of_bulk(curve: pd.DataFrame) -> float:
+    """The first threshold that leaves next to nothing."""
+    gone = curve["tau"][curve["beta"] > SHOWN_BETA]
+    return float(gone.iloc[0] if len(gone) else curve["tau"].iloc[-1])
+
+
+def _from_zero(axis: Axes, scores: pd.Series) -> None:
+    """An axis from zero on, or of magnitudes where a score grows by many times itself."""
+    known = scores[np.isfinite(scores)]
+    if len(known) and known.min() > 0 and known.max() > 50 * known.min():
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(0, None)
 
 
 def _band(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: str) -> None:
@@ -122,7 +190,7 @@ def _up_to(last: float, curve: pd.DataFrame) -> pd.DataFrame:
 
 def _bulk(curve: pd.DataFrame, y: str) -> pd.DataFrame:
     """The part of a curve that is drawn."""
-    if y == "accuracy":
+    if y not in CURVE_COLUMNS:  # a score, which is as true where little is left
         return curve
     return curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
 
@@ -144,19 +212,25 @@ def _focus(axis: Axes, full: pd.DataFrame, y: str) -> None:
 
 
 def _mark(axis: Axes, thresholds: Mapping[str, Threshold | None], x: str) -> None:
-    colors = {"accuracy": ACCURACY, "full": FULL, "renormalized": RENORMALIZED}
+    colors = {"full": FULL, "renormalized": RENORMALIZED}
     for method, threshold in thresholds.items():
         if threshold is not None and np.isfinite(getattr(threshold, x)):
-            axis.axvline(getattr(threshold, x), color=colors[method], lw=1.0, ls="--", alpha=0.8)
+            axis.axvline(
+                getattr(threshold, x),
+                color=colors.get(method, ACCURACY),
+                lw=1.0,
+                ls="--",
+                alpha=0.8,
+            )
 
 
-def _legend(figure: Figure, axis: Axes, seeds: int) -> None:
+def _legend(figure: Figure, axis: Axes, score: str, seeds: int) -> None:
     handles, labels = axis.get_legend_handles_labels()
     if seeds > 1:
         handles.append(plt.Rectangle((0, 0), 1, 1, color=FULL, alpha=0.22, lw=0))
         labels.append(f"range over {seeds} seeds")
     handles.append(plt.Line2D([], [], color=ACCURACY, lw=1.0, ls="--"))
-    labels.append("critical thresholds (grey: accuracy)")
+    labels.append(f"critical thresholds (grey: {score.replace('_', ' ')})")
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
 
 

@@ -206,3 +206,54 @@ def test_over_tau_both_curves_end_where_the_full_evaluation_does():
 
 def reach(axis) -> float:
     return max(max(line.get_xdata()) for line in axis.lines)
+
+
+def judged(metric: str, scores: object) -> pd.DataFrame:
+    full = curve(accuracy=False).assign(**{metric: scores})
+    full.attrs = {"metric": {"name": metric, "higher_is_better": False}, "baseline": 12.0}
+    return full
+
+
+def test_another_metric_takes_the_place_of_the_accuracy():
+    full = judged("mean_error", np.linspace(12, 20, 20))
+    axes = six(full, thresholds={"mean_error": PEAK, "full": None, "renormalized": None}).axes
+    for axis in (axes[0], axes[3]):
+        assert axis.get_ylabel() == "test mean error"
+        (line,) = [line for line in axis.lines if line.get_marker() == "."]
+        assert line.get_ydata().tolist() == full["mean_error"].tolist()
+        assert axis.get_yscale() == "linear"
+        assert axis.get_ylim()[0] == 0
+        (mark,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+        assert (mark.get_color(), mark.get_xdata()[0] in (PEAK.tau, PEAK.beta)) == (ACCURACY, True)
+
+
+def test_a_score_that_grows_by_magnitudes_is_shown_in_magnitudes():
+    scores = 12 * np.geomspace(1, 1e5, 20)
+    scores[-1] = np.nan  # pruning itself made NaN
+    axes = six(judged("perplexity", scores)).axes
+    assert axes[0].get_yscale() == axes[3].get_yscale() == "log"
+
+
+def test_the_renormalized_curve_alone():
+    fast = curve(200, 12.0, accuracy=False)
+    figure = figures.four_panels(fast, PEAK, title="Ours on ours")
+    figure.canvas.draw()
+    assert [axis.get_title() for axis in figure.axes] == ["(a)", "(b)", "(c)", "(d)"]
+    for number, (axis, x) in enumerate(
+        zip(figure.axes, ("tau", "tau", "beta", "beta"), strict=True)
+    ):
+        y = "free_energy" if number % 2 == 0 else f"dF_d{x}"
+        (line,) = [line for line in axis.lines if line.get_linestyle() == "-"]
+        points = fast.set_index(x)[y]
+        np.testing.assert_array_equal(line.get_ydata(), points[line.get_xdata()].to_numpy())
+        (mark,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+        assert mark.get_xdata()[0] == getattr(PEAK, x)
+    # Over tau as far as anything is left.
+    assert figure.axes[0].lines[0].get_xdata().max() <= -np.log(1 - SHOWN_BETA) * 1.1
+
+
+def test_the_renormalized_curve_without_a_feature():
+    figure = figures.four_panels(curve(2, accuracy=False), None, title="Ours")
+    figure.canvas.draw()
+    assert all(line.get_linestyle() != "--" for axis in figure.axes for line in axis.lines)
+    assert "no critical threshold" in [text.get_text() for text in figure.legends[0].texts]
