@@ -210,12 +210,12 @@ def _types(frame: pd.DataFrame) -> dict[str, str]:
     types = {}
     for name, column in frame.items():
         kind = str(column.dtype)
-        if kind == "object" and all(isinstance(value, str) for value in column):
+        if kind == "object" and not column.isna().any():
             kind = "str"
-        lacks = kind == "str" and column.isna().any()
-        if kind == "object" and any(value is not None for value in column):
-            lacks = True
-        if kind not in TYPES or lacks or not isinstance(name, str) or name in types:
+        wrong = (kind == "str" and not all(isinstance(value, str) for value in column)) or (
+            kind == "object" and any(value is not None for value in column)
+        )
+        if kind not in TYPES or wrong or not isinstance(name, str) or name in types:
             raise ThermoError(
                 f"column {name!r} of type {column.dtype} cannot be saved: columns need names of "
                 "their own and hold float64, int64, bool or text in every row"
