@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from thermo_utils import evaluate, thermodynamic_curve
-from thermo_utils.hooks import ActivationHooks, LayerSpec
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import LayerSpec
 
 __all__ = ["stored_renormalized"]
 

@@ -9,14 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thermo_utils.accuracy import accuracy_threshold
+    from thermo_utils.accuracy import accuracy_threshold, score_threshold
     from thermo_utils.counting import ActivationSpectrum
     from thermo_utils.curves import Threshold
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
-    from thermo_utils.hooks import ActivationPruner, resolve_layers
+    from thermo_utils.hooks import ActivationPruner
+    from thermo_utils.kept import prune, unprune
+    from thermo_utils.layers import resolve_layers
     from thermo_utils.layerwise import LayerSpectra, layer_spectra
     from thermo_utils.sampling import sampled_renormalized
+    from thermo_utils.saving import load_curve, load_safe, save_curve, save_safe
     from thermo_utils.search import SafeThreshold, find_safe_threshold
     from thermo_utils.thermodynamics import (
         density,
@@ -52,24 +55,34 @@ __all__ = [
     "full_evaluation",
     "internal_energy",
     "layer_spectra",
+    "load_curve",
+    "load_safe",
+    "prune",
     "renormalized",
     "resolve_layers",
     "sampled_renormalized",
+    "save_curve",
+    "save_safe",
+    "score_threshold",
     "temperature",
     "thermodynamic_curve",
     "transitions_match",
+    "unprune",
 ]
 
 #: Modules by the public names they hold. They are imported on first use: importing PyTorch takes
 #: seconds, which the formulas, the curves and the command line's error messages do not need.
 _HOMES = {
-    "accuracy": ("accuracy_threshold",),
+    "accuracy": ("accuracy_threshold", "score_threshold"),
     "curves": ("Threshold",),
     "errors": ("ThermoError",),
     "evaluation": ("evaluate", "full_evaluation", "renormalized"),
-    "hooks": ("ActivationPruner", "resolve_layers"),
+    "hooks": ("ActivationPruner",),
+    "kept": ("prune", "unprune"),
+    "layers": ("resolve_layers",),
     "layerwise": ("LayerSpectra", "layer_spectra"),
     "sampling": ("sampled_renormalized",),
+    "saving": ("load_curve", "load_safe", "save_curve", "save_safe"),
     "search": ("SafeThreshold", "find_safe_threshold"),
     "counting": ("ActivationSpectrum",),
     "thermodynamics": (

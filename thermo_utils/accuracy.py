@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from thermo_utils.curves import Threshold, check_increasing, column
 from thermo_utils.errors import ThermoError
 
-__all__ = ["ERRORS", "MAX_DROP", "accuracy_interval", "accuracy_threshold", "drop_errors"]
+__all__ = [
+    "ERRORS",
+    "MAX_DROP",
+    "ROUNDING",
+    "accuracy_interval",
+    "accuracy_threshold",
+    "drop_errors",
+]
 
 #: Accuracy has given way when it lies more than this (absolute) below the unpruned network's: the
 #: paper's own thresholds lie where networks like its own have lost about half a point to a point
@@ -34,8 +41,9 @@ def accuracy_threshold(
     Parameters
     ----------
     curve : DataFrame
-        A full evaluation: needs ``tau`` and ``accuracy`` (a share between 0 and 1), uses ``beta``,
-        and for the interval ``lost`` and ``gained`` with ``curve.attrs["samples"]``.
+        A full evaluation: needs ``tau`` and ``accuracy`` (a share between 0 and 1, or nan where
+        pruning itself makes NaN, which is out of bounds), uses ``beta``, and for the interval
+        ``lost`` and ``gained`` with ``curve.attrs["samples"]``.
     max_drop : float, default `MAX_DROP`, 0.01
         Accuracy may lie this far (absolute) below the plateau.
     baseline : float, optional
@@ -63,7 +71,7 @@ def accuracy_threshold(
     0.2
     """
     tau, accuracy, baseline = _checked(curve, max_drop, baseline)
-    outside = np.flatnonzero(baseline - accuracy > max_drop + ROUNDING)
+    outside = np.flatnonzero(~(baseline - accuracy <= max_drop + ROUNDING))
     if outside.size == 0:
         return None
     first = int(outside[0])
@@ -77,6 +85,70 @@ def accuracy_threshold(
         rule=f"last threshold with accuracy within {max_drop:g} of {baseline:.4g}",
         low=low,
         high=high,
+    )
+
+
+def score_threshold(
+    curve: pd.DataFrame, max_drop: float = MAX_DROP, *, relative: bool = False
+) -> Threshold | None:
+    """Threshold at which the score of a full evaluation leaves its plateau, whatever the metric.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Of :func:`thermo_utils.full_evaluation`, which says what it was judged by.
+    max_drop : float, default `MAX_DROP`, 0.01
+        The score may be worse by this much than that of the unpruned network, in units of the
+        metric.
+    relative : bool, default False
+        Whether `max_drop` is a share of the unpruned score instead.
+
+    Returns
+    -------
+    Threshold or None
+        As :func:`accuracy_threshold`, whose interval only accuracy has; ``kind`` is ``"score"``
+        for other metrics.
+
+    Raises
+    ------
+    ThermoError
+        If the curve does not say what it was judged by, is empty, or `max_drop` is below zero.
+
+    Examples
+    --------
+    >>> curve = pd.DataFrame({"tau": [0.1, 0.2, 0.3], "mse": [1.0, 1.05, 1.4]})
+    >>> curve.attrs = {"metric": {"name": "mse", "higher_is_better": False}, "baseline": 1.0}
+    >>> score_threshold(curve, 0.1).tau
+    0.2
+    """
+    metric, baseline = curve.attrs.get("metric"), curve.attrs.get("baseline")
+    if metric is None or baseline is None:
+        raise ThermoError(
+            "the curve does not say what it was judged by: take one of full_evaluation, or "
+            "accuracy_threshold for a column of accuracies"
+        )
+    bound = max_drop * abs(baseline) if relative else max_drop
+    name = metric["name"]
+    if name == "accuracy":
+        return accuracy_threshold(curve, bound, baseline=baseline)
+    if not 0.0 <= max_drop < np.inf:
+        raise ThermoError(f"max_drop must be zero or more and finite, got {max_drop}")
+    tau, scores = column(curve, "tau"), column(curve, name)
+    if tau.size == 0:
+        raise ThermoError("curve is empty: evaluate at least one threshold")
+    check_increasing(tau)
+    drop = baseline - scores if metric["higher_is_better"] else scores - baseline
+    outside = np.flatnonzero(~(drop <= bound + ROUNDING))
+    if outside.size == 0:
+        return None
+    first = int(outside[0])
+    beta = column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
+    return Threshold(
+        tau=float(tau[first - 1]) if first else 0.0,
+        beta=float(beta[first - 1]) if first else 0.0,
+        kind="score",
+        prominence=float(drop[first]),
+        rule=f"last threshold with {name} within {bound:g} of {baseline:.4g}",
     )
 
 
@@ -118,7 +190,7 @@ def accuracy_interval(
     drop = baseline - accuracy
     ends = []
     for shift in (ERRORS * spread, -ERRORS * spread):
-        outside = np.flatnonzero(drop + shift > max_drop + ROUNDING)
+        outside = np.flatnonzero(~(drop + shift <= max_drop + ROUNDING))
         points = np.concatenate([[0.0], tau])
         ends.append(float(points[outside[0]]) if outside.size else np.inf)
     return ends[0], ends[1]
@@ -158,9 +230,12 @@ def drop_errors(curve: pd.DataFrame) -> NDArray[np.float64] | None:
     if samples is None or "lost" not in curve or "gained" not in curve:
         return None
     lost, gained = column(curve, "lost"), column(curve, "gained")
-    if np.isnan(lost).all() and np.isnan(gained).all():
+    unknown = np.isnan(lost) & np.isnan(gained)
+    if "accuracy" in curve and not np.isnan(column(curve, "accuracy")[unknown]).all():
+        return None  # the data came in another order
+    if unknown.all():
         return None
-    if not (np.all(lost >= 0) and np.all(gained >= 0) and np.all(lost + gained <= samples)):
+    if not np.all(unknown | ((lost >= 0) & (gained >= 0) & (lost + gained <= samples))):
         raise ThermoError(f"curve: lost and gained must be counts among {samples} test examples")
     return np.sqrt(np.maximum(lost + gained - (lost - gained) ** 2 / samples, 0)) / samples
 
@@ -179,6 +254,7 @@ def _checked(
         )
     if baseline is None:
         baseline = float(curve.attrs.get("baseline_accuracy", accuracy[0]))
-    if not np.all((accuracy >= 0) & (accuracy <= 1)) or not 0.0 <= baseline <= 1.0:
+    known = accuracy[~np.isnan(accuracy)]
+    if not known.size or not 0.0 <= min(*known, baseline) <= max(*known, baseline) <= 1.0:
         raise ThermoError("accuracy must be a share between 0 and 1, not percent, and not missing")
     return tau, accuracy, baseline

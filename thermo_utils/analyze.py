@@ -17,13 +17,13 @@ from torch import nn
 
 from thermo_utils import figures
 from thermo_utils.accuracy import accuracy_threshold
+from thermo_utils.activations import default_layers
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError, nearest
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import automatic_step, grids, uniform_grid
-from thermo_utils.hooks import resolve_layers
-from thermo_utils.search import default_layers
+from thermo_utils.layers import resolve_layers
 from thermo_utils.transitions import critical_threshold
 
 __all__ = ["analyze", "load_object"]

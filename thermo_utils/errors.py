@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ThermoError", "nearest", "unknown"]
+__all__ = ["NotFiniteError", "ThermoError", "nearest", "unknown"]
 
 
 class ThermoError(ValueError):
@@ -14,6 +14,10 @@ class ThermoError(ValueError):
     It derives from :class:`ValueError`, so code that already catches that keeps working. The
     ``thermo`` command prints the message on one line and exits with code 2.
     """
+
+
+class NotFiniteError(ThermoError):
+    """Activations or scores that are NaN or infinite."""
 
 
 def nearest(name: str, allowed: Iterable[str], *, n: int = 3) -> list[str]:

@@ -9,12 +9,12 @@ a single hooked layer the two agree to the last bit.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,52 +23,83 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from tqdm import tqdm
 
-from thermo_utils.batches import device_of, forward, keep_on_device, unpack
+from thermo_utils.batches import (
+    device_of,
+    evaluating,
+    forward,
+    gradients_if_needed,
+    keep_on_device,
+    several_times,
+    unpack,
+)  # fmt: skip
 from thermo_utils.counting import ActivationSpectrum, check_taus
-from thermo_utils.errors import ThermoError
-from thermo_utils.hits import Hits, accuracy, changed, hits, no_data
-from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec, resolve_layers
+from thermo_utils.errors import NotFiniteError, ThermoError
+from thermo_utils.hits import changed, no_data
+from thermo_utils.hooks import ActivationHooks, ActivationPruner
+from thermo_utils.layers import LayerSpec
+from thermo_utils.metrics import Metric, Scorer, resolve
 from thermo_utils.sweep_log import SweepLog
+from thermo_utils.targets import Batch
 from thermo_utils.thermodynamics import thermodynamic_curve
 
-__all__ = ["BLOCKS", "evaluate", "evaluating", "full_evaluation", "renormalized"]
+__all__ = [
+    "BLOCKS",
+    "doubt",
+    "evaluate",
+    "full_evaluation",
+    "notes_on",
+    "observe",
+    "renormalized",
+    "score",
+]
 
 #: Blocks into which the examples fall, batch by batch in turn, to draw from.
 BLOCKS = 16
 
 
+@gradients_if_needed
 def full_evaluation(
     model: nn.Module,
     data: Iterable[Any],
     layers: LayerSpec,
     taus: ArrayLike,
     *,
+    metric: Any = "accuracy",
+    higher_is_better: bool | None = None,
     inclusive: bool = True,
     count_zeros: bool = False,
+    per_class: bool = False,
     blocks: ArrayLike | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Free energy with pruning inside the network: one pass, and one accuracy, per threshold.
+    """Free energy with pruning inside the network: one pass, and one score, per threshold.
 
     Parameters
     ----------
     model : Module
-        A classifier. It is evaluated in ``eval`` mode without gradients, on the device it is on,
-        and left in the mode it came in.
+        A network. It is evaluated in ``eval`` mode without gradients (with, if its ``forward``
+        takes some), on the device it is on, and left in the mode it came in.
     data : iterable of batches
         Batches are ``(inputs, targets)`` pairs, or mappings as Hugging Face models take them, with
         the targets under ``labels``. Inputs are a tensor, or a tuple or mapping of tensors that
-        become arguments. Targets are class numbers, ``int64`` of shape ``(batch,)``. An iterator
-        that can be read only once is kept in memory.
+        become arguments. Targets are what the metric asks for: class numbers, whole numbers of
+        shape ``(batch,)`` or ``(batch, ...)``. An iterator that can be read only once is kept in
+        memory.
     layers : str, type or iterable of these
-        Outputs to prune, see :func:`thermo_utils.resolve_layers`.
+        Activations to prune, see :func:`thermo_utils.resolve_layers`.
     taus : array_like, shape (K,)
         Thresholds, positive and strictly increasing, in units of the activations.
+    metric : str, Metric, torchmetrics.Metric or callable, default "accuracy"
+        What the network is judged by, see :func:`thermo_utils.metrics.resolve`.
+    higher_is_better : bool, optional
+        For a metric that does not say.
     inclusive : bool, default True
         Whether ``|a| = tau`` survives (Eq. 1: it does).
     count_zeros : bool, default False
         Whether activations that are exactly zero count towards ``N``.
+    per_class : bool, default False
+        Whether to count the hits of every class too, for :mod:`thermo_utils.by_class`.
     blocks : array_like, optional
         Thresholds among `taus` at which the counts are also kept for every block of examples, from
         which :mod:`thermo_utils.resampling` draws. See the notes.
@@ -82,32 +113,37 @@ def full_evaluation(
     Returns
     -------
     DataFrame, K rows
-        The columns of :func:`thermo_utils.thermodynamic_curve`; ``accuracy`` (a share); ``lost``
-        and ``gained``: examples that the unpruned network gets right and the pruned one wrong, and
-        the reverse, so that ``accuracy`` is the baseline and ``(gained - lost) / samples``. They
-        are nan if the data came in another order in a later pass.
-        ``attrs`` holds ``baseline_accuracy``, ``total`` (N), ``total_abs_sum`` (Sigma_0),
-        ``samples`` and ``seconds`` (wall time of all passes, also those of an earlier run); and
-        ``blocks``, if they were asked for.
+        The columns of :func:`thermo_utils.thermodynamic_curve`, and one with the name of the
+        metric. For ``accuracy`` (a share) also ``lost`` and ``gained``: examples that the unpruned
+        network gets right and the pruned one wrong, and the reverse, so that ``accuracy`` is the
+        baseline and ``(gained - lost) / samples``. They are nan if the data came in another order
+        in a later pass. Where pruning itself makes NaN, a row holds nothing but its threshold.
+        ``attrs`` holds ``layers`` (the sites that ran), ``metric`` (its ``name`` and
+        ``higher_is_better``), ``baseline`` (the unpruned score; ``baseline_accuracy`` too, where
+        that is what it is), ``total`` (N), ``total_abs_sum`` (Sigma_0), ``samples``, ``seconds``
+        (wall time of all passes, also those of an earlier run), ``warnings`` (what a reader of the
+        curve has to know); and ``blocks`` and ``per_class``, if they were asked for.
 
     Raises
     ------
     ThermoError
         If the grid is not positive and increasing, or does not hold `blocks`, a layer does not
-        exist or never runs, there is no data, a batch has no targets, the model returns no class
-        scores, an activation is NaN or infinite, or the checkpoint belongs to another network or
-        data, to the same in another order, or to another number of threads, device or version of
-        PyTorch.
+        exist or never runs, there is no data, a batch has no targets or none that fit the metric,
+        the unpruned network has activations or scores that are NaN or infinite, or the checkpoint
+        belongs to another network or data, to the same in another order, or to another number of
+        threads, device or version of PyTorch.
 
     Notes
     -----
-    K + 1 passes: the unpruned one supplies ``N``, ``Sigma_0`` and the baseline accuracy. On a GPU
+    K + 1 passes: the unpruned one supplies ``N``, ``Sigma_0`` and the baseline. On a GPU
     it also moves the data there, where they stay for the other passes if they fit into a quarter
     of the free memory.
 
     Batch number i belongs to block i modulo `BLOCKS`. ``attrs["blocks"]`` is a dict with ``tau``
     (zero, then `blocks`), ``active`` and ``abs_sum``: a list per threshold of a number per block,
-    ``N`` and ``Sigma_0`` of the block at zero.
+    ``N`` and ``Sigma_0`` of the block at zero. ``attrs["per_class"]`` is one with ``examples``
+    (targets of each class), ``unpruned`` (hits of each) and ``hits`` (a list of these per
+    threshold).
 
     Examples
     --------
@@ -120,32 +156,41 @@ def full_evaluation(
     """
     grid = check_taus(taus)
     apart = _check_blocks(blocks, grid)
-    batches = keep_on_device(
-        data if not isinstance(data, Iterator) else list(data), device_of(model)
-    )
+    judge = resolve(metric, higher_is_better)
+    if per_class and judge.name != "accuracy":
+        raise ThermoError(f"per_class counts hits, which {judge.name} has none of: take accuracy")
+    batches = keep_on_device(several_times(data), device_of(model))
 
     targets = hashlib.sha256()
-    unpruned_met: list[Hits] = []
+    notes: list[str] = []
+    met: list[str] = []
+    first: list[Any] = []  # the scorer of the unpruned pass
 
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
         options = {"inclusive": inclusive, "count_zeros": count_zeros}
         note = targets.update if tau == 0 else None
-        # N and Sigma_0 are those of the unpruned pass; later ones need only what survives.
-        with ActivationPruner(model, layers, tau, totals=tau == 0, **options) as pruner:
+        # N and Sigma_0 are those of the unpruned pass; later ones need only what survives. There,
+        # a layer may be silent: what a pruned network sends elsewhere is no mistake.
+        pruner = ActivationPruner(model, layers, tau, totals=tau == 0, check=tau == 0, **options)
+        with pruner:
             inputs = _in_blocks(batches, pruner.count_apart) if apart is not None else batches
-            met = list(hits(model, inputs, note))
-        if tau == 0:
-            unpruned_met[:] = met
-        share, samples = accuracy(met)
+            scorer: Any = score(model, inputs, judge, note)
         row: dict[str, Any] = {
             "tau": tau,
             "active": pruner.active,
             "abs_sum": pruner.abs_sum,
-            "accuracy": share,
-            "samples": samples,
-            **changed(unpruned_met, met),
+            judge.name: scorer.value(),
+            "samples": scorer.count,
         }
+        if tau == 0:
+            first.append(scorer)
+            met.extend(name for name, calls in pruner.calls.items() if calls)
+            notes.extend(notes_on(pruner))
+        if judge.name == "accuracy":
+            row |= changed(first[0].hits, scorer.hits)
+            if per_class:
+                row["hits"] = scorer.hits_of_classes()
         if apart is not None:
             parts = pruner.per_block().values()
             row |= {"blocks": [[p.active for p in parts], [p.abs_sum for p in parts]]}
@@ -155,54 +200,94 @@ def full_evaluation(
                 row |= {"blocks": [[p.total for p in parts], [p.total_abs_sum for p in parts]]}
         return row | {"seconds": time.perf_counter() - started}
 
+    def tolerant(tau: float) -> dict[str, Any]:
+        """What pruning breaks is said, and the sweep goes on."""
+        started = time.perf_counter()
+        try:
+            row = measure(tau)
+        except NotFiniteError as error:
+            row = {"tau": tau, "active": None, "abs_sum": None, judge.name: None}
+            row |= {"samples": None, "lost": None, "gained": None, "broken": str(error)}
+            return row | {"seconds": time.perf_counter() - started}
+        if np.isnan(row[judge.name]):
+            row |= {judge.name: None, "broken": "the network put out NaN"}
+        return row
+
     with evaluating(model):
         unpruned = measure(0.0)
-        log = SweepLog(
-            checkpoint,
-            {
-                "layers": list(resolve_layers(model, layers)),
-                "inclusive": inclusive,
-                "count_zeros": count_zeros,
-                "blocks": apart is not None,
-                **{key: unpruned[key] for key in ("total", "total_abs_sum", "accuracy", "samples")},
-                "targets": targets.hexdigest(),
-                **_made_with(model),
-            },
-        )
+        scored = _finite(unpruned[judge.name], judge)
+        identity = {
+            "layers": met,
+            "inclusive": inclusive,
+            "count_zeros": count_zeros,
+            "blocks": apart is not None,
+            **{key: unpruned[key] for key in ("total", "total_abs_sum", judge.name, "samples")},
+            "targets": targets.hexdigest(),
+            **_made_with(model),
+        }
+        if per_class:
+            identity["per_class"] = True
+        log = SweepLog(checkpoint, identity)
         for tau in tqdm(grid.tolist(), desc="full evaluation", unit="tau", disable=not progress):
             if tau not in log:
-                log.append(measure(tau))
+                log.append(tolerant(tau))
     found = [log[tau] for tau in grid.tolist()]
     rows = pd.DataFrame(found)
+    for column in ("active", "abs_sum", judge.name):
+        if rows[column].isna().any():
+            rows[column] = rows[column].astype(np.float64)
     curve = thermodynamic_curve(
         grid, rows["active"], rows["abs_sum"], unpruned["total"], unpruned["total_abs_sum"]
     )
-    curve["accuracy"] = rows["accuracy"].to_numpy(np.float64)
-    for column in ("lost", "gained"):
-        curve[column] = rows[column]  # int64, or nan where it is not known
-    if curve["lost"].isna().any():
-        warnings.warn(
-            "the data came in another order than in the first pass, so it is not known which "
-            "examples were lost and gained: do not shuffle them",
-            stacklevel=2,
+    curve[judge.name] = rows[judge.name].to_numpy(np.float64)
+    broken = [row for row in found if "broken" in row]
+    if broken:
+        others = f", and {len(broken) - 1} others" if len(broken) > 1 else ""
+        notes.append(
+            f"at tau = {broken[0]['tau']:g}{others} pruning itself makes NaN "
+            f"({broken[0]['broken']}): these thresholds are not safe"
         )
+    if "lost" in rows:
+        for column in ("lost", "gained"):
+            curve[column] = rows[column]  # int64, or nan where it is not known
+        if curve["lost"].isna().sum() > len(broken):
+            notes.append(
+                "the data came in another order than in the first pass, so it is not known which "
+                "examples were lost and gained: do not shuffle them"
+            )
+    doubts = doubt(judge, scored, first[0])
+    notes += [] if doubts is None else [doubts]
+    for text in notes:
+        warnings.warn(text, stacklevel=3)
     curve.attrs = {
-        "baseline_accuracy": unpruned["accuracy"],
+        "layers": met,
+        "metric": {"name": judge.name, "higher_is_better": judge.higher_is_better},
+        "baseline": scored,
+        **({"baseline_accuracy": scored} if judge.name == "accuracy" else {}),
         "total": unpruned["total"],
         "total_abs_sum": unpruned["total_abs_sum"],
         "samples": unpruned["samples"],
         "seconds": float(rows["seconds"].sum() + unpruned["seconds"]),
+        "warnings": notes,
     }
     if apart is not None:
         kept = [unpruned, *(log[tau] for tau in apart.tolist())]
+        lacking = [[None] * len(unpruned["blocks"][0])] * 2
         curve.attrs["blocks"] = {
             "tau": [0.0, *apart.tolist()],
-            "active": [row["blocks"][0] for row in kept],
-            "abs_sum": [row["blocks"][1] for row in kept],
+            "active": [row.get("blocks", lacking)[0] for row in kept],
+            "abs_sum": [row.get("blocks", lacking)[1] for row in kept],
+        }
+    if per_class:
+        curve.attrs["per_class"] = {
+            "examples": first[0].examples_of_classes(),
+            "unpruned": unpruned["hits"],
+            "hits": [row.get("hits") for row in found],
         }
     return curve
 
 
+@gradients_if_needed
 def renormalized(
     model: nn.Module,
     data: Iterable[Any],
@@ -226,8 +311,8 @@ def renormalized(
     Returns
     -------
     DataFrame, K rows
-        The columns of :func:`thermo_utils.thermodynamic_curve`. ``attrs`` holds ``total`` (N),
-        ``total_abs_sum`` (Sigma_0) and ``seconds``.
+        The columns of :func:`thermo_utils.thermodynamic_curve`. ``attrs`` holds ``layers`` (the
+        sites that ran), ``total`` (N), ``total_abs_sum`` (Sigma_0), ``seconds`` and ``warnings``.
 
     Raises
     ------
@@ -259,69 +344,228 @@ def renormalized(
         here = parts.setdefault(block, spectrum.twin())
 
     started = time.perf_counter()
-    with (
-        evaluating(model),
-        ActivationHooks(model, layers, lambda _, tensor: here.update(tensor)),
-    ):
-        empty = True
-        shown = tqdm(data, desc="renormalized", unit="batch", disable=not progress)
-        for batch in _in_blocks(shown, count_apart) if apart is not None else shown:
-            forward(model, unpack(batch)[0])
-            empty = False
-    if empty:
-        raise no_data()
+    seen = observe(
+        model,
+        data,
+        layers,
+        lambda _, tensor: here.update(tensor),
+        begin=count_apart if apart is not None else None,
+        description="renormalized",
+        progress=progress,
+    )
     if apart is not None:
         of_blocks = _spectra(parts.values(), apart)
         for block in range(1, len(parts)):
             spectrum.merge(parts[block])
     curve = spectrum.compute()
+    for text in seen.warnings:
+        warnings.warn(text, stacklevel=3)
     curve.attrs = {
+        "layers": seen.layers,
         "total": spectrum.total,
         "total_abs_sum": spectrum.total_abs_sum,
         "seconds": time.perf_counter() - started,
+        "warnings": seen.warnings,
         **({} if apart is None else {"blocks": of_blocks}),
     }
     return curve
 
 
-def evaluate(model: nn.Module, data: Iterable[Any]) -> float:
-    """Accuracy of a classifier.
+class Observed(NamedTuple):
+    """What is known after a pass over the unpruned network.
+
+    Attributes
+    ----------
+    layers : list of str
+        The sites that ran.
+    warnings : list of str
+        What a reader of its results has to know.
+    """
+
+    layers: list[str]
+    warnings: list[str]
+
+
+def observe(
+    model: nn.Module,
+    data: Iterable[Any],
+    layers: LayerSpec,
+    function: Callable[[str, torch.Tensor], None],
+    *,
+    begin: Callable[[int], None] | None = None,
+    description: str = "activations",
+    progress: bool = True,
+) -> Observed:
+    """Show all activations of the unpruned network to a function, in one pass.
 
     Parameters
     ----------
-    model, data
+    model, data, layers, progress
+        As for :func:`renormalized`.
+    function : callable
+        ``function(name, tensor)`` is called for every activation of every site.
+    begin : callable, optional
+        Called before each batch with the number of its block.
+    description : str
+        Of the progress bar.
+
+    Returns
+    -------
+    Observed
+
+    Raises
+    ------
+    ThermoError
+        If a layer does not exist or never runs, or there is no data.
+
+    Examples
+    --------
+    >>> shapes = []
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    >>> see = lambda name, tensor: shapes.append(tuple(tensor.shape))
+    >>> observe(net, [torch.randn(2, 4)], nn.ReLU, see, progress=False).layers, shapes
+    (['1'], [(2, 8)])
+    """
+    hooks = ActivationHooks(model, layers, function)
+    with evaluating(model), hooks:
+        empty = True
+        shown = tqdm(data, desc=description, unit="batch", disable=not progress)
+        for batch in _in_blocks(shown, begin) if begin is not None else shown:
+            forward(model, *unpack(batch))
+            empty = False
+    if empty:
+        raise no_data()
+    return Observed([name for name, calls in hooks.calls.items() if calls], notes_on(hooks))
+
+
+@gradients_if_needed
+def evaluate(
+    model: nn.Module,
+    data: Iterable[Any],
+    metric: Any = "accuracy",
+    *,
+    higher_is_better: bool | None = None,
+) -> float:
+    """Score of a network: its accuracy, unless another metric is named.
+
+    Parameters
+    ----------
+    model, data, metric, higher_is_better
         As for :func:`full_evaluation`.
 
     Returns
     -------
     float
-        Share of targets that equal the class of the highest score.
+        For ``accuracy`` the share of targets that equal the class of the highest score; ``nan``
+        where the network put out NaN.
 
     Raises
     ------
     ThermoError
-        If there is no data, a batch has no targets, or the model returns no class scores.
+        If there is no data, a batch has no targets, or they do not fit the metric.
 
     Examples
     --------
     >>> evaluate(nn.Identity(), [(torch.eye(3), torch.tensor([0, 1, 0]))])
     0.6666666666666666
     """
+    judge = resolve(metric, higher_is_better)
     with evaluating(model):
-        return accuracy(hits(model, data))[0]
+        return score(model, data, judge).value()
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients; afterwards every submodule is in the mode it came in."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
+def score(
+    model: nn.Module,
+    data: Iterable[Any],
+    judge: Metric,
+    note: Callable[[bytes], None] | None = None,
+) -> Scorer:
+    """Run a network over data and score what it puts out, without waiting for the device.
+
+    Parameters
+    ----------
+    model, data
+        As for :func:`full_evaluation`; mode and gradients are the caller's.
+    judge : Metric
+        What it is judged by.
+    note : callable, optional
+        Receives the targets in their order as bytes, for which the device is asked each time.
+
+    Returns
+    -------
+    Scorer
+        With all batches in it.
+
+    Raises
+    ------
+    ThermoError
+        If a batch has no targets, or they do not fit the metric.
+    """
+    scorer = judge.start()
+    for batch in data:
+        inputs, targets = unpack(batch)
+        if targets is None:
+            raise ThermoError(
+                "a batch has no targets: yield (inputs, targets) pairs, or mappings with 'labels'"
+            )
+        if note is not None:  # in one width, so that it does not matter how they are stored
+            wide = torch.float64 if targets.is_floating_point() else torch.int64
+            note(targets.to("cpu", wide).numpy().tobytes())
+        scorer.add(Batch(model, inputs, forward(model, inputs, targets), targets))
+    return scorer
+
+
+def doubt(judge: Metric, baseline: float, scorer: Scorer) -> str | None:
+    """Why the score of the unpruned network is no ground to judge pruning on.
+
+    Parameters
+    ----------
+    judge : Metric
+        What it is judged by.
+    baseline : float
+        Score of the unpruned network.
+    scorer : Scorer
+        Of its pass.
+
+    Returns
+    -------
+    str or None
+        None if there is no reason to doubt.
+    """
+    chance = scorer.chance()
+    check = (
+        "check that outputs and labels belong together (numbering, order, the shift of a language "
+        "model), or train it first"
+    )
+    if chance is not None and judge.drop(chance, baseline) >= 0:
+        return (
+            f"the unpruned network's {judge.name} of {baseline:.4g} is no better than that of an "
+            f"answer that looks at no input, {chance:.4g}: {check}"
+        )
+    if judge.higher_is_better and baseline == 0:
+        return f"the unpruned network's {judge.name} is 0: {check}"
+    return None
+
+
+def _finite(value: float, judge: Metric) -> float:
+    """The score of the unpruned network, which has to be a number."""
+    if not math.isfinite(value):
+        raise NotFiniteError(
+            f"the unpruned network's {judge.name} is {value}: find where it puts out NaN or "
+            "infinity (half precision that overflows is a frequent cause)"
+        )
+    return value
+
+
+def notes_on(hooks: ActivationHooks) -> list[str]:
+    """What has to be known of layers that never ran."""
+    silent = hooks.silent
+    if not silent:
+        return []
+    return [
+        f"{len(silent)} of {len(hooks.layers)} layers never ran, such as {silent[0]!r}, and count "
+        "for nothing"
+    ]
 
 
 def _check_blocks(

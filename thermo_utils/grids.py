@@ -15,7 +15,7 @@ from thermo_utils.transitions import MAX_BETA
 if TYPE_CHECKING:
     from torch import nn
 
-    from thermo_utils.hooks import LayerSpec
+    from thermo_utils.layers import LayerSpec
 
 __all__ = [
     "BETWEEN", "FINER", "LARGEST", "OCTAVES", "TAIL", "automatic_step", "grid_step", "grids",

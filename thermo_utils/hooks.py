@@ -1,4 +1,4 @@
-"""Which module outputs are pruned, and the context managers that reach them.
+"""The context managers that reach into a network while it runs.
 
 Hooks exist only inside a ``with`` block. All layers are resolved before the first hook is
 registered and every hook is removed on the way out, whatever happens inside.
@@ -8,102 +8,54 @@ from __future__ import annotations
 
 import fnmatch
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from thermo_utils.counting import PruneCounts
+from thermo_utils.batches import plain_kernels
+from thermo_utils.counting import PruneCounts, Summed
 from thermo_utils.errors import ThermoError, nearest
+from thermo_utils.functions import FunctionCalls, is_activation
+from thermo_utils.layers import CALL, INPUT, LayerSpec, function_of, resolve_sites
+from thermo_utils.paths import Paths, site_of
 from thermo_utils.structures import activation, with_activation
 
-__all__ = ["ActivationHooks", "ActivationPruner", "LayerSpec", "resolve_layers"]
-
-#: A dotted name, a glob pattern, the name of a class, a module type, or several of them.
-LayerSpec: TypeAlias = str | type[nn.Module] | Iterable[str | type[nn.Module]]
+__all__ = ["ActivationHooks", "ActivationPruner"]
 
 #: Columns of :meth:`ActivationPruner.per_layer`, and attributes of the pruner.
 COUNTS = ("active", "total", "abs_sum", "total_abs_sum")
 
 
-def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
-    """Modules meant by names, patterns, types or names of types.
-
-    Parameters
-    ----------
-    model : Module
-        The network.
-    layers : str, type or iterable of these
-        Dotted names (``"encoder.0.relu"``) are taken literally. Patterns with ``*``, ``?`` or
-        ``[...]`` are matched against the whole dotted name, where ``*`` also crosses dots. Types
-        (``nn.ReLU``) stand for all their instances; so does the name of a class (``"ReLU"``) that
-        is no name or pattern, but for instances of classes derived from it. Where patterns or
-        types match both a module and something inside it, the innermost is taken, so nothing
-        counts twice; modules given by dotted name are taken in any case.
-
-    Returns
-    -------
-    dict of str to Module
-        In the order of ``model.named_modules()``; a module shared under several names appears
-        once.
-
-    Raises
-    ------
-    ThermoError
-        If nothing is asked for, or an item matches no layer; the message lists the nearest names
-        and types.
-
-    Examples
-    --------
-    >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
-    >>> list(resolve_layers(net, nn.ReLU)), list(resolve_layers(net, ["[02]"]))
-    (['1'], ['0', '2'])
-    >>> list(resolve_layers(net, "Linear"))
-    ['0', '2']
-    """
-    named = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
-    literal: list[str] = []
-    matched: set[str] = set()
-    for item in _items(layers):
-        if isinstance(item, type):
-            names = [name for name, module in named.items() if isinstance(module, item)]
-        elif item in named:
-            names = [item]
-        else:
-            names = fnmatch.filter(named, item) or [
-                name for name, module in named.items() if type(module).__name__ == item
-            ]
-        if not names:
-            raise _no_match(item, named)
-        if item in named:
-            literal.append(str(item))
-        else:
-            matched.update(names)
-    chosen: dict[int, str] = {}
-    for name in (*literal, *_innermost(named, matched)):
-        chosen.setdefault(id(named[name]), name)
-    wanted = set(chosen.values())
-    return {name: module for name, module in named.items() if name in wanted}
-
-
 class ActivationHooks:
-    """Show the outputs of chosen layers to a function, inside a ``with`` block.
+    """Show the activations at chosen places to a function, inside a ``with`` block.
 
     Parameters
     ----------
     model : Module
         The network; it is called by the user, inside the block.
     layers : str, type or iterable of these
-        See :func:`resolve_layers`.
+        See :func:`thermo_utils.resolve_layers`.
     function : callable
-        ``function(name, tensor)`` is called for every output of every layer and may return
-        a replacement of the same shape, or None to leave the output alone. Of an output that is
-        a tuple, list or mapping (nested or not), the first floating-point tensor counts as the
-        activation; the rest passes through.
+        ``function(name, tensor)`` is called for every activation of every site and may return
+        a replacement of the same shape, or None to leave it alone. Of a value that is a tuple,
+        list or mapping (nested or not), the first floating-point tensor counts as the activation;
+        the rest passes through.
+    check : bool, default True
+        Whether a layer that never runs is an error. Of several that a pattern or type means, one
+        has to run.
+
+    Attributes
+    ----------
+    layers : dict of str to Module
+        The sites that are modules.
+    calls : dict of str to int
+        How often each site was met since the block was entered, those of functions too.
 
     Raises
     ------
@@ -112,14 +64,21 @@ class ActivationHooks:
         of the layers never did. While the model runs, if a layer's output holds no floating-point
         tensor.
 
+    Notes
+    -----
+    A layer that works in place (``nn.ReLU(inplace=True)``) has its tensor replaced in place too,
+    so that it does not matter whether the network goes on with what went in or what came out.
+    PyTorch's fused transformer kernels, which call no layers, are not used inside the block.
+
     Examples
     --------
     >>> net = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
     >>> shapes = []
-    >>> with ActivationHooks(net, "1", lambda name, a: shapes.append((name, tuple(a.shape)))):
+    >>> note = lambda name, a: shapes.append((name, a.shape[1]))
+    >>> with ActivationHooks(net, ["1", "0:input"], note):
     ...     _ = net(torch.ones(2, 4))
     >>> shapes
-    [('1', (2, 3))]
+    [('0:input', 4), ('1', 3)]
     """
 
     def __init__(
@@ -127,27 +86,49 @@ class ActivationHooks:
         model: nn.Module,
         layers: LayerSpec,
         function: Callable[[str, Tensor], Tensor | None],
+        *,
+        check: bool = True,
     ) -> None:
         self.model = model
-        self.layers = resolve_layers(model, layers)
+        self.layers, self._functions, self._asked = resolve_sites(model, layers)
+        self.calls: dict[str, int] = {}
         self._function = function
+        self._check = check
         self._undo: ExitStack | None = None
-        self._calls: dict[str, int] = {}
         self._model_ran = False
+        self._paths: Paths | None = None
+        self._ran: dict[str, None] = {}
+        self._called: set[str] = set()
+        # What such a module calls inside is what it returns.
+        self._own = {name for name, module in self.layers.items() if is_activation(module)}
 
     def __enter__(self) -> Self:
         if self._undo is not None:
             raise ThermoError(
                 "these hooks are in place already: leave the block before re-entering"
             )
-        self._calls = dict.fromkeys(self.layers, 0)
+        self.calls = dict.fromkeys(self.layers, 0)
         self._model_ran = False
+        self._ran, self._called = {}, set()
         with ExitStack() as undo:
             if "torch._dynamo" in sys.modules:  # compiled code does not notice new hooks
                 undo.enter_context(torch.compiler.set_stance("force_eager"))
+            undo.enter_context(plain_kernels())
             undo.callback(self.model.register_forward_pre_hook(self._saw_model).remove)
+            if self._functions:
+                self._paths = undo.enter_context(Paths(self.model))
+                wanted = {str(function_of(item)) for item in self._functions}
+                calls = FunctionCalls(frozenset(wanted), self._paths.inside, self._saw_call)
+                undo.enter_context(calls)
+            elif self._check:
+                self._note_who_runs(undo)
             for name, module in self.layers.items():
-                undo.callback(module.register_forward_hook(self._hook(name)).remove)
+                if name.endswith(INPUT):
+                    hook = self._input_hook(name)
+                    handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+                else:
+                    handle = module.register_forward_hook(self._hook(name))
+                undo.callback(handle.remove)
             self._undo = undo.pop_all()
         return self
 
@@ -160,15 +141,28 @@ class ActivationHooks:
         undo, self._undo = self._undo, None
         if undo is not None:
             undo.close()
-        if kind is None:
+        if kind is None and self._check:
             self._check_all_fired()
 
     def _saw_model(self, module: nn.Module, args: Any) -> None:
         self._model_ran = True
 
-    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
-        calls, function = self._calls, self._function
+    def _note_who_runs(self, undo: ExitStack) -> None:
+        """For the message about a layer that never does: each module tells once."""
+        handles: dict[str, RemovableHandle] = {}
 
+        def telling(name: str) -> Callable[[nn.Module, Any], None]:
+            def tell(module: nn.Module, args: Any) -> None:
+                self._ran[name] = None
+                handles[name].remove()
+
+            return tell
+
+        for name, module in self.model.named_modules():
+            handles[name] = module.register_forward_pre_hook(telling(name))
+            undo.callback(handles[name].remove)
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
             found = activation(output)
             if found is None:
@@ -177,27 +171,74 @@ class ActivationHooks:
                     "tensor: hook a layer inside it"
                 )
             keys, tensor = found
-            calls[name] += 1
-            try:
-                replacement = function(name, tensor)
-            except ThermoError as error:
-                raise _of_layer(name, error) from error
+            replacement = self._show(name, tensor)
             if replacement is None:
                 return None
+            if getattr(module, "inplace", False) and args and tensor is args[0]:
+                replacement = tensor.copy_(replacement)
             return with_activation(output, keys, replacement)
 
         return hook
 
-    def _check_all_fired(self) -> None:
-        fired = [name for name, calls in self._calls.items() if calls]
-        silent = [name for name, calls in self._calls.items() if not calls]
-        if silent and (fired or self._model_ran):
-            hint = f" (layers that did: {', '.join(fired)})" if fired else ""
-            close = nearest(silent[0], [n for n, _ in self.model.named_modules() if n != silent[0]])
-            raise ThermoError(
-                f"layer {', '.join(map(repr, silent))} never ran in the forward pass{hint}: "
-                f"drop it, or hook one that runs, such as {', '.join(close) or 'its parent'}"
+    def _input_hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(module: nn.Module, args: Any, kwargs: Any) -> Any:
+            found = activation((args, kwargs))
+            if found is None:
+                raise ThermoError(
+                    f"layer {name.removesuffix(INPUT)!r} was given no floating-point tensor: "
+                    "take another layer's input, or this one's output"
+                )
+            keys, tensor = found
+            replacement = self._show(name, tensor)
+            return (
+                None if replacement is None else with_activation((args, kwargs), keys, replacement)
             )
+
+        return hook
+
+    def _saw_call(self, path: str, function: str, number: int, tensor: Tensor) -> Tensor | None:
+        self._called.add(function)
+        site, first = site_of(path, function, number), site_of(path, function, 1)
+        wanted = any(
+            item == f"{function}{CALL}"
+            or fnmatch.fnmatchcase(first, item)
+            or fnmatch.fnmatchcase(site, item)
+            for item in self._functions
+        )
+        inside = any(f"{path}.".startswith(f"{name}.") for name in self._own)
+        return self._show(site, tensor) if wanted and not inside else None
+
+    def _show(self, name: str, tensor: Tensor) -> Tensor | None:
+        self.calls[name] = self.calls.get(name, 0) + 1
+        try:
+            return self._function(name, tensor)
+        except ThermoError as error:
+            raise _of_layer(name, error) from error
+
+    def _check_all_fired(self) -> None:
+        ran = self._ran if self._paths is None else self._paths.ran
+        if not ran and not self._model_ran and not any(self.calls.values()):
+            return
+        for item, sites in self._asked.items():
+            if sites and not any(self.calls[site] for site in sites):
+                silent = min(sites, key=list(self.layers).index)
+                close = nearest(silent, [name for name in ran if name]) or [n for n in ran if n][:3]
+                meant = f", meant by {item!r}," if item != silent else ""
+                raise ThermoError(
+                    f"layer {silent!r}{meant} never ran in the forward pass: drop it, or take one "
+                    "that runs, such as "
+                    f"{', '.join(close) or 'another'}"
+                )
+        if self._functions and not any(function_of(site) for site in self.calls):
+            raise ThermoError(
+                f"no call of {', '.join(self._functions)} was met in the forward pass: "
+                "name a function that the network calls, or hook a layer"
+            )
+
+    @property
+    def silent(self) -> list[str]:
+        """Sites that are modules and never ran since the block was entered."""
+        return [name for name in self.layers if not self.calls.get(name)]
 
 
 class ActivationPruner(ActivationHooks):
@@ -209,10 +250,10 @@ class ActivationPruner(ActivationHooks):
         The network; later layers see the pruned activations of earlier ones.
     layers : str, type or iterable of these
         See :func:`resolve_layers`.
-    tau : float
+    tau : float or mapping of str to float
         Threshold, in units of the activations; finite, zero or more. It is rounded to the
         activations' precision before comparing, as PyTorch does. Zero prunes nothing and counts
-        ``N`` and ``Sigma_0``.
+        ``N`` and ``Sigma_0``. A mapping gives every site its own, under the site's name.
     inclusive : bool, default True
         Whether ``|a| = tau`` survives (Eq. 1: it does).
     count_zeros : bool, default False
@@ -221,6 +262,8 @@ class ActivationPruner(ActivationHooks):
     totals : bool, default True
         Whether to count what does not survive as well. Without, pruning is faster on a CPU, and
         `total` and `total_abs_sum` are refused.
+    check : bool, default True
+        As for :class:`ActivationHooks`.
 
     Attributes
     ----------
@@ -232,7 +275,8 @@ class ActivationPruner(ActivationHooks):
     Raises
     ------
     ThermoError
-        If `tau` is negative or not finite, and as :class:`ActivationHooks`; while the model runs,
+        If `tau` is negative or not finite, or a mapping lacks a site or names one that is not
+        hooked, and as :class:`ActivationHooks`; while the model runs,
         if an activation is NaN or infinite.
 
     Notes
@@ -255,17 +299,24 @@ class ActivationPruner(ActivationHooks):
         self,
         model: nn.Module,
         layers: LayerSpec,
-        tau: float,
+        tau: float | Mapping[str, float],
         *,
         inclusive: bool = True,
         count_zeros: bool = False,
         totals: bool = True,
+        check: bool = True,
     ) -> None:
-        super().__init__(model, layers, self._prune)
-        self.tau = float(tau)
-        self._empty = PruneCounts(
-            self.tau, inclusive=inclusive, count_zeros=count_zeros, totals=totals
-        )
+        super().__init__(model, layers, self._prune, check=check)
+        options = {"inclusive": inclusive, "count_zeros": count_zeros, "totals": totals}
+        self.tau: float | dict[str, float]
+        if isinstance(tau, Mapping):
+            self.tau = {name: float(value) for name, value in tau.items()}
+            self._check_names(self.tau)
+            self._empty = {name: PruneCounts(value, **options) for name, value in self.tau.items()}
+        else:
+            self.tau = float(tau)
+            self._same = PruneCounts(self.tau, **options)
+            self._empty = dict.fromkeys(self.layers, self._same)
         self._blocks: dict[int, dict[str, PruneCounts]] = {}
         self.count_apart(0)
 
@@ -284,14 +335,39 @@ class ActivationPruner(ActivationHooks):
             Number of a block, new or of earlier. The first is 0.
         """
         if block not in self._blocks:
-            self._blocks[block] = {name: self._empty.twin() for name in self.layers}
+            self._blocks[block] = {name: self._empty[name].twin() for name in self.layers}
         self._counts = self._blocks[block]
 
+    def _check_names(self, taus: Mapping[str, float]) -> None:
+        missing = [name for name in self.layers if name not in taus]
+        strange = [n for n in taus if n not in self.layers]
+        if self._functions:  # which of these there are shows when the network runs
+            strange = [name for name in strange if not function_of(name)]
+        if missing or strange:
+            known = ", ".join(list(self.layers)[:5])
+            raise ThermoError(
+                f"tau lacks {missing[0]!r}: give every site its threshold, 0 to leave it alone"
+                if missing
+                else f"tau names {strange[0]!r}, which is not hooked: sites are {known}"
+            )
+
+    def _of(self, name: str) -> PruneCounts:
+        """The counts of a site; those of a function's call are made when it is first met."""
+        if name not in self._counts:
+            if isinstance(self.tau, dict) and name not in self.tau:
+                raise ThermoError(
+                    f"tau lacks {name!r}: give every site its threshold, 0 to leave it alone"
+                )
+            empty = self._empty[name] if isinstance(self.tau, dict) else self._same
+            self._counts[name] = empty.twin()
+        return self._counts[name]
+
     def _prune(self, name: str, tensor: Tensor) -> Tensor | None:
-        if self.tau == 0:  # nothing to prune, so nothing to replace
-            self._counts[name].update(tensor)
+        counts = self._of(name)
+        if counts.tau == 0:  # nothing to prune, so nothing to replace
+            counts.update(tensor)
             return None
-        pruned = self._counts[name].prune(tensor)
+        pruned = counts.prune(tensor)
         if tensor.requires_grad and torch.is_grad_enabled():
             return torch.where(pruned != 0, tensor, torch.zeros_like(tensor))
         return pruned
@@ -318,33 +394,31 @@ class ActivationPruner(ActivationHooks):
         Returns
         -------
         DataFrame
-            One row per layer, in model order, with columns ``layer``, ``active``, ``total``,
-            ``abs_sum``, ``total_abs_sum``.
+            One row per site, in model order and calls of functions last, with columns ``layer``,
+            ``active``, ``total``, ``abs_sum``, ``total_abs_sum``.
         """
-        blocks = self._blocks.values()
-        rows = [
-            (name, *(getattr(counts, column) for column in COUNTS))
-            for name in self.layers
-            for counts in [PruneCounts.sum_of(_finite({name: b[name]})[name] for b in blocks)]
-        ]
+        rows = []
+        for name in dict.fromkeys(name for block in self._blocks.values() for name in block):
+            parts = [block[name] for block in self._blocks.values() if name in block]
+            counts = Summed(_finite({name: part})[name] for part in parts)
+            rows.append((name, *(getattr(counts, column) for column in COUNTS)))
         return pd.DataFrame(rows, columns=["layer", *COUNTS])
 
-    def per_block(self) -> dict[int, PruneCounts]:
+    def per_block(self) -> dict[int, Summed]:
         """Counts of all hooked layers together, for each block that was counted apart.
 
         Returns
         -------
-        dict of int to PruneCounts
+        dict of int to Summed
             With ``active``, ``abs_sum``, ``total`` and ``total_abs_sum``; the sums over the blocks
             are those of the pruner.
         """
-        return {
-            block: PruneCounts.sum_of(_finite(layers).values())
-            for block, layers in self._blocks.items()
-        }
+        return {block: Summed(_finite(layers).values()) for block, layers in self._blocks.items()}
 
-    def _together(self) -> PruneCounts:
-        return PruneCounts.sum_of(self.per_block().values())
+    def _together(self) -> Summed:
+        return Summed(
+            counts for layers in self._blocks.values() for counts in _finite(layers).values()
+        )
 
 
 def _finite(layers: dict[str, PruneCounts]) -> dict[str, PruneCounts]:
@@ -358,35 +432,4 @@ def _finite(layers: dict[str, PruneCounts]) -> dict[str, PruneCounts]:
 
 
 def _of_layer(name: str, error: ThermoError) -> ThermoError:
-    return ThermoError(f"layer {name!r}: {error}")
-
-
-def _items(layers: LayerSpec) -> list[str | type[nn.Module]]:
-    items = [layers] if isinstance(layers, str | type) else list(layers)
-    if not items:
-        raise ThermoError("no layers given: name at least one, for example layers=nn.ReLU")
-    for item in items:
-        if not isinstance(item, str) and not (
-            isinstance(item, type) and issubclass(item, nn.Module)
-        ):
-            raise ThermoError(f"layers must be names, patterns or nn.Module types, got {item!r}")
-    return items
-
-
-def _innermost(order: Iterable[str], names: set[str]) -> list[str]:
-    """Those of the names, in the given order, that contain none of the others."""
-    outer = {name[:i] for name in names for i, letter in enumerate(name) if letter == "."}
-    return [name for name in order if name in names and name not in outer]
-
-
-def _no_match(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> ThermoError:
-    types = sorted({type(m).__name__ for m in named.values()})
-    if isinstance(item, str):
-        close = nearest(item, [*named, *types]) or [*list(named)[:5], *types[:5]]
-        return ThermoError(
-            f"no layer matches {item!r}; nearest: {', '.join(close) or 'none at all'}"
-        )
-    close = nearest(item.__name__, types) or types
-    return ThermoError(
-        f"no layer of type {item.__name__}; types here: {', '.join(close) or 'none'}"
-    )
+    return type(error)(f"layer {name!r}: {error}")

@@ -24,14 +24,14 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from thermo_utils.batches import forward, unpack
+from thermo_utils.batches import evaluating, forward, unpack
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import evaluating
 from thermo_utils.grids import OCTAVES
 from thermo_utils.hits import no_data
-from thermo_utils.hooks import ActivationHooks, LayerSpec
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import LayerSpec
 from thermo_utils.leaving_out import RANGE, effect, first_feature
 from thermo_utils.thermodynamics import CURVE_COLUMNS, thermodynamic_curve
 

@@ -20,12 +20,12 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 from tqdm import tqdm
 
-from thermo_utils.batches import forward, unpack
+from thermo_utils.batches import evaluating, forward, gradients_if_needed, unpack
 from thermo_utils.confidence import estimate, standard_error
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import evaluating
-from thermo_utils.hooks import ActivationHooks, LayerSpec
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import LayerSpec
 from thermo_utils.strata import class_labels, stratified_order, whole_numbers
 
 __all__ = ["sampled_renormalized"]
@@ -38,6 +38,7 @@ GROUPS = 16
 FIRST = 400
 
 
+@gradients_if_needed
 def sampled_renormalized(
     model: nn.Module,
     dataset: Dataset[Any] | Sequence[Any],
@@ -159,7 +160,7 @@ def sampled_renormalized(
             for index in np.array_split(order[read:upto], parts):
                 for at in range(0, index.size, batch_size):
                     batch = _batch(dataset, index[at : at + batch_size].tolist(), join)
-                    forward(model, unpack(batch)[0])
+                    forward(model, *unpack(batch))
                 # Counts are exact; of sums, rounding may leave less than nothing.
                 seen = np.maximum(_sums(spectrum) - groups.sum(axis=0), 0)
                 groups = np.concatenate([groups, seen[None]])

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+import math
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from torch import nn
 
-from thermo_utils.accuracy import MAX_DROP
+from thermo_utils.accuracy import MAX_DROP, ROUNDING
+from thermo_utils.activations import default_layers
+from thermo_utils.batches import evaluating, gradients_if_needed, several_times
 from thermo_utils.counting import ActivationSpectrum
-from thermo_utils.errors import ThermoError
-from thermo_utils.evaluation import evaluate
+from thermo_utils.errors import NotFiniteError, ThermoError
+from thermo_utils.evaluation import doubt, notes_on, score
 from thermo_utils.grids import OCTAVES
-from thermo_utils.hooks import ActivationHooks, ActivationPruner, LayerSpec
+from thermo_utils.hits import no_data
+from thermo_utils.hooks import ActivationHooks, ActivationPruner
+from thermo_utils.layers import LayerSpec
+from thermo_utils.metrics import resolve
 from thermo_utils.transitions import critical_threshold
 
-__all__ = ["SafeThreshold", "default_layers", "find_safe_threshold"]
+__all__ = ["SafeThreshold", "find_safe_threshold"]
 
-#: Activation functions whose outputs are pruned when no layers are named.
-ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU,
-    nn.SiLU, nn.Mish, nn.Softplus, nn.Hardswish, nn.Hardtanh, nn.Sigmoid, nn.Tanh,
-)  # fmt: skip
 #: Of the default thresholds, those in this range of sparsity are candidates.
 CANDIDATES = (0.001, 0.999)
 
 
-class SafeThreshold(NamedTuple):
-    """The result of :func:`find_safe_threshold`.
+@dataclass(frozen=True, eq=False)
+class SafeThreshold:
+    """The result of :func:`find_safe_threshold`, with the evidence for it.
 
     Attributes
     ----------
@@ -38,39 +42,72 @@ class SafeThreshold(NamedTuple):
         Largest threshold measured to be within bounds; 0 if even the smallest probed was not.
     beta : float
         Sparsity at `tau` in the unpruned network's spectrum.
-    accuracy, drop : float
-        Measured at `tau`: accuracy (a share), and how far it lies below the unpruned one.
+    score, drop : float
+        Measured at `tau`: the metric, and how much worse it is than that of the unpruned network,
+        in its own units.
+    baseline : float
+        Score of the unpruned network.
+    metric : str
+        Name of the metric.
+    higher_is_better : bool
+        Whether more of it is better.
+    layers : tuple of str
+        The sites that were pruned.
+    warnings : tuple of str
+        What has to be known about them.
     passes : DataFrame
-        Every evaluation made, in order: ``tau``, ``beta``, ``accuracy``, ``drop``, ``safe``.
+        Every evaluation made, in order: ``tau``, ``beta``, the metric under its name, ``drop``,
+        ``safe``.
     """
 
     tau: float
     beta: float
-    accuracy: float
+    score: float
     drop: float
+    baseline: float
+    metric: str
+    higher_is_better: bool
+    layers: tuple[str, ...]
+    warnings: tuple[str, ...]
     passes: pd.DataFrame
 
+    def __repr__(self) -> str:
+        more = f" and {len(self.layers) - 3} more" if len(self.layers) > 3 else ""
+        noted = "".join(f"; warning: {text}" for text in self.warnings)
+        return (
+            f"SafeThreshold(tau={self.tau:.6g}, beta={self.beta:.4g}, {self.metric}="
+            f"{self.score:.6g}, drop={self.drop:.4g} from {self.baseline:.6g}, "
+            f"layers={', '.join(self.layers[:3])}{more}, {len(self.passes)} passes{noted})"
+        )
 
+
+@gradients_if_needed
 def find_safe_threshold(
     model: nn.Module,
     data: Iterable[Any],
     layers: LayerSpec | None = None,
     *,
+    metric: Any = "accuracy",
+    higher_is_better: bool | None = None,
     max_drop: float = MAX_DROP,
+    relative: bool = False,
     taus: ArrayLike | None = None,
     max_passes: int = 6,
 ) -> SafeThreshold:
-    """Largest threshold whose measured accuracy drop is within bounds.
+    """Largest threshold at which the network is measured to be hardly worse.
 
     Parameters
     ----------
-    model, data
+    model, data, metric, higher_is_better
         As for :func:`thermo_utils.full_evaluation`.
     layers : str, type or iterable of these, optional
-        Outputs to prune. By default those of all activation functions, or of all linear layers but
-        the last where there are none.
+        Activations to prune. By default those that
+        :func:`thermo_utils.activations.default_layers` finds on the first batch.
     max_drop : float, default `MAX_DROP`, 0.01
-        Accuracy may fall this far (absolute) below that of the unpruned network.
+        The score may be worse by this much than that of the unpruned network, in units of the
+        metric: a point of accuracy, a hundredth of a perplexity.
+    relative : bool, default False
+        Whether `max_drop` is a share of the unpruned score instead.
     taus : array_like, shape (K,), optional
         Candidate thresholds, positive and strictly increasing. By default a grid in steps of 2 %
         over all thresholds that remove between 0.1 % and 99.9 % of the activations.
@@ -85,15 +122,17 @@ def find_safe_threshold(
     Raises
     ------
     ThermoError
-        As :func:`thermo_utils.full_evaluation`; if `max_drop` is not between 0 and 1, `max_passes`
-        is below two, or the model has no layer to prune by default.
+        As :func:`thermo_utils.full_evaluation`; if `max_drop` is below zero, or above 1 for a
+        share, `max_passes` is below two, the model has no layer to prune by default, or the
+        unpruned network is no better than an answer that looks at no input: nothing could be lost.
 
     Notes
     -----
     The first probe is the critical threshold of the renormalized curve (Section 3.7). From there
     the bracket is halved in sparsity, in which accuracy varies more evenly than in ``tau``. The
-    result is a measurement: accuracy need not fall monotonically, so a larger threshold that
-    happens to be safe may exist beyond an unsafe one.
+    result is a measurement: a score need not get worse monotonically, so a larger threshold that
+    happens to be safe may exist beyond an unsafe one. A threshold at which pruning makes NaN is
+    not safe.
 
     Examples
     --------
@@ -102,80 +141,79 @@ def find_safe_threshold(
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> x = torch.randn(64, 4)
     >>> safe = find_safe_threshold(net, [(x, net(x).argmax(1))], max_drop=0.05)
-    >>> len(safe.passes), bool(safe.drop <= 0.05)
-    (6, True)
+    >>> len(safe.passes), bool(safe.drop <= 0.05), safe.layers
+    (6, True, ('1',))
     """
-    if not 0.0 <= max_drop <= 1.0:
-        raise ThermoError(
-            f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}"
-        )
+    judge = resolve(metric, higher_is_better)
+    _check_drop(max_drop, is_share=relative or judge.name == "accuracy")
     if max_passes < 2:
         raise ThermoError(f"max_passes must be at least 2, got {max_passes}")
-    chosen = default_layers(model) if layers is None else layers
-    batches = list(data) if isinstance(data, Iterator) else data
+    batches = several_times(data)
+    chosen = _default(model, batches) if layers is None else layers
     grid = OCTAVES if taus is None else taus
-    # One pass for both: the renormalized curve and the accuracy of the unpruned network.
+    # One pass for both: the renormalized curve and the score of the unpruned network.
     spectrum = ActivationSpectrum(grid)
-    with ActivationHooks(model, chosen, lambda _, tensor: spectrum.update(tensor)):
-        baseline = evaluate(model, batches)
+    hooks = ActivationHooks(model, chosen, lambda _, tensor: spectrum.update(tensor))
+    with evaluating(model), hooks:
+        scorer = score(model, batches, judge)
+    baseline = scorer.value()
+    if not math.isfinite(baseline):
+        raise NotFiniteError(f"the unpruned network's {judge.name} is {baseline}")
+    if reason := doubt(judge, baseline, scorer):
+        raise ThermoError(f"no threshold can be called safe: {reason}")
+    bound = max_drop * abs(baseline) if relative else max_drop
     curve = spectrum.compute()
     if taus is None:
         curve = curve[curve["beta"].between(*CANDIDATES)].reset_index(drop=True)
     tau, beta = curve["tau"].to_numpy(), curve["beta"].to_numpy()
 
+    notes = notes_on(hooks)
     passes = [(0.0, 0.0, baseline, 0.0, True)]
     low, high = -1, len(tau)  # safe and unsafe grid points; -1 is the unpruned network
     first = critical_threshold(curve)
     probe = int(np.searchsorted(tau, first.tau)) if first else _middle(beta, low, high)
     while len(passes) < max_passes and high - low > 1:
-        with ActivationPruner(model, chosen, float(tau[probe]), totals=False):
-            accuracy = evaluate(model, batches)
-        drop = baseline - accuracy
-        safe = drop <= max_drop + 1e-9
-        passes.append((float(tau[probe]), float(beta[probe]), accuracy, drop, safe))
+        try:
+            pruner = ActivationPruner(model, chosen, float(tau[probe]), totals=False, check=False)
+            with evaluating(model), pruner:
+                scored = score(model, batches, judge)
+            value = scored.value()
+            _ = pruner.active  # on a GPU, NaN comes to light here
+        except NotFiniteError as error:
+            value = math.nan
+            notes.append(f"pruning at tau = {tau[probe]:g} makes NaN: {error}")
+        drop = judge.drop(baseline, value)
+        safe = drop <= bound + ROUNDING  # which NaN is not
+        passes.append((float(tau[probe]), float(beta[probe]), value, drop, safe))
         low, high = (probe, high) if safe else (low, probe)
         probe = _middle(beta, low, high)
+    for text in notes:
+        warnings.warn(text, stacklevel=3)
     best = max((p for p in passes if p[-1]), key=lambda p: p[0])
     return SafeThreshold(
         *best[:4],
-        passes=pd.DataFrame(passes, columns=["tau", "beta", "accuracy", "drop", "safe"]),
+        baseline=baseline,
+        metric=judge.name,
+        higher_is_better=judge.higher_is_better,
+        layers=tuple(name for name, calls in hooks.calls.items() if calls),
+        warnings=tuple(notes),
+        passes=pd.DataFrame(passes, columns=["tau", "beta", judge.name, "drop", "safe"]),
     )
 
 
-def default_layers(model: nn.Module) -> list[str]:
-    """Layers to prune when none are named (Section 3.1: nonlinear and fully connected layers).
+def _default(model: nn.Module, batches: Iterable[Any]) -> list[str]:
+    for batch in batches:
+        return default_layers(model, batch)
+    raise no_data()
 
-    Parameters
-    ----------
-    model : Module
-        The network.
 
-    Returns
-    -------
-    list of str
-        Names of all activation functions; where there are none, of all linear layers but the
-        last, which gives the class scores.
-
-    Raises
-    ------
-    ThermoError
-        If there is neither.
-
-    Examples
-    --------
-    >>> default_layers(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
-    ['1']
-    """
-    named = list(model.named_modules())
-    names = [name for name, module in named if isinstance(module, ACTIVATIONS)]
-    if not names:
-        names = [name for name, module in named if isinstance(module, nn.Linear)][:-1]
-    if not names:
+def _check_drop(max_drop: float, *, is_share: bool) -> None:
+    if is_share and not 0.0 <= max_drop <= 1.0:
         raise ThermoError(
-            "the model has neither activation modules nor two linear layers: name the layers to "
-            "prune, for example layers=['encoder.*.dense']"
+            f"max_drop must be between 0 and 1 (a share, not percent), got {max_drop}"
         )
-    return names
+    if not 0.0 <= max_drop < math.inf:
+        raise ThermoError(f"max_drop must be zero or more and finite, got {max_drop}")
 
 
 def _middle(beta: np.ndarray, low: int, high: int) -> int:

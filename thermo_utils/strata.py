@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Subset
 
-from thermo_utils.batches import unpack
+from thermo_utils.batches import parts
 from thermo_utils.errors import ThermoError
 
 __all__ = ["class_labels", "stratified_order", "whole_numbers"]
@@ -75,7 +75,7 @@ def class_labels(dataset: Any) -> Ints | None:
         inner = class_labels(dataset.dataset)
         return None if inner is None else inner[np.asarray(dataset.indices, dtype=np.int64)]
     if isinstance(dataset, list | tuple):
-        found: Any = [unpack(item)[1] for item in dataset]
+        found: Any = [parts(item)[1] for item in dataset]
     elif isinstance(getattr(dataset, "tensors", None), tuple):
         found = dataset.tensors[-1] if len(dataset.tensors) > 1 else None
     else:

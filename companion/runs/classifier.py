@@ -28,7 +28,7 @@ from companion.runs.kept import DamagedError, read_sealed, write_sealed
 from companion.runs.provenance import made_with
 from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
-from thermo_utils.hits import IGNORE_INDEX, scores
+from thermo_utils.targets import IGNORE_INDEX, scores
 
 __all__ = ["Bar", "Classifier", "SealedIO", "interruptible", "load_state", "quiet"]
 

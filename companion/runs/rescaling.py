@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from companion.runs.scale_plans import PLANS, obstacle
 from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
-from thermo_utils.hits import scores
-from thermo_utils.hooks import ActivationHooks, LayerSpec
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import LayerSpec
+from thermo_utils.targets import scores
 
 __all__ = ["check_rescaled", "rescaled_network"]
 

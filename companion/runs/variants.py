@@ -35,7 +35,8 @@ from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import FINER, grid_step
-from thermo_utils.hooks import ActivationHooks, resolve_layers
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import resolve_layers
 from thermo_utils.transitions import critical_threshold
 
 __all__ = [

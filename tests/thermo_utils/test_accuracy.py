@@ -79,7 +79,7 @@ def test_accuracy_threshold_is_the_naive_loop(values, max_drop):
         (accuracies(0.9).drop(columns="accuracy"), {}, "'accuracy'"),
         (accuracies(), {}, "threshold"),
         (accuracies(90.0, 80.0), {}, "accuracy"),
-        (accuracies(0.9, np.nan), {}, "accuracy"),
+        (accuracies(np.nan, np.nan), {"baseline": 0.9}, "accuracy"),
         (accuracies(0.9), {"baseline": 90}, "accuracy"),
         (accuracies(0.9), {"max_drop": 5}, "max_drop.*5"),
         (accuracies(0.9), {"max_drop": np.nan}, "max_drop.*nan"),

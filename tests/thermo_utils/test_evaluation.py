@@ -19,8 +19,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from thermo_utils import ThermoError, evaluate, full_evaluation, renormalized
 from thermo_utils.batches import Resident
-from thermo_utils.hits import scores
+from thermo_utils.targets import scores
 from thermo_utils.thermodynamics import CURVE_COLUMNS
+
+#: Untrained networks, which are judged by nobody here.
+pytestmark = pytest.mark.filterwarnings("ignore:the unpruned network's accuracy")
 
 TAUS = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
 
@@ -351,8 +354,8 @@ def test_nothing_is_recorded_for_gradients():
 
 @pytest.mark.parametrize(
     "output",
-    [torch.ones(4, 3, dtype=torch.int64), torch.ones(4), torch.ones(4, 1), None, (), {"logits": 3}],
-    ids=["whole numbers", "one dimension", "one class", "nothing", "empty", "a number"],
+    [torch.ones(4, 3, dtype=torch.int64), torch.ones(4), None, (), {"logits": 3}],
+    ids=["whole numbers", "one dimension", "nothing", "empty", "a number"],
 )
 def test_what_holds_no_scores(output):
     with pytest.raises(ThermoError):
@@ -382,23 +385,23 @@ X = torch.randn(4, 6)
         (network(), [], "data"),
         (network(), iter([]), "data"),
         (network(), [(X, torch.full((4,), -100))], "data"),
-        (network(), [(X, torch.zeros(4, 3))], r"\(4, 3\)"),
-        (network(), [(X, torch.zeros(3))], r"\(3,\).*\(4, 3\)"),
-        (network(), [(X, torch.zeros(4, 1))], r"\(4, 1\)"),
-        (network(), [(X, torch.zeros(4), torch.zeros(4))], "3 parts"),
+        (network(), [(X, torch.zeros(4, 3, dtype=torch.int64))], r"\(4, 3\)"),
+        (network(), [(X, torch.zeros(3, dtype=torch.int64))], r"\(3,\).*\(4, 3\)"),
+        (network(), [(X, torch.zeros(4, 1, dtype=torch.int64))], r"\(4, 1\)"),
+        (network(), [(X, torch.zeros(4), torch.zeros(4, dtype=torch.int64))], "3 parts"),
         (
             nn.Sequential(nn.ReLU(), nn.Linear(6, 1)),
-            [(X, torch.zeros(4))],
+            [(X, torch.zeros(4, dtype=torch.int64))],
             "one score per class",
         ),
         (
             nn.Sequential(nn.ReLU(), nn.Flatten(0)),
-            [(X, torch.zeros(4))],
+            [(X, torch.zeros(4, dtype=torch.int64))],
             r"Tensor.*\(24,\)",
         ),
         (
             nn.Sequential(nn.ReLU(), nn.LSTM(6, 2), nn.ReLU()),
-            [(X, torch.zeros(4))],
+            [(X, torch.zeros(4, dtype=torch.int64))],
             None,
         ),
     ],

@@ -18,7 +18,7 @@ from thermo_utils import (
     find_safe_threshold,
     renormalized,
 )
-from thermo_utils.search import default_layers
+from thermo_utils.activations import default_layers
 
 
 class Votes(nn.Module):
@@ -48,7 +48,7 @@ def test_finds_the_last_safe_grid_point(max_drop, data):
     assert safe.tau == pytest.approx(max_drop if max_drop else 0.0, abs=0.01 + 1e-9)
     assert safe.drop <= max_drop + 1e-9
     assert safe.drop == pytest.approx(safe.tau)
-    assert safe.accuracy == pytest.approx(1 - safe.tau)
+    assert safe.score == pytest.approx(1 - safe.tau)
     assert safe.beta == pytest.approx(safe.tau)
 
 
@@ -98,13 +98,13 @@ def test_never_more_passes_and_always_what_was_measured(max_passes, max_drop, se
     data = [(x, net.eval()(x).argmax(1))]
     net.train()
     passes = 0
-    safe = find_safe_threshold(net, data, max_drop=max_drop, max_passes=max_passes)
+    safe = find_safe_threshold(net, data, nn.ReLU, max_drop=max_drop, max_passes=max_passes)
     assert passes == len(safe.passes) <= max_passes
     assert net.training
     assert isinstance(safe, SafeThreshold)
     assert safe.drop <= max_drop + 1e-9
     with ActivationPruner(net, nn.ReLU, safe.tau):
-        assert evaluate(net, data) == safe.accuracy
+        assert evaluate(net, data) == safe.score
     table = safe.passes
     assert table.columns.tolist() == ["tau", "beta", "accuracy", "drop", "safe"]
     assert table["tau"].is_unique
@@ -112,12 +112,19 @@ def test_never_more_passes_and_always_what_was_measured(max_passes, max_drop, se
     assert table.iloc[0].tolist() == [0.0, 0.0, 1.0, 0.0, True]
 
 
-def test_model_at_chance_can_lose_nothing():
+@pytest.mark.parametrize("classes", [2, 4])
+def test_a_network_no_better_than_chance_has_no_safe_threshold(classes):
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    data = [(torch.randn(400, 4), torch.arange(400) % 2)]
-    safe = find_safe_threshold(net, data, max_drop=0.1, max_passes=12)
-    assert safe.beta > 0.9
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, classes))
+    x = torch.randn(400, 4)
+    wrong = net(x).argmin(1)  # of which it gets none right
+    with pytest.raises(ThermoError, match=r"accuracy of 0 .*train"):
+        find_safe_threshold(net, [(x, wrong)])
+    constant = torch.full((400,), classes - 1)
+    constant[:100] = 0
+    net[2].bias.data[classes - 1] += 1e3  # it always says the same
+    with pytest.raises(ThermoError, match=r"0\.75"):
+        find_safe_threshold(net, [(x, constant)])
 
 
 def test_nothing_is_safe():
@@ -133,13 +140,13 @@ def test_nothing_is_safe():
     x = torch.rand(50, 200) + torch.arange(1, 201) / 1000
     safe = find_safe_threshold(Fragile(), [(x, torch.ones(50, dtype=torch.int64))], max_drop=0.01)
     assert safe.tau < x.min() or safe.tau == 0.0
-    assert safe.accuracy == 1.0
+    assert safe.score == 1.0
 
 
 def test_all_activations_equal():
     data = [(torch.ones(8), torch.ones(8, dtype=torch.int64))]
     safe = find_safe_threshold(Votes(), data)
-    assert (safe.tau, safe.accuracy, len(safe.passes)) == (0.0, 1.0, 1)
+    assert (safe.tau, safe.score, len(safe.passes)) == (0.0, 1.0, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ What is outside of this folder imports from here alone. Inside, from the bottom 
 pruning at one.
 """
 
-from thermo_utils.counting.prune import PruneCounts
+from thermo_utils.counting.prune import PruneCounts, Summed
 from thermo_utils.counting.settings import check_taus
 from thermo_utils.counting.spectrum import ActivationSpectrum
 
-__all__ = ["ActivationSpectrum", "PruneCounts", "check_taus"]
+__all__ = ["ActivationSpectrum", "PruneCounts", "Summed", "check_taus"]

@@ -16,7 +16,7 @@ from thermo_utils.counting.bins import Bins
 from thermo_utils.counting.layouts import FORMATS, Ints, rounded
 from thermo_utils.counting.memory import empty_like, flatten
 from thermo_utils.counting.settings import Settings
-from thermo_utils.errors import ThermoError
+from thermo_utils.errors import NotFiniteError, ThermoError
 
 __all__ = ["Counter"]
 
@@ -195,8 +195,8 @@ class Counter:
             bins.include(torch.from_numpy(counts), torch.from_numpy(sums), seen)
 
 
-def _not_finite(nan: int, inf: int, then: str) -> ThermoError:
-    return ThermoError(
+def _not_finite(nan: int, inf: int, then: str) -> NotFiniteError:
+    return NotFiniteError(
         f"{nan} NaN and {inf} infinite activations, {then}: find the layer that makes them (half "
         "precision that overflows is a frequent cause), or mask them before counting"
     )

@@ -14,7 +14,7 @@ from thermo_utils.counting.layouts import rounded
 from thermo_utils.counting.settings import Settings
 from thermo_utils.errors import ThermoError
 
-__all__ = ["PruneCounts"]
+__all__ = ["PruneCounts", "Summed"]
 
 
 class PruneCounts(Counter):
@@ -76,15 +76,6 @@ class PruneCounts(Counter):
         assert pruned is not None
         return pruned
 
-    @classmethod
-    def sum_of(cls, parts: Iterable[PruneCounts]) -> PruneCounts:
-        """New counts that have seen what all `parts` (at least one, same threshold) have seen."""
-        first, *rest = parts
-        whole = first.twin().merge(first)
-        for part in rest:
-            whole.merge(part)
-        return whole
-
     @property
     def tau(self) -> float:
         """The threshold as given."""
@@ -99,3 +90,45 @@ class PruneCounts(Counter):
     def abs_sum(self) -> float:
         """``Sigma``: sum of their absolute values, correctly rounded."""
         return rounded(self._totals().mass[0])
+
+
+class Summed:
+    """What several counts of pruning have seen together, whatever their thresholds.
+
+    Parameters
+    ----------
+    parts : iterable of PruneCounts
+
+    Attributes
+    ----------
+    active, total : int
+    abs_sum, total_abs_sum : float
+        Exact and correctly rounded, as those of one.
+
+    Examples
+    --------
+    >>> parts = PruneCounts(0.5), PruneCounts(1.0)
+    >>> for counts in parts:
+    ...     counts.update(torch.tensor([0.75]))
+    >>> Summed(parts).active, Summed(parts).total
+    (1, 2)
+    """
+
+    def __init__(self, parts: Iterable[PruneCounts]) -> None:
+        self._parts = list(parts)
+
+    @property
+    def active(self) -> int:
+        return sum(part.active for part in self._parts)
+
+    @property
+    def total(self) -> int:
+        return sum(part.total for part in self._parts)
+
+    @property
+    def abs_sum(self) -> float:
+        return rounded(sum(part._totals().mass[0] for part in self._parts))
+
+    @property
+    def total_abs_sum(self) -> float:
+        return rounded(sum(part._all_counted().total_mass for part in self._parts))

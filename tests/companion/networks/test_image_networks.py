@@ -8,7 +8,8 @@ from torch import nn
 
 from companion.networks import NETWORKS, build
 from thermo_utils.errors import ThermoError
-from thermo_utils.hooks import ActivationHooks, resolve_layers
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import resolve_layers
 
 OPTIONS = {
     "mlp": {"hidden": (16, 12, 8)},

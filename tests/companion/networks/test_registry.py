@@ -15,7 +15,7 @@ from companion.networks import NETWORKS, Network, Recipe, build
 from companion.networks.network import BATCH_SIZE, DEMO, check_dropout
 from companion.runs.settings import Settings
 from thermo_utils.errors import ThermoError
-from thermo_utils.hooks import resolve_layers
+from thermo_utils.layers import resolve_layers
 
 FOLDER = Path(__file__).parents[3] / "companion" / "networks"
 PROFILES = ("demo", "small", "paper")

@@ -13,7 +13,8 @@ from companion.data.text import text_splits
 from companion.networks import NETWORKS, build
 from companion.networks.modules.gpt2 import GPT2Classifier
 from thermo_utils.errors import ThermoError
-from thermo_utils.hooks import ActivationHooks, resolve_layers
+from thermo_utils.hooks import ActivationHooks
+from thermo_utils.layers import resolve_layers
 
 CLASSES, LENGTH, VOCABULARY, BLOCKS, HIDDEN, INNER = 4, 12, 60, 2, 16, 24
 TEXT = {"vocabulary": VOCABULARY, "padding": 0, "max_length": LENGTH}

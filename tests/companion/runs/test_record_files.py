@@ -618,7 +618,7 @@ def test_the_schema_names_what_the_rest_of_the_project_does():
     assert curve_rules.COLUMNS == CURVE_COLUMNS
     assert (curve_rules.FINER, curve_rules.BETWEEN) == (grids.FINER, grids.BETWEEN)
     assert (len(grids.TAIL), grids.TAIL[-1]) == curve_rules.TAIL
-    kinds = {*schema.FeatureKind.__args__, "accuracy"}
+    kinds = {*schema.FeatureKind.__args__, "accuracy", "score"}
     assert kinds == set(Kind.__args__)
 
 
