@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from companion.analysis.command import add_arguments
+from companion.analysis.command import run as run_analysis
 from companion.interrupts import INTERRUPTED, MESSAGE, end_on_signals
 from thermo_utils.errors import ThermoError, unknown
 
@@ -175,14 +177,8 @@ def _parser() -> _Parser:
         help="free energies of your own model and data",
         description="Free energies and critical thresholds of your own model and data.",
     )
-    analyze.add_argument("model", help="FILE.py:NAME or MODULE:NAME of a module or its maker")
-    analyze.add_argument("data", help="the same for an iterable of batches")
-    analyze.add_argument("--layers", nargs="+", metavar="NAME", help="names or patterns to prune")
-    analyze.add_argument("--tau-step", type=float, help="step of the grid (default: automatic)")
-    analyze.add_argument("--tau-max", type=float, help="end of the grid (default: automatic)")
-    analyze.add_argument("--rfe-only", action="store_true", help="skip the full evaluation")
-    analyze.add_argument("-o", "--output", type=Path, default=Path("analysis"), help="folder")
-    analyze.set_defaults(function=_analyze)
+    add_arguments(analyze)
+    analyze.set_defaults(function=run_analysis)
     return parser
 
 
@@ -363,22 +359,6 @@ def _book(options: argparse.Namespace) -> None:
     if options.profile not in PROFILES:
         raise unknown("profile", options.profile, PROFILES)
     print(build(options.profile, options.results))
-
-
-def _analyze(options: argparse.Namespace) -> None:
-    from thermo_utils.analyze import analyze
-
-    print(
-        analyze(
-            options.model,
-            options.data,
-            options.output,
-            layers=options.layers,
-            tau_step=options.tau_step,
-            tau_max=options.tau_max,
-            full=not options.rfe_only,
-        )
-    )
 
 
 if __name__ == "__main__":
