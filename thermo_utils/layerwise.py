@@ -14,32 +14,27 @@ the curve of every layer costs nothing beyond the pass that the curve of all of 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from thermo_utils.batches import evaluating, forward, unpack
+from thermo_utils.batches import gradients_if_needed
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
-from thermo_utils.grids import OCTAVES
-from thermo_utils.hits import no_data
-from thermo_utils.hooks import ActivationHooks
+from thermo_utils.evaluation import observe
+from thermo_utils.layer_counts import FINE, LayerCounts, curve_of
 from thermo_utils.layers import LayerSpec
-from thermo_utils.leaving_out import RANGE, effect, first_feature
-from thermo_utils.thermodynamics import CURVE_COLUMNS, thermodynamic_curve
+from thermo_utils.leaving_out import effect, first_feature
+from thermo_utils.thermodynamics import CURVE_COLUMNS
 
-__all__ = ["FINE", "LayerSpectra", "layer_spectra"]
-
-#: Thresholds at which every layer is counted whatever is shown, 128 to the octave, so that
-#: thresholds per layer (:mod:`thermo_utils.allotment`) can be fitted to a sparsity.
-FINE: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 128, 16 * 128 + 1) / 128)
+__all__ = ["LayerSpectra", "layer_spectra"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,8 @@ class LayerSpectra:
         :func:`thermo_utils.renormalized`.
     feature : Threshold or None
         The first feature of `together`.
+    features : mapping of str to Threshold or None
+        The first feature of each layer, as in `table`.
     spectra : mapping of str to ActivationSpectrum
         The exact counts behind it, by layer. They can be merged at will, for example by blocks.
     """
@@ -82,6 +79,7 @@ class LayerSpectra:
     curves: pd.DataFrame
     together: pd.DataFrame
     feature: Threshold | None
+    features: Mapping[str, Threshold | None]
     spectra: Mapping[str, ActivationSpectrum]
 
     def curve(self, layer: str) -> pd.DataFrame:
@@ -154,6 +152,7 @@ class LayerSpectra:
         )
 
 
+@gradients_if_needed
 def layer_spectra(
     model: nn.Module,
     data: Iterable[Any],
@@ -174,7 +173,7 @@ def layer_spectra(
         Thresholds of the curves, positive and strictly increasing, in units of the activations;
         features are sought on all of it. By default 32 to the octave over all that matters to any
         of the layers, whatever their scales, and features are sought where a curve's own sparsity
-        lies within `RANGE`, 0.001 to 0.999.
+        lies within `RANGE`, 0.01 to 0.999.
 
     Returns
     -------
@@ -215,28 +214,31 @@ def layer_spectra(
         calls[name] += 1
 
     started = time.perf_counter()
-    names = _observe(model, data, layers, count, progress=progress)
+    observed = observe(model, data, layers, count, description="layer by layer", progress=progress)
     seconds = time.perf_counter() - started
-    spectra = {name: seen[name] for name in names}
+    spectra = {name: seen[name] for name in observed.layers}
+    counts = LayerCounts.of(spectra)  # which names the layer where there is NaN on a GPU
     merged = empty.twin()
     for spectrum in spectra.values():
         merged.merge(spectrum)
     merged.compute()  # which refuses what has no curve at all
-    counts = _Counts.of(spectra)
-    shown = _where_it_matters(counts) if shown is None else shown
+    for text in observed.warnings:
+        warnings.warn(text, stacklevel=3)
+    shown = counts.where_it_matters() if shown is None else shown
     at = np.searchsorted(grid, shown)
 
     cut = taus is None
-    together = _curve(
+    together = curve_of(
         shown, merged.active[at], merged.abs_sum[at], merged.total, merged.total_abs_sum
     )
     feature = first_feature(together, cut)
-    curves = {name: _curve(shown, *counts.at(row, at)) for row, name in enumerate(spectra)}
+    curves = {name: counts.curve(row, at) for row, name in enumerate(spectra)}
+    features = {name: first_feature(curve, cut) for name, curve in curves.items()}
     without = [
         effect(
             together,
             feature,
-            _curve(shown, *counts.without(row, at)),
+            counts.curve_without(row, at),
             share=1 - counts.total[row] / merged.total,
             cut=cut,
         )
@@ -252,7 +254,7 @@ def layer_spectra(
                 spectrum.zeros,
                 spectrum.total / merged.total,
                 spectrum.total_abs_sum / nonzero if (nonzero := _nonzero(spectrum)) else np.nan,
-                *_described(first_feature(curves[name], cut)),
+                *_described(features[name]),
             )
             for name, spectrum in spectra.items()
         ],
@@ -263,10 +265,11 @@ def layer_spectra(
     )  # fmt: skip
     effects = pd.DataFrame(without, columns=["tau_without", "kind_without", "shift", "effect"])
     together.attrs = {
+        "layers": observed.layers,
         "total": merged.total,
         "total_abs_sum": merged.total_abs_sum,
         "seconds": seconds,
-        "layers": names,
+        "warnings": observed.warnings,
     }
     return LayerSpectra(
         table=pd.concat([table, effects], axis=1),
@@ -275,86 +278,9 @@ def layer_spectra(
         )[["layer", *CURVE_COLUMNS]],
         together=together,
         feature=feature,
+        features=features,
         spectra=spectra,
     )
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """What was counted, layer by layer: arrays of shape (L, K) and (L,)."""
-
-    active: NDArray[np.int64]
-    abs_sum: NDArray[np.float64]
-    total: NDArray[np.int64]
-    total_abs_sum: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, spectra: Mapping[str, ActivationSpectrum]) -> _Counts:
-        each = list(spectra.values())
-        return cls(
-            np.stack([spectrum.active for spectrum in each]),
-            np.stack([spectrum.abs_sum for spectrum in each]),
-            np.array([spectrum.total for spectrum in each]),
-            np.array([spectrum.total_abs_sum for spectrum in each]),
-        )
-
-    def at(self, row: int, points: NDArray[np.intp]) -> tuple[Any, Any, int, float]:
-        return (
-            self.active[row, points],
-            self.abs_sum[row, points],
-            int(self.total[row]),
-            float(self.total_abs_sum[row]),
-        )
-
-    def without(self, row: int, points: NDArray[np.intp]) -> tuple[Any, Any, int, float]:
-        """The same of all layers but one. Sums of the others lose nothing to cancellation."""
-        others = np.arange(len(self.total)) != row
-        return (
-            self.active[others][:, points].sum(axis=0),
-            self.abs_sum[others][:, points].sum(axis=0),
-            int(self.total[others].sum()),
-            float(self.total_abs_sum[others].sum()),
-        )
-
-
-def _observe(
-    model: nn.Module, data: Iterable[Any], layers: LayerSpec, function: Any, *, progress: bool
-) -> list[str]:
-    """One unpruned pass that shows every activation; names of the layers that ran."""
-    with evaluating(model), ActivationHooks(model, layers, function) as hooks:
-        empty = True
-        for batch in tqdm(data, desc="layer by layer", unit="batch", disable=not progress):
-            forward(model, unpack(batch)[0])
-            empty = False
-    if empty:
-        raise no_data()
-    return list(hooks.layers)
-
-
-def _where_it_matters(counts: _Counts) -> NDArray[np.float64]:
-    """Thresholds of `OCTAVES` from the first to the last that matter to some layer."""
-    alive = counts.total > 0
-    beta = 1 - counts.active[alive] / counts.total[alive, None]
-    begun = np.flatnonzero((beta >= RANGE[0]).any(axis=0))
-    left = np.flatnonzero((beta <= RANGE[1]).any(axis=0))
-    if not (begun.size and left.size):
-        scale = counts.total_abs_sum.sum() / counts.total.sum()
-        raise ThermoError(
-            f"activations have a mean of {scale:.3g}, outside of the thresholds tried by default, "
-            f"{FINE[0]:.3g} to {FINE[-1]:.3g}: give taus"
-        )
-    # Where all activations are alike, sparsity leaps over the range, and left comes before begun.
-    ends = np.searchsorted(OCTAVES, FINE[[begun[0], left[-1]]])
-    return OCTAVES[max(ends.min() - 1, 0) : ends.max() + 2]
-
-
-def _curve(
-    taus: NDArray[np.float64], active: Any, abs_sum: Any, total: int, total_abs_sum: float
-) -> pd.DataFrame:
-    if total_abs_sum > 0:
-        return thermodynamic_curve(taus, active, abs_sum, total, total_abs_sum)
-    table = pd.DataFrame(np.nan, index=range(len(taus)), columns=list(CURVE_COLUMNS))
-    return table.assign(tau=taus, active=active, abs_sum=abs_sum)
 
 
 def _described(feature: Threshold | None) -> tuple[float, float, str | None, float, float]:

@@ -12,9 +12,9 @@ from thermo_utils.transitions import critical_threshold
 
 __all__ = ["RANGE", "Effect", "effect", "first_feature"]
 
-#: Where no grid is given, features are sought in this range of a layer's sparsity: below it F rests
-#: on a handful of activations, above it a handful is left.
-RANGE = (0.001, 0.999)
+#: Where no grid is given, features are sought in this range of a layer's own sparsity. Below it F
+#: rests on so few of the activations that chance easily makes a feature, above it few are left.
+RANGE = (0.01, 0.999)
 
 
 class Effect(NamedTuple):
