@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.clock import interleaved, peak_bytes
+from benchmarks.memory import peak_bytes
 from benchmarks.methods import stored_renormalized
 from companion.data.tensors import Examples, batches
 from companion.pages.speed_files import FOLDER, FORMAT, GROWTH
@@ -26,6 +26,7 @@ from companion.runs.records import to_json
 from companion.runs.run import Run
 from companion.runs.settings import PROFILES, settings
 from thermo_utils import critical_threshold, evaluate, full_evaluation, renormalized
+from thermo_utils.clock import interleaved
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import FINER

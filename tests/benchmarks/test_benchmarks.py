@@ -7,12 +7,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks.clock import interleaved, peak_bytes
+from benchmarks.memory import peak_bytes
 from benchmarks.methods import stored_renormalized
 from companion.pages.speed import PROCEDURES
 from companion.pages.speed_files import FOLDER, GROWTH, ratios, read_speed
@@ -20,31 +18,6 @@ from companion.runs.experiment import experiment
 from companion.runs.run import Run
 from companion.runs.settings import settings
 from thermo_utils import renormalized
-
-
-@given(st.integers(1, 5), st.integers(1, 6))
-def test_every_round_runs_every_task_once(tasks, repetitions):
-    order = []
-    names = [f"task {i}" for i in range(tasks)]
-    seconds = interleaved(
-        {name: lambda name=name: order.append(name) for name in names}, repetitions, progress=False
-    )
-    assert {name: len(values) for name, values in seconds.items()} == dict.fromkeys(
-        names, repetitions
-    )
-    rounds = [order[i : i + tasks] for i in range(0, len(order), tasks)]
-    assert all(sorted(r) == names for r in rounds)
-    assert len({r[0] for r in rounds}) == min(tasks, repetitions)  # each has its turn to be first
-
-
-def test_seconds_are_those_of_the_task():
-    now = [0.0]
-    tasks = {
-        "a": lambda: now.__setitem__(0, now[0] + 3),
-        "b": lambda: now.__setitem__(0, now[0] + 5),
-    }
-    seconds = interleaved(tasks, 2, progress=False, clock=lambda: now[0])
-    assert seconds == {"a": [3.0, 3.0], "b": [5.0, 5.0]}
 
 
 @pytest.mark.parametrize("megabytes", [0, 40, 160])

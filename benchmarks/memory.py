@@ -1,62 +1,18 @@
-"""Wall times of several tasks, taken in turn, and the memory one of them needs."""
+"""The memory that a task needs."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
-__all__ = ["interleaved", "peak_bytes"]
+__all__ = ["peak_bytes"]
 
 Task = Callable[[], Any]
-
-
-def interleaved(
-    tasks: Mapping[str, Task],
-    repetitions: int,
-    *,
-    progress: bool = True,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, list[float]]:
-    """Time tasks in turn, so that a busy minute of the machine meets all of them.
-
-    Parameters
-    ----------
-    tasks : mapping of str to callable
-        Functions without arguments; each must wait for its device before it returns.
-    repetitions : int
-        Rounds. Every round runs each task once and begins with another one.
-    progress : bool, default True
-        Show a progress bar.
-    clock : callable, default `time.perf_counter`
-        Seconds, as a float.
-
-    Returns
-    -------
-    dict of str to list of float
-        Seconds of each task, one per round.
-
-    Examples
-    --------
-    >>> ticks = iter(range(100))
-    >>> interleaved({"a": int, "b": int}, 2, progress=False, clock=lambda: float(next(ticks)))
-    {'a': [1.0, 1.0], 'b': [1.0, 1.0]}
-    """
-    names = list(tasks)
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    rounds = [names[i % len(names) :] + names[: i % len(names)] for i in range(repetitions)]
-    steps = [name for order in rounds for name in order]
-    for name in tqdm(steps, desc="measuring", unit="run", disable=not progress, leave=False):
-        started = clock()
-        tasks[name]()
-        seconds[name].append(clock() - started)
-    return seconds
 
 
 def peak_bytes(task: Task, device: torch.device) -> int | None:
