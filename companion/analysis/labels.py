@@ -111,6 +111,7 @@ def numbered(
         if found is None:
             lowered = {name.lower() for name in own.values()}
             strange = [name for name in given if name.strip().lower() not in lowered]
+            strange = strange or [name for name in given if name not in own.values()]
             raise ThermoError(
                 f"no class of the network is called {_some(strange)}: its classes are "
                 f"{_some(own.values())}; rename the labels, or give class numbers"

@@ -262,7 +262,8 @@ def _from_transformers(name: str) -> Loaded:
             + (" (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else "")
         )
         where = "the folder" if local else "Hugging Face"
-        raise ThermoError(f"could not load {name} from {where} ({cause(error)}): {fix}") from error
+        why = cause(error).partition(" Check your")[0].rstrip(".")
+        raise ThermoError(f"could not load {name} from {where} ({why}): {fix}") from error
     loaded = Loaded(network, f"{architecture} of {name}", place=place)
     _read_config(loaded, config)
     missing = sorted(report["missing_keys"])

@@ -78,6 +78,8 @@ def model_reference(word: str) -> Reference:
     >>> model_reference("google-bert/bert-base-uncased").kind
     'transformers'
     """
+    if not word.strip():
+        raise ThermoError("there is no model without a name: give FILE.py:NAME")
     place, colon, name = word.rpartition(":")
     if colon and place == "torchvision":
         return Reference("torchvision", name)
@@ -128,6 +130,8 @@ def data_reference(word: str) -> Reference:
     >>> data_reference("stanfordnlp/imdb").kind
     'datasets'
     """
+    if not word.strip():
+        raise ThermoError("there are no data without a name: give FILE.py:NAME")
     path = Path(word).expanduser()
     if path.is_dir():
         saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))

@@ -120,7 +120,8 @@ def summary_lines(measured: Measured) -> list[str]:
     lines = [f"pruned: {', '.join(names)}"]
     for method, found in measured.thresholds.items():
         if found is None:
-            lines.append(f"{method}: no transition found on this grid")
+            none = "no transition found" if method in READ_OFF else "stays within bounds"
+            lines.append(f"{method}: {none} on this grid")
             continue
         text = f"{method}: tau* = {found.tau:.4g}, beta* = {found.beta:.3f} ({found.kind})"
         if found.kind == "accuracy" and math.isfinite(found.low):
@@ -156,7 +157,7 @@ def _safety(measured: Measured) -> list[str]:
     assert metric is not None
     name = metric.name.replace("_", " ")
     if safe is None:
-        return [f"No threshold is called safe. {measured.unsafe[0].upper()}{measured.unsafe[1:]}."]
+        return [f"{measured.unsafe[0].upper()}{measured.unsafe[1:]}."]
     allowed = bound_in_words(measured)
     if not safe.tau:
         return [
@@ -216,7 +217,7 @@ def _cards(measured: Measured) -> list[dict[str, str]]:
 def _threshold(method: str, found: Threshold | None) -> dict[str, str]:
     name = READ_OFF.get(method, f"{method.replace('_', ' ')} of the pruned network (FE)")
     if found is None:
-        none = "stays within bounds" if method not in READ_OFF else "none on this grid"
+        none = "none on this grid" if method in READ_OFF else "stays within bounds on this grid"
         return {"method": name, "tau": "-", "interval": "-", "beta": "-", "kind": none}
     known = not (math.isnan(found.low) or math.isnan(found.high))
     high = _number(found.high) if math.isfinite(found.high) else "end of grid"

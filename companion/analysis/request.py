@@ -112,6 +112,8 @@ def check(request: Request) -> tuple[Reference, Reference]:
     _check_numbers(request)
     _check_metric(request)
     model, data = model_reference(request.model), data_reference(request.data)
+    if data.kind == "table" and model == Reference("torchvision", request.model):
+        model = Reference("transformers", model.name)  # a name on its own that reads texts
     _check_fit(request, model, data)
     if data.kind == "images":
         _check_images(Path(data.name))
