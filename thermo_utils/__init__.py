@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thermo_utils.accuracy import accuracy_threshold, score_threshold
+    from thermo_utils.allotment import Allotment, allot
+    from thermo_utils.compared import compare_allotments
     from thermo_utils.counting import ActivationSpectrum
     from thermo_utils.curves import Threshold
     from thermo_utils.errors import ThermoError
     from thermo_utils.evaluation import evaluate, full_evaluation, renormalized
+    from thermo_utils.greedy import allot_greedily
     from thermo_utils.hooks import ActivationPruner
     from thermo_utils.kept import prune, unprune
     from thermo_utils.layers import resolve_layers
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from thermo_utils.sampling import sampled_renormalized
     from thermo_utils.saving import load_curve, load_safe, save_curve, save_safe
     from thermo_utils.search import SafeThreshold, find_safe_threshold
+    from thermo_utils.skipping import SkippingLinear, break_even, skipping_speed
     from thermo_utils.thermodynamics import (
         density,
         entropy,
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
         temperature,
         thermodynamic_curve,
     )
+    from thermo_utils.timing import benchmark
     from thermo_utils.transitions import (
         critical_threshold,
         find_transitions,
@@ -40,11 +45,18 @@ __version__ = "0.1.0"
 __all__ = [
     "ActivationPruner",
     "ActivationSpectrum",
+    "Allotment",
     "LayerSpectra",
     "SafeThreshold",
+    "SkippingLinear",
     "ThermoError",
     "Threshold",
     "accuracy_threshold",
+    "allot",
+    "allot_greedily",
+    "benchmark",
+    "break_even",
+    "compare_allotments",
     "critical_threshold",
     "density",
     "entropy",
@@ -64,6 +76,7 @@ __all__ = [
     "save_curve",
     "save_safe",
     "score_threshold",
+    "skipping_speed",
     "temperature",
     "thermodynamic_curve",
     "transitions_match",
@@ -74,6 +87,9 @@ __all__ = [
 #: seconds, which the formulas, the curves and the command line's error messages do not need.
 _HOMES = {
     "accuracy": ("accuracy_threshold", "score_threshold"),
+    "allotment": ("Allotment", "allot"),
+    "compared": ("compare_allotments",),
+    "greedy": ("allot_greedily",),
     "curves": ("Threshold",),
     "errors": ("ThermoError",),
     "evaluation": ("evaluate", "full_evaluation", "renormalized"),
@@ -85,6 +101,7 @@ _HOMES = {
     "saving": ("load_curve", "load_safe", "save_curve", "save_safe"),
     "search": ("SafeThreshold", "find_safe_threshold"),
     "counting": ("ActivationSpectrum",),
+    "skipping": ("SkippingLinear", "break_even", "skipping_speed"),
     "thermodynamics": (
         "density",
         "entropy",
@@ -93,6 +110,7 @@ _HOMES = {
         "temperature",
         "thermodynamic_curve",
     ),
+    "timing": ("benchmark",),
     "transitions": (
         "critical_threshold",
         "find_transitions",
