@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thermo_utils.errors import ThermoError
 
-__all__ = ["Hits", "accuracy", "changed", "no_data"]
+__all__ = ["Hits", "accuracy", "changed", "lost_of_classes", "no_data"]
 
 
 class Hits(NamedTuple):
@@ -72,14 +72,51 @@ def changed(before: list[Hits], after: list[Hits]) -> dict[str, int | None]:
     >>> changed([before], [after])
     {'lost': 1, 'gained': 0}
     """
-    pairs = list(zip(before, after, strict=False))
-    same = len(before) == len(after) and all(a.targets.shape == b.targets.shape for a, b in pairs)
-    if not same or bool(torch.stack([(a.targets != b.targets).any() for a, b in pairs]).any()):
+    pairs = _pairs(before, after)
+    if pairs is None:
         return {"lost": None, "gained": None}
     return {
         "lost": int(torch.stack([(a.met & ~b.met).sum() for a, b in pairs]).sum()),
         "gained": int(torch.stack([(~a.met & b.met).sum() for a, b in pairs]).sum()),
     }
+
+
+def lost_of_classes(before: list[Hits], after: list[Hits], classes: int) -> list[int] | None:
+    """Targets of each class that were met before and are no longer; None as for :func:`changed`.
+
+    Parameters
+    ----------
+    before, after : list of Hits
+        As for :func:`changed`.
+    classes : int
+        Their number.
+
+    Returns
+    -------
+    list of int or None
+
+    Examples
+    --------
+    >>> targets = torch.tensor([0, 1, 1])
+    >>> before = Hits(torch.tensor([True, True, False]), targets)
+    >>> after = Hits(torch.tensor([True, False, False]), targets)
+    >>> lost_of_classes([before], [after], 3)
+    [0, 1, 0]
+    """
+    pairs = _pairs(before, after)
+    if pairs is None:
+        return None
+    lost = torch.cat([a.targets[a.met & ~b.met] for a, b in pairs])
+    return [int(n) for n in torch.bincount(lost, minlength=classes)]
+
+
+def _pairs(before: list[Hits], after: list[Hits]) -> list[tuple[Hits, Hits]] | None:
+    """Batches before and after, None if the targets came in another order."""
+    pairs = list(zip(before, after, strict=False))
+    same = len(before) == len(after) and all(a.targets.shape == b.targets.shape for a, b in pairs)
+    if not same or bool(torch.stack([(a.targets != b.targets).any() for a, b in pairs]).any()):
+        return None
+    return pairs
 
 
 def no_data() -> ThermoError:
