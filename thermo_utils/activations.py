@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from thermo_utils.batches import evaluating, forward, plain_kernels, unpack
 from thermo_utils.errors import ThermoError
 from thermo_utils.functions import CONTAINERS, FUNCTIONS, is_activation, values_of
+from thermo_utils.layers import check_model
 from thermo_utils.paths import Paths, site_of
 
 __all__ = ["activation_modules", "default_layers"]
@@ -96,6 +97,7 @@ def default_layers(model: nn.Module, batch: Any = None) -> list[str]:
     >>> default_layers(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
     ['1']
     """
+    check_model(model)
     modules = activation_modules(model)
     gates = {name for name, module in modules.items() if _like_a_gate(module)}
     linear = [n for n, module in model.named_modules() if n and isinstance(module, nn.Linear)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
@@ -183,6 +185,29 @@ def forward(model: nn.Module, inputs: Any, targets: Any = None) -> Any:
                 "the network takes gradients in its forward, which were turned off"
             ) from error
         raise
+    except TypeError as error:
+        raise _misfit(model, inputs) or error from error
+
+
+def _misfit(model: nn.Module, inputs: Any) -> ThermoError | None:
+    """Why inputs are no arguments of a model's; None if they are."""
+    named = isinstance(inputs, Mapping)
+    several = isinstance(inputs, tuple | list) and not isinstance(inputs, PackedSequence)
+    try:
+        signature = inspect.signature(getattr(model, "_orig_mod", model).forward)
+    except (TypeError, ValueError):
+        return None
+    try:
+        _ = signature.bind(**inputs) if named else signature.bind(*inputs) if several else None
+    except TypeError as error:
+        fix = (
+            f"name the parts of a batch as it does ({', '.join(signature.parameters)})"
+            if named
+            else f"{len(inputs)} inputs are as many arguments; a list that is one argument "
+            "goes as ((list,), targets), and examples of different sizes are padded and stacked"
+        )
+        return ThermoError(f"the model's forward does not take the inputs, {error}: {fix}")
+    return None
 
 
 #: Networks of which it is known that they take gradients in their ``forward``.
@@ -289,14 +314,18 @@ def _with_decoder(model: nn.Module, inputs: Mapping[str, Any], targets: Any) -> 
     """Inputs of an encoder-decoder, which makes those of its decoder from the labels."""
     config = getattr(model, "config", None)
     known = {"decoder_input_ids", "decoder_inputs_embeds"} & set(inputs)
-    if not getattr(config, "is_encoder_decoder", False) or known:
+    start = getattr(config, "decoder_start_token_id", None)
+    if not getattr(config, "is_encoder_decoder", False) or known or start is None:
         return inputs
-    shift = getattr(model, "prepare_decoder_input_ids_from_labels", None)
-    if shift is None or not isinstance(targets, Tensor) or targets.ndim < 2:
+    if not isinstance(targets, Tensor) or targets.ndim != 2 or targets.is_floating_point():
         return inputs
     device = device_of(model)
     moved = targets if device is None else targets.to(device)
-    return {**inputs, "decoder_input_ids": shift(labels=moved)}
+    shifted = torch.full_like(moved, start)
+    shifted[:, 1:] = moved[:, :-1]
+    padding = getattr(config, "pad_token_id", None)
+    shifted = shifted.masked_fill(shifted < 0, start if padding is None else padding)
+    return {**inputs, "decoder_input_ids": shifted}
 
 
 @contextmanager
@@ -318,13 +347,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """No fused kernels that run a transformer's layer without calling what is inside it."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
+    """No kernels and no compiled code that run a layer without calling what is inside it."""
+    with ExitStack() as undo:
+        undo.callback(
+            torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
+        )
+        torch.backends.mha.set_fastpath_enabled(False)
+        if "torch._dynamo" in sys.modules:  # nothing is compiled if it was never imported
+            undo.enter_context(torch.compiler.set_stance("force_eager"))
         yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
 
 
 def device_of(model: nn.Module) -> torch.device | None:

@@ -34,9 +34,9 @@ from thermo_utils.batches import (
 )  # fmt: skip
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import NotFiniteError, ThermoError
-from thermo_utils.hits import changed, no_data
+from thermo_utils.hits import changed, lost_of_classes, no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
-from thermo_utils.layers import LayerSpec
+from thermo_utils.layers import LayerSpec, items_of, resolve_sites
 from thermo_utils.metrics import Metric, Scorer, resolve
 from thermo_utils.sweep_log import SweepLog
 from thermo_utils.targets import Batch
@@ -142,8 +142,8 @@ def full_evaluation(
     Batch number i belongs to block i modulo `BLOCKS`. ``attrs["blocks"]`` is a dict with ``tau``
     (zero, then `blocks`), ``active`` and ``abs_sum``: a list per threshold of a number per block,
     ``N`` and ``Sigma_0`` of the block at zero. ``attrs["per_class"]`` is one with ``examples``
-    (targets of each class), ``unpruned`` (hits of each) and ``hits`` (a list of these per
-    threshold).
+    (targets of each class), ``unpruned`` (hits of each), ``hits`` (a list of these per threshold)
+    and ``lost`` (the same of the hits that pruning lost, None where the order was another).
 
     Examples
     --------
@@ -157,6 +157,8 @@ def full_evaluation(
     grid = check_taus(taus)
     apart = _check_blocks(blocks, grid)
     judge = resolve(metric, higher_is_better)
+    layers = items_of(layers)
+    resolve_sites(model, layers)  # what cannot be pruned is refused before anything runs
     if per_class and judge.name != "accuracy":
         raise ThermoError(f"per_class counts hits, which {judge.name} has none of: take accuracy")
     batches = keep_on_device(several_times(data), device_of(model))
@@ -191,6 +193,7 @@ def full_evaluation(
             row |= changed(first[0].hits, scorer.hits)
             if per_class:
                 row["hits"] = scorer.hits_of_classes()
+                row["lost_hits"] = lost_of_classes(first[0].hits, scorer.hits, scorer.classes)
         if apart is not None:
             parts = pruner.per_block().values()
             row |= {"blocks": [[p.active for p in parts], [p.abs_sum for p in parts]]}
@@ -203,14 +206,17 @@ def full_evaluation(
     def tolerant(tau: float) -> dict[str, Any]:
         """What pruning breaks is said, and the sweep goes on."""
         started = time.perf_counter()
+        nothing: dict[str, Any] = dict.fromkeys(
+            [judge.name, *(["lost", "gained"] if judge.name == "accuracy" else [])]
+        )
         try:
             row = measure(tau)
         except NotFiniteError as error:
-            row = {"tau": tau, "active": None, "abs_sum": None, judge.name: None}
-            row |= {"samples": None, "lost": None, "gained": None, "broken": str(error)}
-            return row | {"seconds": time.perf_counter() - started}
-        if np.isnan(row[judge.name]):
-            row |= {judge.name: None, "broken": "the network put out NaN"}
+            row = {"tau": tau, "active": None, "abs_sum": None, "samples": None}
+            row |= {**nothing, "broken": str(error), "seconds": time.perf_counter() - started}
+        else:
+            if math.isnan(row[judge.name]):
+                row |= {**nothing, "hits": None, "broken": "the network put out NaN"}
         return row
 
     with evaluating(model):
@@ -283,6 +289,7 @@ def full_evaluation(
             "examples": first[0].examples_of_classes(),
             "unpruned": unpruned["hits"],
             "hits": [row.get("hits") for row in found],
+            "lost": [row.get("lost_hits") for row in found],
         }
     return curve
 
@@ -470,6 +477,8 @@ def evaluate(
     0.6666666666666666
     """
     judge = resolve(metric, higher_is_better)
+    if not isinstance(model, nn.Module):
+        raise ThermoError(f"the model is of type {type(model).__name__}, not a torch.nn.Module")
     with evaluating(model):
         return score(model, data, judge).value()
 

@@ -7,7 +7,6 @@ registered and every hook is removed on the way out, whatever happens inside.
 from __future__ import annotations
 
 import fnmatch
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -98,7 +97,7 @@ class ActivationHooks:
         self._model_ran = False
         self._paths: Paths | None = None
         self._ran: dict[str, None] = {}
-        self._called: set[str] = set()
+        self._met: set[str] = set()
         # What such a module calls inside is what it returns.
         self._own = {name for name, module in self.layers.items() if is_activation(module)}
 
@@ -109,10 +108,8 @@ class ActivationHooks:
             )
         self.calls = dict.fromkeys(self.layers, 0)
         self._model_ran = False
-        self._ran, self._called = {}, set()
+        self._ran, self._met = {}, set()
         with ExitStack() as undo:
-            if "torch._dynamo" in sys.modules:  # compiled code does not notice new hooks
-                undo.enter_context(torch.compiler.set_stance("force_eager"))
             undo.enter_context(plain_kernels())
             undo.callback(self.model.register_forward_pre_hook(self._saw_model).remove)
             if self._functions:
@@ -197,16 +194,17 @@ class ActivationHooks:
         return hook
 
     def _saw_call(self, path: str, function: str, number: int, tensor: Tensor) -> Tensor | None:
-        self._called.add(function)
         site, first = site_of(path, function, number), site_of(path, function, 1)
-        wanted = any(
-            item == f"{function}{CALL}"
+        asking = {
+            item
+            for item in self._functions
+            if item == f"{function}{CALL}"
             or fnmatch.fnmatchcase(first, item)
             or fnmatch.fnmatchcase(site, item)
-            for item in self._functions
-        )
+        }
+        self._met |= asking
         inside = any(f"{path}.".startswith(f"{name}.") for name in self._own)
-        return self._show(site, tensor) if wanted and not inside else None
+        return self._show(site, tensor) if asking and not inside else None
 
     def _show(self, name: str, tensor: Tensor) -> Tensor | None:
         self.calls[name] = self.calls.get(name, 0) + 1
@@ -229,11 +227,12 @@ class ActivationHooks:
                     "that runs, such as "
                     f"{', '.join(close) or 'another'}"
                 )
-        if self._functions and not any(function_of(site) for site in self.calls):
-            raise ThermoError(
-                f"no call of {', '.join(self._functions)} was met in the forward pass: "
-                "name a function that the network calls, or hook a layer"
-            )
+        for item in self._functions:
+            if item not in self._met:
+                raise ThermoError(
+                    f"no call of {item} was met in the forward pass: name a function that the "
+                    "network calls, or hook a layer"
+                )
 
     @property
     def silent(self) -> list[str]:

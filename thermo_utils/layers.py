@@ -17,7 +17,8 @@ from torch import nn
 from thermo_utils.errors import ThermoError, nearest
 
 __all__ = [
-    "CALL", "INPUT", "LayerSpec", "Sites", "function_of", "resolve_layers", "resolve_sites",
+    "CALL", "INPUT", "LayerSpec", "Sites", "check_model", "function_of", "items_of",
+    "resolve_layers", "resolve_sites",
 ]  # fmt: skip
 
 #: A dotted name, a glob pattern, the name of a class, a module type, or several of them.
@@ -91,14 +92,14 @@ def resolve_layers(model: nn.Module, layers: LayerSpec) -> dict[str, nn.Module]:
 
 def resolve_sites(model: nn.Module, layers: LayerSpec) -> Sites:
     """All that a specification means; arguments and errors are those of :func:`resolve_layers`."""
-    _check_model(model)
+    check_model(model)
     named = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     chosen: dict[str, tuple[str, nn.Module]] = {}
     literal: dict[str, list[str]] = {"": [], INPUT: []}
     matched: dict[str, set[str]] = {"": set(), INPUT: set()}
     asked: dict[str, list[str]] = {}
     functions: list[str] = []
-    for item in _items(layers):
+    for item in items_of(layers):
         if isinstance(item, str) and function_of(item):
             _check_function(item)
             functions.append(item)
@@ -148,16 +149,25 @@ def _matching(item: str | type[nn.Module], named: Mapping[str, nn.Module]) -> li
     return names
 
 
-def _check_model(model: nn.Module) -> None:
+def check_model(model: nn.Module) -> None:
+    """Refuse what has no layers that could be reached.
+
+    Parameters
+    ----------
+    model : Module
+        The network.
+
+    Raises
+    ------
+    ThermoError
+        If it is no module, or scripted, traced or exported.
+    """
     if isinstance(model, torch.jit.ScriptModule):
         raise ThermoError(
             "a scripted or traced module runs without its layers being called: give the module "
             "that torch.jit.script was called with"
         )
-    if isinstance(model, torch.export.ExportedProgram) or (
-        isinstance(model, torch.fx.GraphModule)
-        and not any(node.op == "call_module" for node in model.graph.nodes)
-    ):
+    if isinstance(model, torch.export.ExportedProgram) or _unlifted(model):
         raise ThermoError(
             "an exported program has no layers left: give the module that torch.export was "
             "called with"
@@ -190,6 +200,15 @@ def function_of(item: str) -> str | None:
     return name.rpartition(".")[-1]
 
 
+def _unlifted(model: nn.Module) -> bool:
+    """Whether it is the module of an exported program: a graph that calls no layers."""
+    if not isinstance(model, torch.fx.GraphModule):
+        return False
+    called = [node.target for node in model.graph.nodes if node.op == "call_module"]
+    makers = [type(model.get_submodule(str(name))).__module__ for name in called]
+    return all(maker.startswith("torch.export") for maker in makers)
+
+
 def _check_function(item: str) -> None:
     name = function_of(item) or ""
     places = (torch.nn.functional, torch, torch.Tensor)
@@ -201,7 +220,28 @@ def _check_function(item: str) -> None:
         )
 
 
-def _items(layers: LayerSpec) -> list[str | type[nn.Module]]:
+def items_of(layers: LayerSpec) -> list[str | type[nn.Module]]:
+    """The items of a specification, to be gone through as often as one likes.
+
+    Parameters
+    ----------
+    layers : str, type or iterable of these
+        As for :func:`resolve_layers`.
+
+    Returns
+    -------
+    list of str or type
+
+    Raises
+    ------
+    ThermoError
+        If there is none, or one is something else.
+
+    Examples
+    --------
+    >>> items_of("ReLU")
+    ['ReLU']
+    """
     items = [layers] if isinstance(layers, str | type) else list(layers)
     if not items:
         raise ThermoError("no layers given: name at least one, for example layers=nn.ReLU")

@@ -403,7 +403,7 @@ class _TorchmetricsScorer(Scorer):
         if predicted is None:
             raise ThermoError(f"{self._name}: the model returned no tensor of floating point")
         targets = batch.targets
-        if predicted.shape != targets.shape and predicted.ndim > targets.ndim:
+        if predicted.ndim > targets.ndim and predicted.numel() != targets.numel():
             rows: Rows = Reading().rows(batch)
             _check_classes([rows.strange], rows.scores.shape[-1])
             predicted, targets = rows.scores, rows.targets

@@ -22,7 +22,7 @@ from thermo_utils.evaluation import doubt, notes_on, score
 from thermo_utils.grids import OCTAVES
 from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
-from thermo_utils.layers import LayerSpec
+from thermo_utils.layers import LayerSpec, check_model, items_of
 from thermo_utils.metrics import resolve
 from thermo_utils.transitions import critical_threshold
 
@@ -148,8 +148,9 @@ def find_safe_threshold(
     _check_drop(max_drop, is_share=relative or judge.name == "accuracy")
     if max_passes < 2:
         raise ThermoError(f"max_passes must be at least 2, got {max_passes}")
+    check_model(model)
     batches = several_times(data)
-    chosen = _default(model, batches) if layers is None else layers
+    chosen = _default(model, batches) if layers is None else items_of(layers)
     grid = OCTAVES if taus is None else taus
     # One pass for both: the renormalized curve and the score of the unpruned network.
     spectrum = ActivationSpectrum(grid)
@@ -201,7 +202,7 @@ def find_safe_threshold(
     )
 
 
-def _default(model: nn.Module, batches: Iterable[Any]) -> list[str]:
+def _default(model: nn.Module, batches: Iterable[Any]) -> list[Any]:
     for batch in batches:
         return default_layers(model, batch)
     raise no_data()
