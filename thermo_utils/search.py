@@ -180,6 +180,8 @@ def find_safe_threshold(
                 scored = score(model, batches, judge)
             value = scored.value()
             _ = pruner.active  # on a GPU, NaN comes to light here
+            if math.isnan(value):
+                raise NotFiniteError("the network put out NaN")
         except NotFiniteError as error:
             value = math.nan
             notes.append(f"pruning at tau = {tau[probe]:g} makes NaN: {error}")
