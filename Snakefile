@@ -4,17 +4,22 @@
 #   snakemake -j2 --config profile=small           on real data (THERMO_DATA or the hub)
 #   snakemake -j2 --config profile=small frozen=1  the site from committed records, nothing computed
 #   snakemake --profile profiles/slurm             every chapter a job of a cluster
+import os
 import sys
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from companion.networks import NETWORKS
+from companion.pages.your_model import PAGES
 from companion.runs.chapters import CHAPTERS, added
 
 PROFILE = config.get("profile", "demo")
 RESULTS = config.get("results", "results")
 FROZEN = bool(int(config.get("frozen", 0)))
+# The pages for adapting show themselves on generated data, unless the real ones are at hand.
+REAL = PROFILE == "small" and not FROZEN and "THERMO_DATA" in os.environ
+SHOWN = "small" if REAL else "demo"
 NAMES = [
     chapter.name
     for chapter in (*CHAPTERS, *added(PROFILE))
@@ -62,7 +67,7 @@ localrules:
 rule book:
     input:
         expand(f"{RESULTS}/{PROFILE}/{{name}}/chapter.ipynb", name=NAMES),
-        f"{RESULTS}/.work/your_model.ipynb",
+        expand(f"{RESULTS}/.work/your_model_{{example}}.ipynb", example=PAGES),
     shell:
         "thermo book --profile {PROFILE} --results {RESULTS}"
 
@@ -110,10 +115,12 @@ rule your_model:
     input:
         "notebooks/your_model.md",
     output:
-        RESULTS + "/.work/your_model.ipynb",
+        RESULTS + "/.work/your_model_{example}.ipynb",
+    params:
+        command=lambda wildcards, output: PAGES[wildcards.example].command(output[0], SHOWN),
     threads: 1
     resources:
         runtime=30,
         mem_mb=4_000,
     shell:
-        "OMP_NUM_THREADS={threads} thermo notebook {input} -o {output} --quiet"
+        "OMP_NUM_THREADS={threads} {params.command} --quiet"

@@ -165,6 +165,7 @@ def _parser() -> _Parser:
     notebook = verbs.add_parser("notebook", help="execute a text notebook, such as your_model.md")
     notebook.add_argument("notebook", type=Path, help="text notebook (MyST Markdown)")
     notebook.add_argument("-o", "--output", type=Path, help="executed notebook (default: beside)")
+    notebook.add_argument("--heading", help="in the place of the notebook's own")
     notebook.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="set a parameter of the notebook (repeatable)",
@@ -337,7 +338,8 @@ def _notebook(options: argparse.Namespace) -> None:
 
     target = options.output or options.notebook.with_suffix(".ipynb")
     values = _overrides(options.parameter)
-    execute(options.notebook, target, values, progress=not options.quiet)
+    progress = not options.quiet
+    execute(options.notebook, target, values, heading=options.heading, progress=progress)
     print(target)
 
 

@@ -39,9 +39,12 @@ from companion.pages.survives import faults_table, read_facts, soak_text
 from companion.pages.tables import added_table, other_runs_table, results_table, status_table
 from companion.pages.toc import table_of_contents
 from companion.pages.variants import chapters_with_variants, variants_page
+from companion.pages.zeros import FILE as ZEROS
+from companion.pages.zeros import zeros_text
+from companion.pages.your_model import NOTEBOOK, PAGES
 from companion.paper.verdict import verdict
 from companion.runs.chapters import CHAPTERS, Chapter, added
-from companion.runs.notebooks import EXECUTED, notebook_path
+from companion.runs.notebooks import EXECUTED
 from companion.runs.provenance import ROOT
 from companion.runs.records import Record, other_runs, read_chapter
 from companion.runs.settings import PROFILES
@@ -56,8 +59,8 @@ T = TypeVar("T")
 OUTPUT, PARTS = "_build", ("chapters", "generated")
 #: The table of contents, among what is made: the committed one, and the chapters that were added.
 TOC = "generated/_toc.yml"
-#: The executed page for adapting, in the folder of the records.
-YOUR_MODEL = ".work/your_model.ipynb"
+#: Where the executed pages for adapting are, in the folder of the records.
+YOUR_MODEL = ".work"
 
 
 def build(profile: str, results: str | Path) -> Path:
@@ -130,11 +133,9 @@ def assemble(profile: str, results: Path) -> None:
         _pieces(made / "generated", profile, found)
         contents = (book / "_toc.yml").read_text(encoding="utf-8")
         write_atomically(made / TOC, table_of_contents(contents, found.added))
-        executed = results / YOUR_MODEL
-        yours = executed if executed.exists() else notebook_path("your_model")
-        shutil.copyfile(yours, made / f"your_model{yours.suffix}")
-        for suffix in (".ipynb", ".md"):
-            (book / f"your_model{suffix}").unlink(missing_ok=True)
+        _your_model(made, results / YOUR_MODEL)
+        for old in book.glob(f"{NOTEBOOK}*"):
+            old.unlink()
         for name in PARTS:
             shutil.rmtree(book / name, ignore_errors=True)
         for path in made.iterdir():
@@ -153,6 +154,7 @@ class _Found(NamedTuple):
     soak: dict[str, Any] | None
     kinds: dict[str, Any] | None
     pretraining: dict[str, Any] | None
+    zeros: dict[str, Any] | None
 
 
 def _read(profile: str, results: Path) -> _Found:
@@ -176,13 +178,14 @@ def _read(profile: str, results: Path) -> _Found:
     soak = tried(partial(read_facts, results / "soak.json"))
     kinds = tried(partial(read_facts, results / "kinds.json"))
     pretraining = tried(partial(read_facts, results / profile / FILE))
+    zeros = tried(partial(read_facts, results / ZEROS))
     if bad:
         raise ThermoError("; ".join(bad))
     whole = {chapter: records for chapter, (records,) in chapters.items()}
     paper = {c.name: whole.pop(c) for c in CHAPTERS}
     return _Found(
         paper, whole, others, speed[0], alternatives[0], faults[0], soak[0], kinds[0],
-        pretraining[0],
+        pretraining[0], zeros[0],
     )  # fmt: skip
 
 
@@ -194,6 +197,19 @@ def _chapters(folder: Path, profile: str, read: _Found) -> None:
         else:
             page = _no_page(chapter, profile, recorded=record is not None)
             write_atomically(folder / f"{chapter.name}.md", page)
+
+
+def _your_model(folder: Path, executed: Path) -> None:
+    """The notebook for adapting as it was executed, and what stands for it where it was not."""
+    for page in PAGES.values():
+        found = executed / f"{page.name}.ipynb"
+        if found.exists():
+            shutil.copyfile(found, folder / found.name)
+        else:
+            command = page.command(f"results/{YOUR_MODEL}/{found.name}")
+            text = "This page has not been made. To make it, and to see what is in it:"
+            text = f"# {page.title}\n\n{text}\n\n```bash\n{command}\n```\n"
+            write_atomically(folder / f"{page.name}.md", text)
 
 
 def _first_of_paper(read: _Found) -> dict[Chapter, Record | None]:
@@ -238,6 +254,7 @@ def _pieces(folder: Path, profile: str, read: _Found) -> None:
         "soak": soak_text(read.soak),
         "kinds": kinds_text(read.kinds),
         "pretraining": pretraining_text(read.pretraining),
+        "zeros": zeros_text(read.zeros),
         "modules": module_table(),
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}

@@ -55,7 +55,7 @@ STAND_IN = """
 while [ -e hold ]; do touch holding; sleep 0.1; done
 case $1 in
 run) mkdir -p results/demo/$2-$3; touch results/demo/$2-$3/chapter.ipynb ;;
-notebook) mkdir -p results/.work; touch results/.work/your_model.ipynb ;;
+notebook) mkdir -p results/.work; while [ "$1" != -o ]; do shift; done; touch $2 ;;
 esac
 """.lstrip()
 

@@ -343,7 +343,7 @@ def test_nothing_runs_in_a_browser(tmp_path, monkeypatch, folder, good, free):
         site, "chapters_with_variants", lambda *arguments: {"mlp-cifar10": variants}
     )
     monkeypatch.setattr(site, "read_speed", lambda *arguments: {"mlp-cifar10": speed})
-    ignored = shutil.ignore_patterns("chapters", "generated", "your_model.*", "_build")
+    ignored = shutil.ignore_patterns("chapters", "generated", "your_model*", "_build")
     shutil.copytree(ROOT / "book", tmp_path / "site" / "book", ignore=ignored)
     shutil.copy(ROOT / "_config.yml", tmp_path / "site")
     monkeypatch.setattr(site, "ROOT", tmp_path / "site")

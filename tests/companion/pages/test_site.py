@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from companion.pages import site as book
+from companion.pages.your_model import PAGES
 from companion.runs.chapters import CHAPTERS, Chapter
 from thermo_utils.errors import ThermoError
 
@@ -22,7 +23,7 @@ SOURCES = Path(__file__).parents[3]
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The book's sources in a folder of this test, without what was assembled before."""
-    generated = shutil.ignore_patterns("chapters", "generated", "your_model.*", "_build")
+    generated = shutil.ignore_patterns("chapters", "generated", "your_model*", "_build")
     shutil.copytree(SOURCES / "book", tmp_path / "site" / "book", ignore=generated)
     shutil.copy(SOURCES / "_config.yml", tmp_path / "site")
     monkeypatch.setattr(book, "ROOT", tmp_path / "site")
@@ -55,7 +56,10 @@ class TestAssemble:
             page = (root / "book" / "chapters" / f"{chapter.name}.md").read_text()
             assert page.startswith(f"# Fig. {chapter.figure}: {chapter.title}\n")
             assert f"thermo run {chapter.model} {chapter.dataset} --profile small\n" in page
-        assert (root / "book" / "your_model.md").exists()
+        for page in PAGES.values():
+            text = (root / "book" / f"{page.name}.md").read_text()
+            assert text.startswith(f"# {page.title}\n")
+            assert f"-p example {page.example}" in text
         assert not (tmp_path / "nowhere").exists()
 
     def test_with_a_chapter_and_a_record(self, root, results):
@@ -74,12 +78,15 @@ class TestAssemble:
         assert (pages / "mlp-cifar10.md").exists()
         assert not (pages / "mlp-cifar10.ipynb").exists()
 
-    def test_the_executed_page_for_your_model_takes_precedence(self, root, results):
-        executed = results / ".work" / "your_model.ipynb"
+    def test_executed_pages_for_your_model_take_precedence(self, root, results):
+        book.assemble("demo", results)
+        names = [page.name for page in PAGES.values()]
+        executed = results / ".work" / f"{names[1]}.ipynb"
         executed.parent.mkdir()
         shutil.copy(results / "demo" / "mlp-cifar10" / "chapter.ipynb", executed)
         book.assemble("demo", results)
-        assert [p.name for p in (root / "book").glob("your_model.*")] == ["your_model.ipynb"]
+        found = sorted(p.name for p in (root / "book").glob("your_model*"))
+        assert found == sorted([f"{names[0]}.md", f"{names[1]}.ipynb", f"{names[2]}.md"])
 
     def test_a_damaged_record_leaves_everything_in_place(self, root, results):
         book.assemble("demo", results)
