@@ -39,9 +39,9 @@ from companion.pages.survives import faults_table, read_facts, soak_text
 from companion.pages.tables import added_table, other_runs_table, results_table, status_table
 from companion.pages.toc import table_of_contents
 from companion.pages.variants import chapters_with_variants, variants_page
+from companion.pages.your_model import NOTEBOOK, PAGES
 from companion.pages.zeros import FILE as ZEROS
 from companion.pages.zeros import zeros_text
-from companion.pages.your_model import NOTEBOOK, PAGES
 from companion.paper.verdict import verdict
 from companion.runs.chapters import CHAPTERS, Chapter, added
 from companion.runs.notebooks import EXECUTED
