@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -206,88 +205,3 @@ class TestNotebook:
     def test_that_is_none(self, tmp_path, refused):
         (tmp_path / "picture.ipynb").write_bytes(b"\x89PNG")
         assert "is no notebook" in refused("notebook", "picture.ipynb", "-o", "out.ipynb")
-
-
-TOY = """
-import torch
-from torch import nn
-
-torch.manual_seed(0)
-print("running the file")
-network = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
-points = torch.randn(90, 6)
-batches = [(points, network(points).argmax(1))]
-unlabelled = [points]
-number = 3
-
-def make(): return network
-def fail(): raise RuntimeError("over\\nlines")
-def stream(): yield from batches
-"""
-
-
-class TestAnalyze:
-    @pytest.fixture(autouse=True)
-    def toy(self, tmp_path, monkeypatch):
-        """A file with a model and data, under a name of its own: a file is run only once."""
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        name = f"toy_{abs(hash(tmp_path))}"
-        (tmp_path / f"{name}.py").write_text(TOY)
-        self.file, self.module = f"{name}.py", name
-
-    def test_writes_curves_and_a_figure(self, tmp_path, capsys):
-        words = ["analyze", f"{self.file}:network", f"{self.file}:batches", "-o", "out"]
-        assert cli.main(words) == 0
-        output = capsys.readouterr().out
-        assert output.count("running the file") == 1
-        assert "pruned: 1\n" in output
-        found = re.search(r"^accuracy: tau\* = (\S+), .*not told from (\S+) (to|and)", output, re.M)
-        assert float(found[2]) <= float(found[1])
-        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["curves.csv", "figure.png"]
-
-    def test_functions_modules_layers_and_grids(self, tmp_path, capsys):
-        words = [
-            "analyze", f"{self.module}:make", f"{self.module}:stream", "-o", "out",
-            "--layers", "0", "1", "--tau-step", "0.1", "--tau-max", "1", "--rfe-only",
-        ]  # fmt: skip
-        assert cli.main(words) == 0
-        assert "pruned: 0, 1\n" in capsys.readouterr().out
-        curves = (tmp_path / "out" / "curves.csv").read_text().splitlines()
-        assert len(curves) == 1 + 100 + 160  # the head, the grid, and five octaves beyond it
-        assert [p.name for p in (tmp_path / "out").iterdir()] == ["curves.csv"]
-
-    @pytest.mark.parametrize(
-        ("model", "data", "options", "expected"),
-        [
-            ("{0}:netwrk", "{0}:batches", [], "did you mean 'network'"),
-            ("{0}:number", "{0}:batches", [], "is of type int, not a torch.nn.Module"),
-            ("{0}:batches", "{0}:batches", [], "is of type list, not a torch.nn.Module"),
-            ("{0}:stream", "{0}:batches", [], "is of type generator, not a torch.nn.Module"),
-            ("{0}:fail", "{0}:batches", [], "fail failed: RuntimeError: over lines"),
-            ("{0}:network", "{0}:number", [], "is of type int, not an iterable of batches"),
-            ("{0}:network", "{0}:points", [], "no targets"),
-            ("{0}:network", "{0}:unlabelled", [], "a batch has no targets"),
-            ("{0}:network", "{0}:batches", ["--layers", "2x"], "2x"),
-            ("{0}:network", "{0}:batches", ["--tau-step", "0.1"], "both --tau-step and --tau-max"),
-            (
-                "{0}:network", "{0}:batches", ["--tau-step", "0", "--tau-max", "1"],
-                "step must be positive",
-            ),
-            ("{0}:network", "{0}:batches", ["-o", "{0}"], "is a file: name a folder with -o"),
-            ("nowhere.py:network", "{0}:batches", [], "there is no file nowhere.py"),
-            ("no.such.module:network", "{0}:batches", [], "could not import no.such.module"),
-            ("network", "{0}:batches", [], "write FILE.py:NAME or MODULE:NAME"),
-        ],
-    )  # fmt: skip
-    def test_mistakes(self, capsys, model, data, options, expected):
-        words = [word.format(self.file) for word in (model, data, *options)]
-        code = cli.main(["analyze", *words, *([] if "-o" in options else ["-o", "out"])])
-        output = capsys.readouterr()
-        assert code == 2
-        assert expected in output.err.splitlines()[-1]
-        assert not os.path.exists("out")
-
-    def test_file_that_fails(self, tmp_path, capsys):
-        (tmp_path / "broken.py").write_text("import sys; sys.exit('no')")
-        assert cli.main(["analyze", "broken.py:network", "broken.py:batches"]) == 2
-        assert "could not import broken.py: SystemExit: no" in capsys.readouterr().err
