@@ -68,6 +68,7 @@ def full_evaluation(
     higher_is_better: bool | None = None,
     inclusive: bool = True,
     count_zeros: bool = False,
+    mask: str | None = None,
     per_class: bool = False,
     blocks: ArrayLike | None = None,
     checkpoint: str | Path | None = None,
@@ -98,6 +99,10 @@ def full_evaluation(
         Whether ``|a| = tau`` survives (Eq. 1: it does).
     count_zeros : bool, default False
         Whether activations that are exactly zero count towards ``N``.
+    mask : str, optional
+        Name of the input that holds the mask of a sequence, such as ``"attention_mask"``: what
+        stands at positions with zero is pruned like the rest, but not counted. By default it is:
+        padding is computed too. (Whether *targets* there count is up to the metric; they do not.)
     per_class : bool, default False
         Whether to count the hits of every class too, for :mod:`thermo_utils.by_class`.
     blocks : array_like, optional
@@ -170,7 +175,7 @@ def full_evaluation(
 
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
-        options = {"inclusive": inclusive, "count_zeros": count_zeros}
+        options: dict[str, Any] = {"inclusive": inclusive, "count_zeros": count_zeros, "mask": mask}
         note = targets.update if tau == 0 else None
         # N and Sigma_0 are those of the unpruned pass; later ones need only what survives. There,
         # a layer may be silent: what a pruned network sends elsewhere is no mistake.
@@ -231,8 +236,8 @@ def full_evaluation(
             "targets": targets.hexdigest(),
             **_made_with(model),
         }
-        if per_class:
-            identity["per_class"] = True
+        identity |= {"per_class": True} if per_class else {}
+        identity |= {"mask": mask} if mask is not None else {}
         log = SweepLog(checkpoint, identity)
         for tau in tqdm(grid.tolist(), desc="full evaluation", unit="tau", disable=not progress):
             if tau not in log:
@@ -303,6 +308,7 @@ def renormalized(
     *,
     inclusive: bool = True,
     count_zeros: bool = False,
+    mask: str | None = None,
     blocks: ArrayLike | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -310,7 +316,7 @@ def renormalized(
 
     Parameters
     ----------
-    model, layers, taus, inclusive, count_zeros, blocks, progress
+    model, layers, taus, inclusive, count_zeros, mask, blocks, progress
         As for :func:`full_evaluation`.
     data : iterable of batches
         As for :func:`full_evaluation`; targets are not needed and not looked at.
@@ -356,6 +362,7 @@ def renormalized(
         data,
         layers,
         lambda _, tensor: here.update(tensor),
+        mask=mask,
         begin=count_apart if apart is not None else None,
         description="renormalized",
         progress=progress,
@@ -399,6 +406,7 @@ def observe(
     layers: LayerSpec,
     function: Callable[[str, torch.Tensor], None],
     *,
+    mask: str | None = None,
     begin: Callable[[int], None] | None = None,
     description: str = "activations",
     progress: bool = True,
@@ -411,6 +419,8 @@ def observe(
         As for :func:`renormalized`.
     function : callable
         ``function(name, tensor)`` is called for every activation of every site.
+    mask : str, optional
+        As for :func:`renormalized`: of an activation only what is no padding is shown.
     begin : callable, optional
         Called before each batch with the number of its block.
     description : str
@@ -433,7 +443,11 @@ def observe(
     >>> observe(net, [torch.randn(2, 4)], nn.ReLU, see, progress=False).layers, shapes
     (['1'], [(2, 8)])
     """
-    hooks = ActivationHooks(model, layers, function)
+
+    def show(name: str, tensor: torch.Tensor) -> None:
+        function(name, hooks.real(tensor))
+
+    hooks = ActivationHooks(model, layers, show, mask=mask)
     with evaluating(model), hooks:
         empty = True
         shown = tqdm(data, desc=description, unit="batch", disable=not progress)

@@ -23,7 +23,7 @@ from thermo_utils.errors import ThermoError, nearest
 from thermo_utils.functions import FunctionCalls, is_activation
 from thermo_utils.layers import CALL, INPUT, LayerSpec, function_of, resolve_sites
 from thermo_utils.paths import Paths, site_of
-from thermo_utils.structures import activation, with_activation
+from thermo_utils.structures import activation, real_positions, with_activation
 
 __all__ = ["ActivationHooks", "ActivationPruner"]
 
@@ -48,6 +48,8 @@ class ActivationHooks:
     check : bool, default True
         Whether a layer that never runs is an error. Of several that a pattern or type means, one
         has to run.
+    mask : str, optional
+        Name of the argument that holds the mask of a sequence, for :meth:`real`.
 
     Attributes
     ----------
@@ -87,12 +89,15 @@ class ActivationHooks:
         function: Callable[[str, Tensor], Tensor | None],
         *,
         check: bool = True,
+        mask: str | None = None,
     ) -> None:
         self.model = model
         self.layers, self._functions, self._asked = resolve_sites(model, layers)
         self.calls: dict[str, int] = {}
         self._function = function
         self._check = check
+        self._mask_name = mask
+        self._mask: Tensor | None = None
         self._undo: ExitStack | None = None
         self._model_ran = False
         self._paths: Paths | None = None
@@ -111,7 +116,8 @@ class ActivationHooks:
         self._ran, self._met = {}, set()
         with ExitStack() as undo:
             undo.enter_context(plain_kernels())
-            undo.callback(self.model.register_forward_pre_hook(self._saw_model).remove)
+            saw = self.model.register_forward_pre_hook(self._saw_model, with_kwargs=True)
+            undo.callback(saw.remove)
             if self._functions:
                 self._paths = undo.enter_context(Paths(self.model))
                 wanted = {str(function_of(item)) for item in self._functions}
@@ -141,8 +147,31 @@ class ActivationHooks:
         if kind is None and self._check:
             self._check_all_fired()
 
-    def _saw_model(self, module: nn.Module, args: Any) -> None:
+    def real(self, tensor: Tensor) -> Tensor:
+        """What of an activation belongs to tokens of texts, not to their padding.
+
+        Parameters
+        ----------
+        tensor : Tensor
+            As the function was given it.
+
+        Returns
+        -------
+        Tensor
+            All of it, if no `mask` was named; else as
+            :func:`thermo_utils.structures.real_positions` says.
+        """
+        return real_positions(tensor, self._mask)
+
+    def _saw_model(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._model_ran = True
+        if self._mask_name is not None:
+            self._mask = kwargs.get(self._mask_name)
+            if not isinstance(self._mask, Tensor):
+                raise ThermoError(
+                    f"a batch has no {self._mask_name}: yield mappings with the mask of the "
+                    "padding, or count all positions (mask=None)"
+                )
 
     def _note_who_runs(self, undo: ExitStack) -> None:
         """For the message about a layer that never does: each module tells once."""
@@ -263,6 +292,9 @@ class ActivationPruner(ActivationHooks):
         `total` and `total_abs_sum` are refused.
     check : bool, default True
         As for :class:`ActivationHooks`.
+    mask : str, optional
+        Name of the argument that holds the mask of a sequence. What stands at positions with zero
+        is pruned like the rest, but not counted. By default everything is: padding is computed too.
 
     Attributes
     ----------
@@ -304,8 +336,9 @@ class ActivationPruner(ActivationHooks):
         count_zeros: bool = False,
         totals: bool = True,
         check: bool = True,
+        mask: str | None = None,
     ) -> None:
-        super().__init__(model, layers, self._prune, check=check)
+        super().__init__(model, layers, self._prune, check=check, mask=mask)
         options = {"inclusive": inclusive, "count_zeros": count_zeros, "totals": totals}
         self.tau: float | dict[str, float]
         if isinstance(tau, Mapping):
@@ -364,9 +397,13 @@ class ActivationPruner(ActivationHooks):
     def _prune(self, name: str, tensor: Tensor) -> Tensor | None:
         counts = self._of(name)
         if counts.tau == 0:  # nothing to prune, so nothing to replace
-            counts.update(tensor)
+            counts.update(self.real(tensor))
             return None
-        pruned = counts.prune(tensor)
+        if self._mask is None:
+            pruned = counts.prune(tensor)
+        else:
+            counts.update(self.real(tensor))
+            pruned = counts.twin().prune(tensor)
         if tensor.requires_grad and torch.is_grad_enabled():
             return torch.where(pruned != 0, tensor, torch.zeros_like(tensor))
         return pruned

@@ -360,7 +360,7 @@ class _SquaredErrorScorer(Scorer):
 
     def add(self, batch: Batch) -> None:
         predicted, targets = _numbers(batch)
-        predicted, targets = predicted.double().reshape(-1), targets.double().reshape(-1)
+        predicted, targets = predicted.detach().double().reshape(-1), targets.double().reshape(-1)
         if not self._count and len(targets):
             self._center = targets[0]  # sums of squares far from zero lose their digits
         if self._center is None:
@@ -410,7 +410,7 @@ class _TorchmetricsScorer(Scorer):
             if self._name == "Perplexity":  # which wants texts
                 predicted, targets = predicted[None], targets[None]
         else:
-            predicted, targets = _fitting(predicted, targets)
+            predicted, targets = _fitting(predicted.detach(), targets)
         self._metric = self._metric.to(predicted.device)
         try:
             self._metric.update(predicted, targets.to(predicted.device))

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["activation", "with_activation"]
+__all__ = ["activation", "real_positions", "with_activation"]
 
 
 def activation(value: Any) -> tuple[tuple[Any, ...], Tensor] | None:
@@ -78,3 +78,35 @@ def with_activation(value: Any, keys: tuple[Any, ...], tensor: Tensor) -> Any:
     replaced = copy.copy(value)
     replaced[key] = inner
     return replaced
+
+
+def real_positions(output: Tensor, mask: Tensor | None) -> Tensor:
+    """The part of an output that belongs to tokens of the texts, not to their padding.
+
+    Parameters
+    ----------
+    output : Tensor
+        An output of a layer.
+    mask : Tensor, shape (batch, length), or None
+        Nonzero where a token is real; None for inputs without padding.
+
+    Returns
+    -------
+    Tensor
+        Outputs of shape ``(batch, positions, ...)``, with three or more dimensions and no more
+        positions than the mask has, come back as ``(tokens, ...)``. Others hold one vector per text
+        (or per image) and come back as they are.
+
+    Examples
+    --------
+    >>> import torch
+    >>> states = torch.arange(6.0).reshape(2, 3, 1)
+    >>> real_positions(states, torch.tensor([[1, 1, 0], [1, 0, 0]])).flatten().tolist()
+    [0.0, 1.0, 3.0]
+    """
+    if mask is None or output.ndim < 3 or output.shape[0] != mask.shape[0]:
+        return output
+    if output.shape[1] > mask.shape[1]:
+        return output
+    # A network may skip what is padding in every text of a batch.
+    return output[mask[:, : output.shape[1]].ne(0).to(output.device)]

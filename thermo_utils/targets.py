@@ -64,8 +64,7 @@ def tensor_of(output: Any) -> Tensor | None:
         found = output.logits
     elif isinstance(output, tuple | list) and output:
         found = output[0]
-    scored = isinstance(found, Tensor) and found.is_floating_point()
-    return found.detach() if scored else None
+    return found if isinstance(found, Tensor) and found.is_floating_point() else None
 
 
 def scores(output: Any) -> Tensor:
@@ -149,7 +148,7 @@ class Reading:
         ThermoError
             If the targets are no class numbers, or their shape does not fit.
         """
-        found = scores(batch.output)
+        found = scores(batch.output).detach()
         targets = class_numbers(batch.targets).to(found.device)
         found = self._classes_last(found, targets, batch.output)
         targets = self._masked(targets, batch)

@@ -37,6 +37,7 @@ from thermo_utils.files import write_atomically
 from thermo_utils.grids import FINER, grid_step
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import resolve_layers
+from thermo_utils.structures import real_positions
 from thermo_utils.transitions import critical_threshold
 
 __all__ = [
@@ -44,7 +45,6 @@ __all__ = [
     "alternatives",
     "check_absent",
     "check_examples",
-    "real_positions",
     "subset",
     "variants",
     "write_variants",
@@ -114,37 +114,6 @@ def alternatives(model: str, layers: Layers, *, text: bool) -> list[Alternative]
     if text:
         changed.append(Alternative("padding", "padding left out", layers, padding=False))
     return [Alternative("none", CHOSEN, layers), *changed]
-
-
-def real_positions(output: Tensor, mask: Tensor | None) -> Tensor:
-    """The part of an output that belongs to tokens of the texts, not to their padding.
-
-    Parameters
-    ----------
-    output : Tensor
-        An output of a hooked layer.
-    mask : Tensor, shape (batch, length), or None
-        Nonzero where a token is real; None for inputs without padding.
-
-    Returns
-    -------
-    Tensor
-        Outputs of shape ``(batch, positions, ...)``, with three or more dimensions and no more
-        positions than the mask has, come back as ``(tokens, ...)``. Others hold one vector per text
-        (or per image) and come back as they are.
-
-    Examples
-    --------
-    >>> states = torch.arange(6.0).reshape(2, 3, 1)
-    >>> real_positions(states, torch.tensor([[1, 1, 0], [1, 0, 0]])).flatten().tolist()
-    [0.0, 1.0, 3.0]
-    """
-    if mask is None or output.ndim < 3 or output.shape[0] != mask.shape[0]:
-        return output
-    if output.shape[1] > mask.shape[1]:
-        return output
-    # A network may skip what is padding in every text of a batch.
-    return output[mask[:, : output.shape[1]].ne(0).to(output.device)]
 
 
 def renormalized_of_all(

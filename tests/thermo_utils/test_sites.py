@@ -224,3 +224,40 @@ def test_names_of_functions():
     assert [function_of(s) for s in ("a.relu()#12", "relu()#x", "relu", "x()y")] == [
         "relu", None, None, None,
     ]  # fmt: skip
+
+
+class Padded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act, self.pool = nn.Tanh(), nn.Tanh()
+
+    def forward(self, x, attention_mask):
+        states = self.act(x)
+        shares = attention_mask[..., None] / attention_mask.sum(1)[:, None, None]
+        return self.pool((states * shares).sum(1))
+
+
+@pytest.mark.parametrize("layers", ["act", ["act", "pool"]])
+def test_padding_counts_unless_its_mask_is_named(layers):
+    x = torch.randn(5, 4, 3, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(5, 4, dtype=torch.int64)
+    mask[1:, 2:] = 0
+    data = [{"x": x, "attention_mask": mask, "labels": torch.arange(5) % 3}]
+    taus = [0.2, 0.5]
+    options = {"layers": layers, "taus": taus, "progress": False}
+    net = Padded()
+    everything = renormalized(net, data, **options)
+    real = renormalized(net, data, mask="attention_mask", **options)
+    pooled = 15 if len(layers) == 2 else 0
+    assert everything.attrs["total"] == 60 + pooled
+    assert real.attrs["total"] == int(mask.sum()) * 3 + pooled
+    kept = torch.tanh(x)[mask.bool()].abs()
+    if layers == "act":
+        assert real["active"].tolist() == [int((kept >= tau).sum()) for tau in taus]
+    full = full_evaluation(net, data, mask="attention_mask", **options)
+    plain = full_evaluation(net, data, **options)
+    assert full["accuracy"].tolist() == plain["accuracy"].tolist(), "it is pruned all the same"
+    if layers == "act":
+        assert full["active"].tolist() == real["active"].tolist()
+    with pytest.raises(ThermoError, match="mask=None"):
+        renormalized(Blocks(), [X], "Linear", taus, mask="attention_mask", progress=False)

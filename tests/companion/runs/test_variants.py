@@ -26,13 +26,13 @@ from companion.runs.variants import (
     CHOSEN,
     Alternative,
     alternatives,
-    real_positions,
     renormalized_of_all,
     subset,
     variants,
     write_variants,
 )
 from thermo_utils import ThermoError, critical_threshold, renormalized
+from thermo_utils.structures import real_positions
 
 TAUS = [0.25, 0.5, 0.75, 1.0]
 
