@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from thermo_utils.accuracy import accuracy_threshold, score_threshold
     from thermo_utils.allotment import Allotment, allot
+    from thermo_utils.by_class import ClassCosts, cost_by_class
     from thermo_utils.compared import compare_allotments
     from thermo_utils.counting import ActivationSpectrum
     from thermo_utils.curves import Threshold
@@ -46,6 +47,7 @@ __all__ = [
     "ActivationPruner",
     "ActivationSpectrum",
     "Allotment",
+    "ClassCosts",
     "LayerSpectra",
     "SafeThreshold",
     "SkippingLinear",
@@ -57,6 +59,7 @@ __all__ = [
     "benchmark",
     "break_even",
     "compare_allotments",
+    "cost_by_class",
     "critical_threshold",
     "density",
     "entropy",
@@ -88,6 +91,7 @@ __all__ = [
 _HOMES = {
     "accuracy": ("accuracy_threshold", "score_threshold"),
     "allotment": ("Allotment", "allot"),
+    "by_class": ("ClassCosts", "cost_by_class"),
     "compared": ("compare_allotments",),
     "greedy": ("allot_greedily",),
     "curves": ("Threshold",),
