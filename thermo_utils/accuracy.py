@@ -21,6 +21,7 @@ __all__ = [
     "accuracy_interval",
     "accuracy_threshold",
     "drop_errors",
+    "score_threshold",
 ]
 
 #: Accuracy has given way when it lies more than this (absolute) below the unpruned network's: the
