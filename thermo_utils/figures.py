@@ -19,7 +19,7 @@ from thermo_utils.curves import Threshold
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 __all__ = [
-    "ACCURACY", "FULL", "NAMES", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "four_panels",
+    "ACCURACY", "FULL", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "four_panels",
     "six_panels",
 ]  # fmt: skip
 

@@ -23,12 +23,19 @@ from companion.analysis.request import CHECKPOINT, PRODUCTS, Request
 from companion.analysis.steps import Measured, measure
 from companion.interrupts import scratch_folder
 from thermo_utils.errors import ThermoError
+from thermo_utils.layer_figures import heat_map
 from thermo_utils.saving import save_safe
 
 __all__ = ["analyze", "command_line"]
 
 #: Packages whose versions a report names, where they are installed.
 PACKAGES = ("thermo-utils", "torch", "torchvision", "transformers", "datasets", "numpy")
+#: What is below the map of the layers.
+HEAT = (
+    "A row per layer, over the sparsity of this layer alone, and all layers together in the last. "
+    "Colour: the free energy, from each row's lowest to its highest. Dots: the first feature of "
+    "each row."
+)
 
 
 def analyze(
@@ -148,9 +155,9 @@ def _write(measured: Measured, about: About, request: Request) -> None:
         (new / "figure.png").write_bytes(charts.png(figure))
         heat = None
         if request.per_layer:
-            map_ = charts.heat_map(measured.spectra)
-            (new / "per_layer.png").write_bytes(charts.png(map_))
-            heat = Picture(charts.svg(map_), "Sparsity of each layer over the threshold", HEAT)
+            layers = heat_map(measured.spectra)
+            (new / "per_layer.png").write_bytes(charts.png(layers))
+            heat = Picture(charts.svg(layers), "Free energy of each layer over its sparsity", HEAT)
         text = page(measured, about, Picture(charts.svg(figure), *_described(measured)), heat)
         (new / "report.html").write_text(text, encoding="utf-8")
         for name in reversed(PRODUCTS):  # the report is the first of them
@@ -172,12 +179,6 @@ def _write_tables(measured: Measured, request: Request, folder: Path) -> None:
         measured.spectra.curves.to_csv(folder / "per_layer.csv", index=False)
     if measured.safe is not None:
         save_safe(measured.safe, folder / "safe.json")
-
-
-HEAT = (
-    "Colour: the share of a layer's nonzero activations that are smaller than the threshold. "
-    "Circles: the first feature of a layer's own free energy. Dashed: that of all layers together."
-)
 
 
 def _described(measured: Measured) -> tuple[str, str]:

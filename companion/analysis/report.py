@@ -16,7 +16,7 @@ from thermo_utils.curves import Threshold
 if TYPE_CHECKING:
     from companion.analysis.steps import Measured
 
-__all__ = ["About", "Picture", "page", "summary_lines"]
+__all__ = ["About", "Picture", "is_share", "page", "summary_lines"]
 
 TEMPLATE = Path(__file__).with_name("report.html")
 #: Width in pixels of the bar of a layer that has all the activations.

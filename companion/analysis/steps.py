@@ -22,7 +22,7 @@ from companion.analysis.models import Loaded
 from companion.analysis.references import load_object
 from companion.analysis.report import is_share
 from companion.analysis.request import CHECKPOINT, Request
-from thermo_utils.accuracy import MAX_DROP, ROUNDING, accuracy_threshold
+from thermo_utils.accuracy import MAX_DROP, score_threshold
 from thermo_utils.activations import default_layers
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
@@ -306,26 +306,8 @@ def _thresholds(
     if full is None or metric is None or bound is None:
         return found
     found["full"] = critical_threshold(full)
-    found[metric.name] = _score_threshold(full, metric, bound)
+    found[metric.name] = score_threshold(full, bound.max_drop, relative=bound.relative)
     return found
-
-
-def _score_threshold(full: pd.DataFrame, metric: Metric, bound: Bound) -> Threshold | None:
-    """The last threshold up to which the score stays within bounds."""
-    baseline = float(full.attrs["baseline"])
-    drop = bound.max_drop * abs(baseline) if bound.relative else bound.max_drop
-    if metric.name == "accuracy" and full["accuracy"].notna().all():
-        return accuracy_threshold(full, drop)
-    worse = np.array([metric.drop(baseline, score) for score in full[metric.name]])
-    outside = np.flatnonzero(~(worse <= drop + ROUNDING))  # NaN is out of bounds
-    if not outside.size:
-        return None
-    first = int(outside[0])
-    last = full.iloc[first - 1] if first else {"tau": 0.0, "beta": 0.0}
-    return Threshold(
-        float(last["tau"]), float(last["beta"]), "score", float(worse[first]),
-        rule=f"last threshold with {metric.name} within {drop:g} of {baseline:.4g}",
-    )  # fmt: skip
 
 
 def _say(request: Request, text: str) -> None:

@@ -38,10 +38,10 @@ def undrawn(monkeypatch):
     """Figures are empty: drawing takes longer than all the rest."""
     from matplotlib.figure import Figure
 
-    from companion.analysis import charts
+    from companion.analysis import analysis, charts
 
     monkeypatch.setattr(charts, "curves", lambda *_: Figure((1, 1)))
-    monkeypatch.setattr(charts, "heat_map", lambda *_: Figure((1, 1)))
+    monkeypatch.setattr(analysis, "heat_map", lambda *_: Figure((1, 1)))
 
 
 @pytest.fixture
