@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from thermo_utils.errors import ThermoError
+from thermo_utils.fused import unfused
 
 __all__ = [
     "NeedsGradientsError", "Once", "Resident", "device_of", "evaluating", "forward",
@@ -349,10 +350,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def plain_kernels() -> Iterator[None]:
     """No kernels and no compiled code that run a layer without calling what is inside it."""
     with ExitStack() as undo:
-        undo.callback(
-            torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
-        )
-        torch.backends.mha.set_fastpath_enabled(False)
+        undo.enter_context(unfused())
         if "torch._dynamo" in sys.modules:  # nothing is compiled if it was never imported
             undo.enter_context(torch.compiler.set_stance("force_eager"))
         yield

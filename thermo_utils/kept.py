@@ -74,9 +74,10 @@ def prune(
     Notes
     -----
     A pruned ``nn.Linear`` answers as one (``weight``, ``in_features``), but is not an instance of
-    the class. Where a layer stands inside ``nn.TransformerEncoder``, the encoder leaves its fused
-    kernel, which would pass the layer by: what it computes is then the same but for rounding, and
-    for padded positions, which are no longer zero.
+    the class. A network that holds ``nn.TransformerEncoder`` or ``nn.MultiheadAttention`` leaves
+    their fused kernels, which would pass pruned layers by, as it does wherever it is measured: what
+    it computes is then the same but for rounding, and for padded positions, which are no longer
+    zero.
 
     Examples
     --------
@@ -99,7 +100,7 @@ def prune(
             if id(layer) in before:
                 raise ThermoError(f"layer {name!r} is pruned already: unprune(model) first")
         slots = _chosen_slots(model, sites)
-        leave_fast_paths(model, sites.values())
+        leave_fast_paths(model)
     outputs = {id(layer): taus[n] for n, layer in sites.items() if not n.endswith(INPUT)}
     inputs = {id(layer): taus[n] for n, layer in sites.items() if n.endswith(INPUT)}
     pruned = {

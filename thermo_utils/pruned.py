@@ -106,7 +106,8 @@ class Pruned(nn.Module):
                 "float16, bfloat16, float32 or float64"
             )
         size = tensor.abs()  # NaN compares as false, and so stays
-        return tensor.masked_fill(size < level if self._inclusive else size <= level, 0.0)
+        # Unlike masked_fill, this keeps strides, on which the rounding of later layers depends.
+        return torch.where(size < level if self._inclusive else size <= level, 0.0, tensor)
 
     def _kind(self) -> str:
         return type(self.pruned_layer).__name__
