@@ -53,6 +53,7 @@ def compare_allotments(
     metric: Any = "accuracy",
     higher_is_better: bool | None = None,
     calibration: Iterable[Any] | None = None,
+    mask: str | None = None,
     step: float = STEP,
     tolerance: float = TOLERANCE,
     progress: bool = True,
@@ -61,7 +62,7 @@ def compare_allotments(
 
     Parameters
     ----------
-    model, data, layers, metric, higher_is_better, progress
+    model, data, layers, metric, higher_is_better, mask, progress
         As for :func:`thermo_utils.full_evaluation`.
     beta : float or sequence of float
         Sparsities of all layers together, between 0 and 1.
@@ -126,13 +127,13 @@ def compare_allotments(
             raise unknown("method", method, (*METHODS, "greedy"))
     judge = resolve(metric, higher_is_better)
     batches = keep_on_device(several_times(data), device_of(model))
-    spectra = layer_spectra(model, batches, layers, progress=progress)
+    spectra = layer_spectra(model, batches, layers, mask=mask, progress=progress)
     if calibration is None:
         few: Iterable[Any] = list(itertools.islice(batches, CALIBRATION))
         fitted = spectra
     else:
         few = several_times(calibration)
-        fitted = layer_spectra(model, few, layers, progress=progress)
+        fitted = layer_spectra(model, few, layers, mask=mask, progress=progress)
     with evaluating(model):
         scorer = score(model, batches, judge)
     baseline = scorer.value()
@@ -156,7 +157,7 @@ def compare_allotments(
         else:
             found = allot(fitted, target, method, tolerance=tolerance)
         allotments[target][method] = found
-        value, active = _pruned(model, batches, layers, found, judge)
+        value, active = _pruned(model, batches, layers, found, judge, mask)
         total = int(spectra.table["total"].sum())
         rows.append(
             (
@@ -183,12 +184,17 @@ def compare_allotments(
 
 
 def _pruned(
-    model: nn.Module, batches: Iterable[Any], layers: LayerSpec, found: Allotment, judge: Metric
+    model: nn.Module,
+    batches: Iterable[Any],
+    layers: LayerSpec,
+    found: Allotment,
+    judge: Metric,
+    mask: str | None,
 ) -> tuple[float, float]:
     """Score of the pruned network and what is left of its activations; nan where there is NaN."""
     taus = site_taus(model, layers, found.taus)
     try:
-        pruner = ActivationPruner(model, layers, taus, totals=False, check=False)
+        pruner = ActivationPruner(model, layers, taus, totals=False, check=False, mask=mask)
         with evaluating(model), pruner:
             scorer = score(model, batches, judge)
         return scorer.value(), pruner.active

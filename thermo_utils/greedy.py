@@ -31,6 +31,7 @@ from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationPruner
 from thermo_utils.layers import LayerSpec, resolve_layers
 from thermo_utils.layerwise import LayerSpectra
+from thermo_utils.structures import real_positions
 from thermo_utils.targets import tensor_of
 
 __all__ = ["STEP", "allot_greedily", "site_taus"]
@@ -256,6 +257,4 @@ class _Outputs:
                 "tensor to compare: return a tensor, a tuple that starts with one, or 'logits'"
             )
         mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-        if isinstance(mask, Tensor) and found.shape[: mask.ndim] == mask.shape:
-            found = found[mask.to(found.device) != 0]
-        return found
+        return real_positions(found, mask if isinstance(mask, Tensor) and mask.ndim == 2 else None)

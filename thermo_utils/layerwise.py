@@ -161,13 +161,14 @@ def layer_spectra(
     *,
     inclusive: bool = True,
     count_zeros: bool = False,
+    mask: str | None = None,
     progress: bool = True,
 ) -> LayerSpectra:
     """Free energy of each layer and of all together, from one unpruned pass (Section 3.7).
 
     Parameters
     ----------
-    model, data, layers, inclusive, count_zeros, progress
+    model, data, layers, inclusive, count_zeros, mask, progress
         As for :func:`thermo_utils.renormalized`.
     taus : array_like, shape (K,), optional
         Thresholds of the curves, positive and strictly increasing, in units of the activations;
@@ -214,7 +215,9 @@ def layer_spectra(
         calls[name] += 1
 
     started = time.perf_counter()
-    observed = observe(model, data, layers, count, description="layer by layer", progress=progress)
+    observed = observe(
+        model, data, layers, count, description="layer by layer", mask=mask, progress=progress
+    )
     seconds = time.perf_counter() - started
     spectra = {name: seen[name] for name in observed.layers}
     counts = LayerCounts.of(spectra)  # which names the layer where there is NaN on a GPU

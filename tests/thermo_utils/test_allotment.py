@@ -449,3 +449,25 @@ def test_a_baseline_at_chance_is_said():
     with pytest.warns(UserWarning, match="no better"):
         table = compare_allotments(MODEL, data, ACTS, 0.4, methods=METHODS[:1], progress=False)
     assert any("no better" in text for text in table.attrs["warnings"])
+
+
+def test_padding_counts_unless_its_mask_is_named():
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x, attention_mask):
+            return (self.act(x) * attention_mask[..., None]).sum(dim=1)
+
+    mask = (torch.arange(9) < torch.randint(2, 9, (80, 1))).long()
+    data = [{"x": torch.randn(80, 9, 5), "attention_mask": mask}]
+    with torch.no_grad():
+        data[0]["labels"] = Tokens()(**data[0]).argmax(1)
+    sizes = []
+    for name in (None, "attention_mask"):
+        table = compare_allotments(Tokens(), data, "act", 0.4, mask=name, progress=False)
+        np.testing.assert_allclose(table["beta"], table["beta_measured"], rtol=1e-12)
+        np.testing.assert_allclose(table["beta"][1:], 0.4, atol=TOLERANCE)
+        sizes.append(table["zeros"][0])
+    assert sizes[0] != sizes[1]

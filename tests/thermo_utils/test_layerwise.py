@@ -258,3 +258,65 @@ def test_spectra_of_layers_can_be_merged():
     both = first.twin().merge(first).merge(found.spectra["3"])
     pair = renormalized(network(), BATCHES, ["1", "3"], both.taus, progress=False)
     pd.testing.assert_frame_equal(both.compute(), pair, check_exact=True)
+
+
+class Padded(nn.Module):
+    """A layer for tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.ReLU(), nn.Identity()
+
+    def forward(self, x, attention_mask):
+        return self.second(self.first(x) - 0.1)
+
+
+def padded():
+    mask = torch.arange(9) < torch.tensor([[9], [4], [6]])
+    return [{"x": torch.randn(3, 9, 20), "attention_mask": mask.long()}]
+
+
+def test_padding_counts_unless_its_mask_is_named():
+    data = padded()
+    options = {"layers": ["first", "second"], "taus": GRID, "progress": False}
+    for mask, tokens in ((None, 27), ("attention_mask", 19)):
+        found = layer_spectra(Padded(), data, mask=mask, **options)
+        assert found.table["size"].tolist() == [20 * tokens] * 2
+        whole = renormalized(Padded(), data, mask=mask, **options)
+        pd.testing.assert_frame_equal(found.together, whole, check_exact=True)
+
+
+class Calls(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(6, 6)
+
+    def forward(self, x):
+        return torch.relu(self.inner(torch.relu(x)) - 0.1)
+
+
+def test_inputs_and_calls_of_functions_are_layers_too():
+    found = layer_spectra(Calls(), BATCHES, ["inner:input", "relu()"], GRID, progress=False)
+    names = found.table["layer"].tolist()
+    assert names[0] == "inner:input"
+    assert len(names) == 3
+    assert found.table["size"].tolist() == [1800] * 3
+    # What goes into the layer is what the first call of the function put out.
+    first = next(name for name in names[1:] if "#" not in name)
+    pd.testing.assert_frame_equal(found.curve("inner:input"), found.curve(first))
+
+
+def test_nan_names_the_layer():
+    broken = [torch.full((2, 6), float("nan"))]
+    with pytest.raises(ThermoError, match=r"layer '1'.*NaN"):
+        layer_spectra(network(), broken, ACTS, GRID, progress=False)
+
+
+def test_layers_that_never_run_are_said():
+    model = network()
+    model.spare = nn.ReLU()
+    model.forward = lambda x: model[:6](x)
+    with pytest.warns(UserWarning, match="spare"):
+        found = layer_spectra(model, BATCHES, ACTS, GRID, progress=False)
+    assert found.table["layer"].tolist() == ["1", "3", "5"]
+    assert "spare" in found.together.attrs["warnings"][0]
