@@ -26,7 +26,15 @@ from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.layer_counts import LayerCounts
 from thermo_utils.layerwise import LayerSpectra
 
-__all__ = ["METHODS", "TOLERANCE", "Allotment", "Ladder", "allot"]
+__all__ = [
+    "METHODS",
+    "TOLERANCE",
+    "Allotment",
+    "Ladder",
+    "allot",
+    "check_beta",
+    "out_of_reach",
+]
 
 #: Ways that need nothing but the spectrum.
 METHODS = ("one threshold", "equal sparsity", "equal share")
