@@ -547,6 +547,7 @@ def test_a_layer_that_copies_itself_is_shared_anew():
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled(backend, dtype):
+    torch._dynamo.reset()  # what other tests had compiled counts towards a limit
     model, x = Net().eval().to(dtype), images(dtype=dtype)
     with torch.no_grad():
         compiled = torch.compile(model, backend=backend, fullgraph=True)
@@ -570,6 +571,7 @@ def test_compiled_code_compares_in_the_activations_precision(dtype, inclusive):
 
 @pytest.mark.parametrize("lengths", [None, [6, 4, 2]])
 def test_compiled_encoder(lengths):
+    torch._dynamo.reset()
     model, x = prune(Padded(encoder(), lengths), ["*.linear1", "*.activation"], 0.4), None
     x = torch.randn(3, 6, 16)
     with torch.no_grad():
