@@ -13,6 +13,9 @@ from companion.pages.tables import counted, markdown
 
 __all__ = ["kinds_text"]
 
+#: Layers that are shown by name.
+SHOWN = 2
+
 
 def kinds_text(facts: Mapping[str, Any] | None) -> str:
     """What works and what is refused, in a table each.
@@ -54,8 +57,8 @@ def _working(kind: Mapping[str, Any]) -> list[object]:
     return [
         in_markdown(kind["network"]),
         in_markdown(kind["data"]),
-        kind["layers"],
-        ", ".join(map(in_markdown, kind["examples"])),
+        len(kind["layers"]),
+        in_markdown(", ".join(kind["layers"][:SHOWN])),
         f"{kind['total']:,}",
         f"{in_markdown(kind['metric'])} {kind['baseline']:.3g}",
         found,

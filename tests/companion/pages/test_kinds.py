@@ -5,8 +5,8 @@ from __future__ import annotations
 from companion.pages.kinds import kinds_text
 
 WORKS = {
-    "network": "A | net", "data": "images", "outcome": "works", "metric": "accuracy", "layers": 3,
-    "examples": ["a.relu()", "b"], "total": 12345, "baseline": 0.75,
+    "network": "A | net", "data": "images", "outcome": "works", "metric": "accuracy", 
+    "layers": ["a.relu()", "b", "c"], "total": 12345, "baseline": 0.75,
     "safe": {"tau": 0.5, "beta": 0.25, "score": 0.7},
 }  # fmt: skip
 REFUSED = {"network": "none", "data": "words", "outcome": "refused", "message": "take <others>"}
