@@ -30,6 +30,8 @@ __all__ = ["analyze", "command_line"]
 
 #: Packages whose versions a report names, where they are installed.
 PACKAGES = ("thermo-utils", "torch", "torchvision", "transformers", "datasets", "numpy")
+#: Class numbers that are printed; the report has all.
+SHOWN = 20
 #: What is below the map of the layers.
 HEAT = (
     "A row per layer, over the sparsity of this layer alone, and all layers together in the last. "
@@ -83,9 +85,10 @@ def analyze(
     )  # fmt: skip
     _write(measured, about, request)
     lines = summary_lines(measured)
-    if examples.kind != "batches":
-        lines += [f"{name}: {value}" for name, value in prepared.facts.items()]
-    lines += [f"label {number}: {name}" for number, name in list(prepared.meaning.items())[:20]]
+    lines += [f"{name}: {value}" for name, value in prepared.facts.items()]
+    lines += [
+        f"label {number}: {name}" for number, name in sorted(prepared.meaning.items())[:SHOWN]
+    ]
     lines.append(f"written to {request.output}: open {request.output / 'report.html'}")
     if request.keep is not None:
         lines.append(_kept(measured, loaded.network, request))

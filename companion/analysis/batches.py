@@ -93,6 +93,7 @@ def prepare(examples: Examples, loaded: Loaded, request: Request) -> Prepared:
         batches = Resident(batches, torch.device("cpu"), KEPT)
     else:
         batches = list(batches)
+    facts["data"] = limited.title
     facts["examples"] = f"{len(chosen):,} in batches of {request.batch_size}"
     return Prepared(batches, facts, meaning, notes)
 

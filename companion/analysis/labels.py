@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -109,11 +110,9 @@ def numbered(
     if own:
         found = _matched(given, own)
         if found is None:
-            lowered = {name.lower() for name in own.values()}
-            strange = [name for name in given if name.strip().lower() not in lowered]
-            strange = strange or [name for name in given if name not in own.values()]
+            strange = [name for name in given if _matched([name], own) is None] or given
             raise ThermoError(
-                f"no class of the network is called {_some(strange)}: its classes are "
+                f"no single class of the network is called {_some(strange)}: its classes are "
                 f"{_some(own.values())}; rename the labels, or give class numbers"
             )
         number = {name: found[i] for i, name in enumerate(given)}
@@ -171,19 +170,17 @@ def _named(classes: Mapping[int, str] | None) -> dict[int, str]:
 
 
 def _matched(names: Sequence[str], own: Mapping[int, str]) -> list[int] | None:
-    """The network's number for each name, None if one of them is not the network's."""
-    exact = {name: number for number, name in own.items()}
-    if all(name in exact for name in names):
-        return [exact[name] for name in names]
-    lowered: dict[str, int] = {}
+    """The network's number for each name, None if one of them is not, or not for certain, known."""
+    exact, lowered = defaultdict(list), defaultdict(list)
     for number, name in own.items():
-        lowered.setdefault(name.strip().lower(), number)
-    if len(lowered) < len(own):  # names that differ in case alone
+        exact[name].append(number)
+        lowered[name.strip().lower()].append(number)
+    found = [exact.get(name) or lowered.get(str(name).strip().lower(), []) for name in names]
+    # ImageNet has two classes that are called crane.
+    if any(len(numbers) != 1 for numbers in found):
         return None
-    found = [lowered.get(str(name).strip().lower()) for name in names]
-    if None in found or len(set(found)) < len(found):
-        return None
-    return [number for number in found if number is not None]
+    numbers = [number for (number,) in found]
+    return numbers if len(set(numbers)) == len(numbers) else None
 
 
 def _some(names: object) -> str:

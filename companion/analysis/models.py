@@ -160,7 +160,10 @@ def _from_torchvision(name: str, weights: str | None, classes: int | None) -> Lo
         )  # fmt: skip
     if Path(weights).is_file():
         found = _state_dict(Path(weights))
-        outputs = len(list(found.values())[-1])  # the bias of the head, which comes last
+        with torch.device("meta"):
+            *_, head = models.get_model(name, weights=None).state_dict()
+        # The head comes last, and in a file, which may be sorted, under the same name.
+        outputs = len(found[head]) if head in found else 1000
         network = models.get_model(name, weights=None, num_classes=outputs)
         _fill(network, found, name, weights)
         return Loaded(

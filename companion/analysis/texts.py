@@ -21,6 +21,8 @@ __all__ = ["text_batches"]
 
 #: Tokenizers that know no longest text say so by a number beyond this.
 UNLIMITED = 1_000_000
+#: Share of unknown tokens from which a reader is told.
+UNKNOWN = 0.1
 #: Tokens of a text at most, where neither tokenizer nor network says so.
 LONGEST = 512
 
@@ -92,6 +94,7 @@ def text_batches(
         elif labels is not None:
             batch["labels"] = labels.aligned(encoded, list(rows))
         batches.append(batch)
+    _check_known(batches, tokenizer, place, notes)
     facts["tokenizer"] = f"{type(tokenizer).__name__} of {place}, at most {longest} tokens a text"
     if cut:
         notes.append(f"{cut:,} texts fill all {longest} tokens and may have been cut.")
@@ -145,12 +148,38 @@ def _tokenizer(place: str) -> Any:
     local = Path(where).exists()
     try:
         with hub(not local), quiet_transformers():
-            return AutoTokenizer.from_pretrained(where)
+            tokenizer = AutoTokenizer.from_pretrained(where)
     except Exception as error:  # the clients of the hub raise a dozen kinds
         raise ThermoError(
             f"could not load the tokenizer of {place} ({cause(error)}): write it there with "
             "save_pretrained, or name another with --tokenizer"
         ) from error
+    # Of a folder without any of its files, transformers makes a tokenizer that knows no word.
+    files = {"tokenizer.json", *type(tokenizer).vocab_files_names.values()}
+    if local and not any((Path(where) / file).is_file() for file in files):
+        raise ThermoError(
+            f"{place} holds no tokenizer: write it there with save_pretrained, or name another "
+            "with --tokenizer"
+        )
+    return tokenizer
+
+
+def _check_known(
+    batches: list[dict[str, Any]], tokenizer: Any, place: str, notes: list[str]
+) -> None:
+    """Whether the tokenizer knows what it is given."""
+    if tokenizer.unk_token_id is None:
+        return
+    special = torch.tensor([n for n in tokenizer.all_special_ids if n != tokenizer.unk_token_id])
+    unknown = words = 0
+    for batch in batches:
+        tokens = batch["input_ids"]
+        unknown += int((tokens == tokenizer.unk_token_id).sum())
+        words += int((~torch.isin(tokens, special)).sum())
+    if words and unknown == words:
+        raise ThermoError(f"the tokenizer of {place} knows none of the words: name another")
+    if unknown > UNKNOWN * words:
+        notes.append(f"The tokenizer does not know {unknown / words:.0%} of the tokens.")
 
 
 def _longest(tokenizer: Any, config: Any) -> int:

@@ -31,6 +31,15 @@ def test_names_that_differ_in_case_alone_must_be_exact():
     assert numbered(["may", "May"], classes=own).numbers == [1, 0]
     with pytest.raises(ThermoError, match="MAY"):
         numbered(["MAY"], classes=own)
+    with pytest.raises(ThermoError, match="BIRD, bird"):
+        numbered(["BIRD", "bird"], classes=ANIMALS)
+
+
+def test_names_that_the_network_has_twice_are_refused_and_others_taken():
+    own = {0: "crane", 1: "stork", 2: "crane"}
+    assert numbered(["Stork"], classes=own).numbers == [1]
+    with pytest.raises(ThermoError, match="crane"):
+        numbered(["stork", "crane"], classes=own)
 
 
 def test_an_unknown_name_is_refused_and_named():
