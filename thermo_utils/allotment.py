@@ -42,7 +42,7 @@ METHODS = ("one threshold", "equal sparsity", "equal share")
 TOLERANCE = 0.005
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Allotment:
     """Thresholds per layer, and how sparse they make the unpruned spectrum.
 
@@ -69,6 +69,10 @@ class Allotment:
     beta: float
     table: pd.DataFrame
     steps: pd.DataFrame
+
+    def __repr__(self) -> str:
+        taus = ", ".join(f"{name}: {tau:.4g}" for name, tau in self.taus.items())
+        return f"Allotment({self.method}, beta={self.beta:.4g}, taus={{{taus}}})"
 
 
 class Ladder:

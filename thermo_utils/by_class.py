@@ -65,7 +65,7 @@ class WorstClass(NamedTuple):
     p: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClassCosts:
     """The result of :func:`cost_by_class`.
 
@@ -100,6 +100,9 @@ class ClassCosts:
     mean: Threshold | None
     max_drop: float
     alpha: float
+
+    def __repr__(self) -> str:
+        return f"ClassCosts({len(self.table)} classes): {self.summary()}"
 
     @property
     def early(self) -> list[str]:

@@ -257,4 +257,6 @@ class _Outputs:
                 "tensor to compare: return a tensor, a tuple that starts with one, or 'logits'"
             )
         mask = inputs.get("attention_mask") if isinstance(inputs, Mapping) else None
-        return real_positions(found, mask if isinstance(mask, Tensor) and mask.ndim == 2 else None)
+        return real_positions(
+            found.detach(), mask if isinstance(mask, Tensor) and mask.ndim == 2 else None
+        )

@@ -37,7 +37,7 @@ from thermo_utils.thermodynamics import CURVE_COLUMNS
 __all__ = ["LayerSpectra", "layer_spectra"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerSpectra:
     """The result of :func:`layer_spectra`.
 
@@ -81,6 +81,9 @@ class LayerSpectra:
     feature: Threshold | None
     features: Mapping[str, Threshold | None]
     spectra: Mapping[str, ActivationSpectrum]
+
+    def __repr__(self) -> str:
+        return f"LayerSpectra({', '.join(self.spectra)}): {self.summary()}"
 
     def curve(self, layer: str) -> pd.DataFrame:
         """The curve of one layer, as :func:`thermo_utils.renormalized` returns it for it alone.

@@ -427,6 +427,37 @@ def test_inputs_and_calls_of_functions_have_thresholds_too(layers):
     assert pruner.total > pruner.active
 
 
+class Slope(nn.Module):
+    """A network that takes gradients in its forward, as physical ones do."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 20), nn.Tanh(), nn.Linear(20, 20), nn.Tanh())
+
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        with torch.set_grad_enabled(torch.is_grad_enabled()):
+            return torch.autograd.grad(self.body(x).sum(), x, create_graph=True)[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_networks_that_take_gradients_in_their_forward():
+    torch.manual_seed(0)
+    model = Slope()
+    data = [(X[:50], model(X[:50]).argmax(1)), (X[50:80], model(X[50:80]).argmax(1))]
+    table = compare_allotments(model, iter(data), "Tanh", 0.3, progress=False)
+    np.testing.assert_allclose(table["beta"][1:], 0.3, atol=TOLERANCE)
+    assert table["accuracy"][0] == 1
+    spectra = spectra_of(model, "Tanh", [X])
+    assert allot_greedily(model, iter([X]), spectra, 0.3, progress=False).steps["error"].min() > 0
+
+
+def test_results_say_what_they_are():
+    found = allot(SPECTRA, 0.5)
+    assert repr(found).startswith("Allotment(equal sparsity, beta=0.5")
+    assert f"3: {found.taus['3']:.4g}" in repr(found)
+
+
 def test_layers_that_never_run_do_no_harm():
     model = nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 9), nn.ReLU())
     model.spare = nn.ReLU()

@@ -89,6 +89,7 @@ def test_the_class_of_small_votes_dies_first():
     text = costs.summary()
     assert "1 of 4 classes give way before it, beyond what chance explains: cat" in text
     assert f"{costs.mean.tau:.3g}" in text
+    assert text in repr(costs)
 
 
 def test_accuracies_are_those_of_the_network():

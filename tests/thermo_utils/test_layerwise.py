@@ -122,6 +122,7 @@ def test_the_one_layer_with_a_feature_makes_it(place):
     assert found.table["shift"][place] == 1
     assert found.table["tau_without"].isna().tolist() == [row == place for row in range(3)]
     assert f"vanishes without act.{place}" in found.summary()
+    assert found.summary() in repr(found)
     assert found.feature.kind in found.summary()
 
 
