@@ -241,7 +241,9 @@ def _check_called(model: nn.Module, sites: Mapping[str, nn.Module]) -> None:
                 f"layer {name!r} is no longer called in the traced network: prune it before tracing"
             )
         if steps[-1] == "_orig_mod":
-            raise ThermoError(f"layer {name!r} is inside a compiled one: name that, {path[:-10]!r}")
+            whole = ".".join(steps[:-1])
+            named = f"name that, {whole!r}" if whole else "name layers inside it"
+            raise ThermoError(f"layer {name!r} is what torch.compile was given: {named}")
         if type(layer).forward is nn.Module.forward and "forward" not in vars(layer):
             raise ThermoError(
                 f"layer {name!r} is a {type(layer).__name__}, which is never called: name layers "

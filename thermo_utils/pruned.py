@@ -116,7 +116,7 @@ class Pruned(nn.Module):
         """Have the layer's parameters, buffers and children for one's own: the same dicts."""
         own, layers = vars(self), vars(self.pruned_layer)
         own.update({name: layers[name] for name in own.keys() & layers.keys() - OWN})
-        own["training"] = layers["training"]
+        own["training"] = self.pruned_layer.training
 
     def __getattr__(self, name: str) -> Any:
         if "pruned_layer" not in vars(self) or name.startswith("__"):

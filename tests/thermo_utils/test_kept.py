@@ -559,6 +559,19 @@ def test_compiled(backend, dtype):
             torch.testing.assert_close(compiled(x), model(x), **close)
 
 
+def test_a_compiled_part_is_pruned_as_a_whole():
+    torch._dynamo.reset()
+    model = nn.Sequential(torch.compile(nn.Sequential(nn.Linear(3, 4)), backend="eager"))
+    x = torch.randn(2, 3)
+    dense = model(x)
+    before = trace(model)
+    prune(model, "0", 0.5)
+    assert torch.equal(model(x), torch.where(dense.abs() < 0.5, 0.0, dense))
+    assert trace(unprune(model)) == before
+    with pytest.raises(ThermoError, match=r"_orig_mod.*'0'"):
+        prune(model, "0._orig_mod", 0.5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("inclusive", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
