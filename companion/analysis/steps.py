@@ -160,7 +160,7 @@ def measure(loaded: Loaded, prepared: Prepared, request: Request) -> Measured:
         thresholds=_thresholds(spectra.together, full, metric, bound),
         safe=safe,
         unsafe=unsafe,
-        warnings=list(dict.fromkeys(notes)),
+        warnings=[text for text in dict.fromkeys(notes) if text not in unsafe],
         seconds=time.perf_counter() - started,
         device="cpu" if parameter is None else str(parameter.device),
     )  # fmt: skip
