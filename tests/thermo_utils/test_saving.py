@@ -8,11 +8,19 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from torch import nn
 
-from thermo_utils import ThermoError, thermodynamic_curve
+from thermo_utils import (
+    ThermoError,
+    find_safe_threshold,
+    full_evaluation,
+    renormalized,
+    thermodynamic_curve,
+)
 from thermo_utils.saving import PARTS, load_curve, load_safe, save_curve, save_safe
 from thermo_utils.search import SafeThreshold
 
@@ -64,6 +72,42 @@ def test_every_bit_of_every_number_comes_back(tmp_path_factory, rows):
     assert (found["x"].to_numpy().view(np.int64) == floats.view(np.int64))[~nan].all()
     assert (found["n"].to_numpy() == ints).all()
     assert list(found.dtypes) == [np.float64, np.int64]
+
+
+def test_what_evaluations_return_comes_back(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+    x = torch.randn(96, 4)
+    data = [(part, model(part).argmax(1)) for part in x.split(16)]
+    taus = [0.1, 0.2, 0.5, 9.0]
+    full = full_evaluation(
+        model, data, nn.ReLU, taus, blocks=[0.2, 0.5], per_class=True, progress=False
+    )
+    shuffled = full_evaluation(model, _Shuffled(data), nn.ReLU, taus, progress=False)
+    unpruned = renormalized(model, data, nn.ReLU, taus, blocks=[0.2], progress=False)
+    assert shuffled["lost"].isna().all()
+    for number, made in enumerate((full, shuffled, unpruned)):
+        path = tmp_path / f"{number}.csv"
+        save_curve(made, path)
+        found = load_curve(path)
+        assert_frame_equal(found, made, check_exact=True)
+        assert same(found.attrs, json.loads(json.dumps(made.attrs)))  # but tuples are lists
+    safe = find_safe_threshold(model, data, nn.ReLU)
+    save_safe(safe, tmp_path / "safe.json")
+    found = load_safe(tmp_path / "safe.json")
+    assert_frame_equal(found.passes, safe.passes, check_exact=True)
+    assert all(same(getattr(found, name), getattr(safe, name)) for name in PARTS)
+
+
+class _Shuffled:
+    """The same batches, in another order every time."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __iter__(self):
+        self.data = self.data[1:] + self.data[:1]
+        return iter(self.data)
 
 
 def test_numbers_of_numpy_in_attrs_come_back_as_pythons(tmp_path):
