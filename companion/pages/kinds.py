@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from companion.pages.escape import in_markdown
 from companion.pages.tables import counted, markdown
 
 __all__ = ["kinds_text"]
-
-#: Layers that are shown by name.
-SHOWN = 2
 
 
 def kinds_text(facts: Mapping[str, Any] | None) -> str:
@@ -41,14 +38,19 @@ def kinds_text(facts: Mapping[str, Any] | None) -> str:
             f"{counted(len(kinds), 'kind')} tried, with {versions}: {len(works)} work, "
             f"{len(refused)} are refused.",
             "## What works",
-            markdown(
+            _wide(
                 ["network", "data", "layers", "such as", "N", "score", "a safe threshold removes"],
                 map(_working, works),
             ),
             "## What is refused",
-            markdown(["network", "data", "what it says"], map(_refused, refused)),
+            _wide(["network", "data", "what it says"], map(_refused, refused)),
         ]
     ) + "\n"  # fmt: skip
+
+
+def _wide(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as wide as the page."""
+    return f":::{{div}} wide-table wrapped\n{markdown(header, rows)}\n:::"
 
 
 def _working(kind: Mapping[str, Any]) -> list[object]:
@@ -58,7 +60,7 @@ def _working(kind: Mapping[str, Any]) -> list[object]:
         in_markdown(kind["network"]),
         in_markdown(kind["data"]),
         len(kind["layers"]),
-        in_markdown(", ".join(kind["layers"][:SHOWN])),
+        in_markdown(kind["layers"][0]),
         f"{kind['total']:,}",
         f"{in_markdown(kind['metric'])} {kind['baseline']:.3g}",
         found,
