@@ -15,22 +15,20 @@ The mean is that of all examples, as everywhere: the accuracy of the curve.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from thermo_utils.accuracy import MAX_DROP, ROUNDING, accuracy_threshold
-from thermo_utils.chance import beyond_share, drop_interval, holm
+from thermo_utils.chance import holm
+from thermo_utils.class_counts import ClassCounts
 from thermo_utils.curves import Threshold, column
 from thermo_utils.errors import ThermoError
 
 __all__ = ["ClassCosts", "WorstClass", "cost_by_class"]
-
-Counts = NDArray[np.int64]
 
 
 class WorstClass(NamedTuple):
@@ -165,9 +163,10 @@ class ClassCosts:
         beyond = self.table[self.table["p"] <= self.alpha]
         first = gone.iloc[0]
         if len(early):
+            how = "leave their own all the same" if self.mean is None else "give way before it"
             return (
-                f"{text}; {len(early)} of {len(self.table)} classes give way before it, beyond "
-                f"what chance explains: {_listed(early)}."
+                f"{text}; {len(early)} of {len(self.table)} classes {how}, beyond what chance "
+                f"explains: {_listed(early)}."
             )
         if self.table["p"].isna().all():
             return (
@@ -245,7 +244,7 @@ def cost_by_class(
     """
     if not 0 < alpha < 1:
         raise ThermoError(f"alpha must be between 0 and 1 (a share, not percent), got {alpha}")
-    counts = _Counts.of(curve)
+    counts = ClassCounts.of(curve)
     labels = _labels(names, len(counts.examples))
     tau, accuracy = column(curve, "tau"), column(curve, "accuracy")
     beta = column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
@@ -297,77 +296,6 @@ def cost_by_class(
     )  # fmt: skip
     table = table.sort_values(["tau", "drop"], ascending=[True, False], kind="stable")
     return ClassCosts(table.reset_index(drop=True), long, mean, max_drop, alpha)
-
-
-@dataclass(frozen=True)
-class _Counts:
-    """Examples (C,), those right before (C,) and after pruning (K, C), and those lost (K, C).
-
-    ``nan`` where pruning makes NaN; `lost` is None where the order of the examples was not kept.
-    """
-
-    examples: Counts
-    unpruned: Counts
-    hits: NDArray[np.float64]
-    lost: NDArray[np.float64] | None
-
-    @classmethod
-    def of(cls, curve: pd.DataFrame) -> _Counts:
-        given = curve.attrs.get("per_class")
-        if given is None:
-            raise ThermoError(
-                "the curve does not count by class: call full_evaluation(..., per_class=True)"
-            )
-        examples = np.array(given["examples"], np.int64)
-        unpruned = np.array(given["unpruned"], np.int64)
-        hits = _rows(given["hits"], examples.size)
-        lost = given.get("lost")
-        known = [row is not None for row in given["hits"]]
-        missing = lost is None or [row is not None for row in lost] != known
-        found = cls(examples, unpruned, hits, None if missing else _rows(lost, examples.size))
-        if hits.shape != (len(curve), examples.size) or not found.consistent():
-            raise ThermoError("curve: the counts by class do not fit it or each other")
-        return found
-
-    def consistent(self) -> bool:
-        """Whether these can be counts of the same examples."""
-        if self.unpruned.shape != self.examples.shape or not self.examples.sum():
-            return False
-        bad = np.any((self.unpruned < 0) | (self.unpruned > self.examples))
-        bad |= np.any((self.hits < 0) | (self.hits > self.examples))
-        if self.lost is not None:
-            if self.lost.shape != self.hits.shape:
-                return False
-            gained = self.hits - self.unpruned + self.lost
-            bad |= np.any((self.lost < 0) | (self.lost > self.unpruned))
-            bad |= np.any((gained < 0) | (gained > self.examples - self.unpruned))
-        return not bad
-
-    def share(self, row: int) -> float:
-        return float(self.unpruned[row] / self.examples[row])
-
-    def intervals(self, row: int, alpha: float) -> tuple[NDArray, NDArray]:
-        """Least and largest drop of a class at each threshold."""
-        hits, n = self.hits[:, row], int(self.examples[row])
-        before = np.full(hits.shape, self.unpruned[row])
-        if self.lost is None:
-            return drop_interval(before, hits, n, alpha)
-        lost = self.lost[:, row]
-        return drop_interval(lost, hits - before + lost, n, alpha)
-
-    def chances(self) -> NDArray[np.float64]:
-        """How probable so great a loss of each class is at each threshold, if none matters."""
-        found = np.full(self.hits.shape, np.nan)
-        if self.lost is None:
-            return found
-        gained = self.hits - self.unpruned + self.lost
-        for k in np.flatnonzero(np.isfinite(self.lost).all(axis=1)):
-            found[k] = beyond_share(self.examples, self.unpruned, self.lost[k], gained[k])
-        return found
-
-
-def _rows(given: Iterable[Any], classes: int) -> NDArray[np.float64]:
-    return np.array([[np.nan] * classes if row is None else row for row in given], np.float64)
 
 
 def _labels(names: Sequence[str] | None, classes: int) -> list[str]:

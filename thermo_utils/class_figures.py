@@ -65,7 +65,9 @@ def class_panels(
     colors = dict(zip(labels, sns.color_palette("colorblind", len(labels)), strict=True))
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.0), layout="constrained")
-        for name, own in costs.curves.groupby("class", sort=False):
+        curves = dict(list(costs.curves.groupby("class", sort=False)))
+        for name in [*(name for name in curves if name not in colors), *colors]:
+            own = curves[name]
             color = colors.get(name)
             thin = {"color": "#b5b5b5", "lw": 0.7, "alpha": 0.6, "zorder": 1}
             style = thin if color is None else {"color": color, "lw": 1.5, "zorder": 3}

@@ -37,6 +37,9 @@ Value = Literal["free_energy", "slope"]
 ROOM = 30
 #: Columns of a heat map.
 COLUMNS = 240
+#: The colours of a row stand for the values of F up to this sparsity; its plunge beyond it, where
+#: little is left, would take them all.
+COLOURED_BETA = 0.9
 #: Row of all layers together in a figure.
 TOGETHER = "all layers"
 LABELS = {"beta": r"sparsity $\beta$ of the layer", "tau": r"threshold $\tau$"}
@@ -61,8 +64,8 @@ def heat_map(
         Over the sparsity of each layer alone, which makes layers of different scales comparable, or
         over the threshold.
     value : {"free_energy", "slope"}
-        F, from each row's own lowest to its highest value, since F grows as activations shrink; or
-        the sign of its slope, which changes at peaks and valleys.
+        F, from each row's own lowest to its highest value up to a sparsity of 0.9, since F grows as
+        activations shrink; or the sign of its slope, which changes at peaks and valleys.
     title : str
         Heading.
     synthetic : bool, default False
@@ -252,7 +255,8 @@ def _colours(curve: pd.DataFrame, at: NDArray, x: Abscissa, value: Value) -> NDA
     if value == "slope":
         f = derivative(f, curve[x].to_numpy())
     else:
-        f = (f - f.min()) / (np.ptp(f) or 1.0)
+        bulk = f[curve["beta"] <= COLOURED_BETA] if (curve["beta"] <= COLOURED_BETA).any() else f
+        f = np.clip((f - bulk.min()) / (np.ptp(bulk) or 1.0), 0, 1)
     drawn = np.interp(at, curve[x], f, left=np.nan, right=np.nan)
     return np.sign(drawn) if value == "slope" else drawn
 

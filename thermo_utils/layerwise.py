@@ -56,7 +56,8 @@ class LayerSpectra:
         * ``tau_without``, ``kind_without``: the first feature of all layers but this one;
         * ``shift``: how far leaving this layer out moves the first feature of all, as the share of
           all activations (of all layers) between the two thresholds; 1 if it vanishes or appears;
-        * ``effect``: ``"vanishes"``; ``"moves"`` beyond what noise tells apart; ``"changes"``: it
+        * ``effect``: ``"vanishes"``; ``"moves"``, beyond what noise tells
+          apart and by more than `LEAST`, 0.05, of all activations; ``"changes"``: it
           stays where it was but is of another kind; ``"appears"``: there is a feature only without
           this layer; ``"fades"``: it is gone, but with as few activations as are left that of all
           would not stand out from the noise either, so nothing follows; ``"stays"``.
@@ -113,6 +114,14 @@ class LayerSpectra:
         made = self.table[self.table["effect"].isin(["vanishes", "moves", "changes"])]
         return made.sort_values("shift", ascending=False, kind="stable")["layer"].tolist()
 
+    def _made(self, effect: str) -> list[str]:
+        """Layers with an effect, the largest shift first, and how far it moves if it does."""
+        rows = self.table[self.table["effect"] == effect]
+        rows = rows.sort_values("shift", ascending=False, kind="stable")
+        pairs = zip(rows["layer"].tolist(), rows["shift"].tolist(), strict=True)
+        by = {"moves": " (by {:.0%} of all activations)"}.get(effect, "")
+        return [name + by.format(shift) for name, shift in pairs]
+
     def summary(self) -> str:
         """Which layer makes the first feature of all layers together, in a sentence.
 
@@ -124,26 +133,20 @@ class LayerSpectra:
         if count == 1:
             return "There is one layer, so its feature is that of all."
         if self.feature is None:
-            hidden = self.table.loc[self.table["effect"] == "appears", "layer"].tolist()
+            hidden = self._made("appears")
             own = int(self.table["tau"].notna().sum())
-            text = (
-                f"All {count} layers together have no feature; {own} of them have one of their own"
-            )
+            text = f"All {count} layers together have no feature; alone, {own} of them have"
             return text + (f"; one appears without {_listed(hidden)}." if hidden else ".")
         found = self.feature
         text = (
             f"The first feature of all {count} layers together ({found.kind} at tau "
             f"{found.tau:.3g}, beta {found.beta:.3g}) "
         )
-        effects = dict(zip(self.table["layer"], self.table["effect"], strict=True))
-        parts = [
-            f"{effect} without {_listed(names)}"
-            for effect in ("vanishes", "moves", "changes")
-            if (names := [name for name in self.makers if effects[name] == effect])
-        ]
+        made = {effect: self._made(effect) for effect in ("vanishes", "moves", "changes")}
+        parts = [f"{effect} without {_listed(names)}" for effect, names in made.items() if names]
         if parts:
             return text + ", and ".join(parts) + "."
-        if faded := [name for name, effect in effects.items() if effect == "fades"]:
+        if faded := self._made("fades"):
             return (
                 text + f"cannot be traced: without {_listed(faded)} too few activations are left."
             )

@@ -10,11 +10,14 @@ import pandas as pd
 from thermo_utils.curves import Threshold
 from thermo_utils.transitions import critical_threshold
 
-__all__ = ["RANGE", "Effect", "effect", "first_feature"]
+__all__ = ["LEAST", "RANGE", "Effect", "effect", "first_feature"]
 
 #: Where no grid is given, features are sought in this range of a layer's own sparsity. Below it F
 #: rests on so few of the activations that chance easily makes a feature, above it few are left.
 RANGE = (0.01, 0.999)
+#: A feature has moved if this share of all activations lies between its two places, as much as two
+#: curves may differ and still match (:func:`thermo_utils.transitions_match`).
+LEAST = 0.05
 
 
 class Effect(NamedTuple):
@@ -89,21 +92,30 @@ def effect(
             return Effect(np.nan, None, 0.0, "stays")
         if other is not None:
             return Effect(other.tau, other.kind, 1.0, "appears")
-        faded = feature is not None and share > 0 and _fades(together, feature, share, cut)
+        assert feature is not None
+        faded = share > 0 and _fades(together, feature, share, cut)
         return Effect(np.nan, None, *((0.0, "fades") if faded else (1.0, "vanishes")))
-    start, end = np.interp([feature.tau, other.tau], together["tau"], together["beta"])
-    if not _same_place(feature, other):
+    shift = _shift(together, feature, other)
+    if not (shift <= LEAST or _same_place(feature, other)):
         name = "moves"
     else:
         name = "stays" if other.kind == feature.kind else "changes"
-    return Effect(other.tau, other.kind, float(abs(end - start)), name)
+    return Effect(other.tau, other.kind, shift, name)
 
 
 def _fades(together: pd.DataFrame, feature: Threshold, share: float, cut: bool) -> bool:
     """Whether a feature would not stand out of the noise of a share of the activations."""
     fewer = together.assign(active=(together["active"] * share).round())
     kept = first_feature(fewer[fewer["active"] > 0], cut)
-    return kept is None or not _same_place(feature, kept)
+    if kept is None:
+        return True
+    return _shift(together, feature, kept) > LEAST and not _same_place(feature, kept)
+
+
+def _shift(together: pd.DataFrame, one: Threshold, other: Threshold) -> float:
+    """Share of all activations between two thresholds."""
+    start, end = np.interp([one.tau, other.tau], together["tau"], together["beta"])
+    return float(abs(end - start))
 
 
 def _same_place(one: Threshold, other: Threshold) -> bool:

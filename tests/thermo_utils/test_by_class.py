@@ -199,6 +199,14 @@ def test_weak_classes_have_less_to_lose():
     assert (table.loc["0", "p"], table.loc["1", "p"] < 0.01) == (1, True)
 
 
+def test_a_class_may_break_where_the_mean_does_not():
+    curve = by_hand([5000, 500], [4500, 500], [[5, 5], [20, 100]], [[5, 0], [80, 0]])
+    costs = cost_by_class(curve, ["many", "few"])
+    assert costs.mean is None
+    assert costs.early == ["few"]
+    assert "1 of 2 classes leave their own all the same" in costs.summary()
+
+
 def test_losses_at_the_threshold_of_the_mean_are_said_too():
     curve = by_hand([1000, 1000], [1000, 1000], [[1, 1], [0, 500]], [[0, 0], [0, 0]])
     costs = cost_by_class(curve)

@@ -138,7 +138,7 @@ def test_the_earlier_of_two_features_gives_way_to_the_later():
     a = np.abs(np.concatenate([part[part != 0].numpy() for part in parts]))
     between = np.mean((a >= found.feature.tau) & (a < later))
     assert found.table["shift"][1] == pytest.approx(between, abs=1e-4)
-    assert "moves without act.1" in found.summary()
+    assert f"moves without act.1 (by {between:.0%} of all activations)" in found.summary()
 
 
 def test_a_feature_of_two_layers_is_made_by_neither():
