@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["FUNCTIONS", "Call", "FunctionCalls", "is_activation", "straight", "values_of"]
+__all__ = ["CONTAINERS", "FUNCTIONS", "Call", "FunctionCalls", "is_activation", "values_of"]
 
 #: Activation functions of torch, by the names under which a network may call them.
 FUNCTIONS = frozenset({
@@ -55,7 +55,7 @@ def is_activation(module: nn.Module) -> bool:
     if isinstance(module, nn.PReLU | nn.RReLU):  # the first has as many parameters as channels
         return True
     values = values_of(module)
-    return values is not None and not straight(values)
+    return values is not None and not _straight(values)
 
 
 def values_of(module: nn.Module) -> Tensor | None:
@@ -113,7 +113,7 @@ def _small(module: nn.Module) -> bool:
     return sum(tensor.numel() for tensor in tensors) <= FEW
 
 
-def straight(values: Tensor) -> bool:
+def _straight(values: Tensor) -> bool:
     """Whether values of :func:`values_of` lie on a straight line."""
     x = torch.tensor(PROBE, dtype=torch.float64)
     slope = (values[0] - values[1]) / (x[0] - x[1])
@@ -166,6 +166,6 @@ class FunctionCalls(TorchFunctionMode):
         replaced = self._see(path, name, number, result)
         if replaced is None:
             return result
-        if args and result is args[0]:
+        if args and result is args[0] and not (result.requires_grad and torch.is_grad_enabled()):
             return result.copy_(replaced)
         return replaced

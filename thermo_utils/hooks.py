@@ -68,7 +68,8 @@ class ActivationHooks:
     Notes
     -----
     A layer that works in place (``nn.ReLU(inplace=True)``) has its tensor replaced in place too,
-    so that it does not matter whether the network goes on with what went in or what came out.
+    so that it does not matter whether the network goes on with what went in or what came out; but
+    not where gradients are recorded, which need what the layer left there.
     PyTorch's fused transformer kernels, which call no layers, are not used inside the block.
 
     Examples
@@ -200,7 +201,8 @@ class ActivationHooks:
             replacement = self._show(name, tensor)
             if replacement is None:
                 return None
-            if getattr(module, "inplace", False) and args and tensor is args[0]:
+            given = args[0] if args and getattr(module, "inplace", False) else None
+            if tensor is given and not (tensor.requires_grad and torch.is_grad_enabled()):
                 replacement = tensor.copy_(replacement)
             return with_activation(output, keys, replacement)
 

@@ -16,7 +16,6 @@ from companion.analysis.references import (
     object_reference,
 )
 from thermo_utils.errors import ThermoError, unknown
-from thermo_utils.grids import grids
 
 __all__ = ["CHECKPOINT", "LABEL_COLUMN", "METRICS", "PRODUCTS", "Request", "check"]
 
@@ -127,6 +126,8 @@ def _check_numbers(request: Request) -> None:
     if (request.tau_step is None) != (request.tau_max is None):
         raise ThermoError("give both --tau-step and --tau-max, or neither for an automatic grid")
     if request.tau_step is not None and request.tau_max is not None:
+        from thermo_utils.grids import grids  # numpy takes a while to load
+
         grids(request.tau_step, request.tau_max)
     for option in ("batch_size", "limit", "size"):
         value = getattr(request, option)

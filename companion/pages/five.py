@@ -18,7 +18,7 @@ from companion.paper.targets import DEFAULT, TARGETS
 from companion.paper.verdict import MIN_CHAPTERS, Verdict
 from companion.runs.chapters import chapter_title
 
-__all__ = ["five_sentences", "side_of_errors"]
+__all__ = ["five_sentences", "merit_sentence", "side_of_errors"]
 
 #: Errors to one side are most of them if they are more than this many times those to the other.
 MOSTLY: Final = 2
@@ -42,7 +42,7 @@ def five_sentences(found: Verdict) -> str:
         _side(found.errors),
         _rules(found.errors),
         _targets(found.by_target),
-        _safe(found.frontier, advantages(found.outcomes, "RFE")),
+        merit_sentence(found.frontier, advantages(found.outcomes, "RFE")),
     )
     return "\n".join(f"{k}. {sentence}" for k, sentence in enumerate(sentences, 1))
 
@@ -162,14 +162,30 @@ def _with_chapters(name: object, judged: Mapping[str, pd.DataFrame]) -> str:
     return f"{name}, {counted(judged[str(name)]['chapter'].nunique(), 'chapter')}"
 
 
-def _safe(table: pd.DataFrame, without: Mapping[str, float]) -> str:
+def merit_sentence(table: pd.DataFrame, without: Mapping[str, float]) -> str:
+    """The renormalized F as a threshold to prune at, against a simple rule of equal risk.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The frontier.
+    without : mapping of str to float
+        By the name of a chapter, how many times as sparse F is as that rule without it.
+
+    Returns
+    -------
+    str
+        With the claim in bold. Chapters without which it is not better are named, or counted
+        where they are more than two.
+    """
     fast, full = merit(table, "RFE"), merit(table, "FE")
     ratios = np.array(list(without.values()))
     needed = [chapter_title(name) for name, ratio in without.items() if ratio <= 1]
     if fast.sparsity <= fast.rule_sparsity:
         claim = "is no better than a simple rule of equal risk"
     elif needed:
-        claim = f"is better than a simple rule of equal risk, but not without {' or '.join(needed)}"
+        which = " or ".join(needed) if len(needed) < 3 else f"any one of {len(needed)} chapters"
+        claim = f"is better than a simple rule of equal risk, but not without {which}"
     else:
         claim = "is better than a simple rule of equal risk"
     left_out = (

@@ -203,6 +203,12 @@ def test_what_works_in_place_is_pruned_in_place():
     for act, layers in ((nn.ReLU(inplace=True), "act"), (lambda x: x.relu_(), "relu()")):
         with torch.no_grad(), ActivationPruner(Forgetful(act), layers, 0.5) as pruner:
             assert torch.equal(pruner.model(X), mask(X.relu(), 0.5))
+    net = nn.Sequential(nn.Linear(6, 4), nn.ReLU(inplace=True))
+    with ActivationPruner(net, "1", 0.5):
+        out = net(X)
+        out.sum().backward()
+    survived = (net[0](X) >= 0.5).float()
+    assert torch.allclose(net[0].bias.grad, survived.sum(0))
     kept = X.clone()
     with torch.no_grad(), ActivationPruner(nn.Sequential(nn.Identity()), "0", 0.5) as pruner:
         pruner.model(X)

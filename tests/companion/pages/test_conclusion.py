@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from companion.pages.conclusion import conclusion, conclusion_figures
-from companion.pages.five import five_sentences, side_of_errors
+from companion.pages.five import five_sentences, merit_sentence, side_of_errors
 from companion.pages.nearness import (
     against_rules,
     by_kind,
@@ -311,6 +311,11 @@ class TestFiveSentences:
         decided = decided._replace(outcomes=decided.outcomes._replace(sparsity=gained))
         head = five_sentences(decided).splitlines()[4].split("**")[1]
         assert head.endswith(f"but not without {TITLES['mlp-flowers102']}")
+
+    def test_many_that_decide_are_counted(self):
+        text = merit_sentence(front(), dict.fromkeys(TITLES, 0.9))
+        assert "not without any one of 3 chapters" in text
+        assert not any(title in text for title in TITLES.values())
 
 
 class TestCosts:
