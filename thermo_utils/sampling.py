@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from thermo_utils.batches import evaluating, forward, gradients_if_needed, unpac
 from thermo_utils.confidence import estimate, standard_error
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
+from thermo_utils.evaluation import notes_on
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import LayerSpec
 from thermo_utils.strata import class_labels, stratified_order, whole_numbers
@@ -104,7 +106,8 @@ def sampled_renormalized(
         ``tau`` (a :class:`~thermo_utils.Threshold`, or None where no feature shows), ``interval``
         (its bounds), ``confidence`` (reached), ``converged`` (whether that is what was asked for),
         ``examples`` (read), ``share``, ``classes`` (stratified by; 0: none), ``rounds`` (a list of
-        dicts), ``total`` (N), ``total_abs_sum`` (Sigma_0), both of the sample, and ``seconds``.
+        dicts), ``total`` (N), ``total_abs_sum`` (Sigma_0), both of the sample, ``seconds``,
+        ``layers`` and ``warnings`` (as those of :func:`thermo_utils.renormalized`).
 
     Raises
     ------
@@ -147,10 +150,11 @@ def sampled_renormalized(
     groups = np.zeros((0, 2, grid.size + 1))
     rounds: list[dict[str, Any]] = []
     started = time.perf_counter()
+    hooks = ActivationHooks(model, layers, lambda _, tensor: spectrum.update(tensor))
     with (
         tqdm(total=most, desc="sampled", unit="example", disable=not progress) as bar,
         evaluating(model),
-        ActivationHooks(model, layers, lambda _, tensor: spectrum.update(tensor)),
+        hooks,
     ):
         read = 0
         for upto in _round_ends(most):
@@ -178,9 +182,13 @@ def sampled_renormalized(
             rounds.append({"examples": read, **known._asdict(), "tau": tau})
             if known.confidence >= confidence:
                 break
+    for text in notes_on(hooks):
+        warnings.warn(text, stacklevel=3)
     curve = spectrum.compute()
     curve["free_energy_error"] = standard_error(grid, groups, read / size)
     curve.attrs = {
+        "layers": [name for name, calls in hooks.calls.items() if calls],
+        "warnings": notes_on(hooks),
         "tau": known.tau,
         "interval": (known.low, known.high),
         "confidence": known.confidence,

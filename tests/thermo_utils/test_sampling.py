@@ -256,6 +256,7 @@ def test_mappings_texts_and_lists():
 
     curve = sampled(items, [0.5, 1.5, 2.5], model=Sum(), collate=pad, max_share=0.5)
     assert curve.attrs["classes"] == 3
+    assert curve.attrs["layers"] == ["act"]
     assert curve.attrs["total"] == pytest.approx(600, rel=0.15)
     tensors = {"ids": torch.ones(60, 4), "mask": torch.ones(60, 4)}
     curve = sampled(Examples(tensors, torch.arange(60) % 2), [0.5], model=Sum(), max_share=0.5)
