@@ -18,6 +18,7 @@ from torch import nn
 
 from companion.analysis.batches import Prepared, first_batch
 from companion.analysis.failures import called, in_one_line
+from companion.analysis.kept import rehearse
 from companion.analysis.models import Loaded
 from companion.analysis.references import load_object
 from companion.analysis.report import is_share
@@ -120,7 +121,8 @@ def measure(loaded: Loaded, prepared: Prepared, request: Request) -> Measured:
     with in_one_line(f"{request.model} on a batch of {request.data}"), _noted(notes):
         layers = list(request.layers) if request.layers else default_layers(network, first)
         sites = _sites(network, first, layers)
-        _check_keep(request, sites)
+        if request.keep is not None:
+            _check_keep(network, sites)
         _say(request, f"pruning {len(sites)} layers: {', '.join(list(sites)[:4])} ...")
         automatic = request.tau_step is None or request.tau_max is None
         if request.tau_step is None or request.tau_max is None:
@@ -217,13 +219,14 @@ def _kind(name: str, modules: Mapping[str, nn.Module]) -> str:
     return f"input of {kind}" if name.endswith(":input") else kind
 
 
-def _check_keep(request: Request, sites: Mapping[str, Any]) -> None:
+def _check_keep(network: nn.Module, sites: Mapping[str, Any]) -> None:
     calls = [name for name in sites if _is_call(name)]
-    if request.keep is not None and calls:
+    if calls:
         raise ThermoError(
             f"{calls[0]} is the call of a function, which no module can take the place of, so it "
             "cannot be kept: leave --keep out, or name modules with --layers"
         )
+    rehearse(network, list(sites))
 
 
 def _out_of_reach(curve: pd.DataFrame, coarse: np.ndarray) -> str | None:

@@ -65,30 +65,25 @@ def text_batches(
             "that has one with --tokenizer, or give batches as FILE.py:NAME"
         )
     tokenizer = _tokenizer(place)
-    padded = tokenizer.pad_token is not None
-    if not padded:
-        if tokenizer.eos_token is None:
-            raise ThermoError(f"the tokenizer of {place} can neither pad nor end a text: set one")
-        tokenizer.pad_token = tokenizer.eos_token
-    config = getattr(loaded.network, "config", None)
-    if config is not None and getattr(config, "pad_token_id", 0) is None:
-        config.pad_token_id = tokenizer.pad_token_id  # a classifier looks for the last token
-    longest = _longest(tokenizer, config)
+    _let_pad(tokenizer, loaded, place)
+    longest = _longest(tokenizer, getattr(loaded.network, "config", None))
     taken = _accepted(loaded.network)
-    words = bool(examples.items) and isinstance(examples.items[0], list)
-    labels = (
-        _WordLabels(examples, loaded) if loaded.task == "tokens" and not request.rfe_only else None
-    )
-    batches, cut = [], 0
-    order = range(len(examples.items))
-    for rows in groups(order, request.batch_size):
+    words = {isinstance(text, list) for text in examples.items}
+    if len(words) > 1:
+        raise ThermoError(f"{examples.title} holds some texts as lists of words: make all alike")
+    by_word = loaded.task == "tokens" and not request.rfe_only
+    labels = _WordLabels(examples, loaded) if by_word else None
+    batches: list[dict[str, Any]] = []
+    cut = padded = positions = 0
+    for rows in groups(range(len(examples.items)), request.batch_size):
         encoded = tokenizer(
             [examples.items[row] for row in rows], padding=True, truncation=True,
-            max_length=longest, is_split_into_words=words, return_tensors="pt",
+            max_length=longest, is_split_into_words=words == {True}, return_tensors="pt",
         )  # fmt: skip
         batch = {name: encoded[name] for name in encoded if taken is None or name in taken}
         mask = encoded["attention_mask"]
         cut += int((mask.sum(1) >= longest).sum())
+        padded, positions = padded + int((mask == 0).sum()), positions + mask.numel()
         if loaded.task == "next token":
             batch["labels"] = encoded["input_ids"].masked_fill(mask == 0, IGNORE_INDEX)
         elif labels is not None:
@@ -96,9 +91,27 @@ def text_batches(
         batches.append(batch)
     _check_known(batches, tokenizer, place, notes)
     facts["tokenizer"] = f"{type(tokenizer).__name__} of {place}, at most {longest} tokens a text"
+    if padded:
+        facts["padding"] = (
+            f"{padded / positions:.1%} of the positions are padding, whose activations count too; "
+            "there is none with --batch-size 1"
+        )
     if cut:
         notes.append(f"{cut:,} texts fill all {longest} tokens and may have been cut.")
     return batches
+
+
+def _let_pad(tokenizer: Any, loaded: Loaded, place: str) -> None:
+    """Let a tokenizer pad, and the network know with what."""
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ThermoError(f"the tokenizer of {place} can neither pad nor end a text: set one")
+        tokenizer.pad_token = tokenizer.eos_token
+    if loaded.task == "next token":  # padding before a text would move its positions
+        tokenizer.padding_side = "right"
+    config = getattr(loaded.network, "config", None)
+    if config is not None and getattr(config, "pad_token_id", 0) is None:
+        config.pad_token_id = tokenizer.pad_token_id  # a classifier looks for the last token
 
 
 class _WordLabels:

@@ -39,4 +39,8 @@ class Fails(nn.Module):
         return x @ torch.ones(99, 3)
 
 fails = Fails()
+
+def within():
+    class Local(nn.Sequential): pass
+    return Local(*network)
 """

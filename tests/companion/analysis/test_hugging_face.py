@@ -164,10 +164,47 @@ def test_class_numbers_of_another_order_follow_their_names(folders, here, analyz
     assert analyze(folders / "bert", "bare", "--rfe-only", output="other").code == 0
 
 
-def test_a_language_model_is_scored_by_the_next_token(folders, table, analyze):
+@pytest.mark.slow
+def test_data_sets_by_name_from_a_mirror(folders, here, analyze, monkeypatch):
+    rows = [(text, "praise" if good else "blame") for text, good in sentences()]
+    (here / "mirror" / "some" / "texts").mkdir(parents=True)
+    table = pd.DataFrame(rows, columns=["text", "label"])
+    table.to_parquet(here / "mirror" / "some" / "texts" / "validation.parquet")
+    monkeypatch.setenv("THERMO_DATA", str(here / "mirror"))
+    done = analyze(folders / "bert", "some/texts", *GRID)
+    assert unpruned(done) == 1.0
+    assert "some/texts (part validation)" in done.out
+    assert unpruned(analyze(folders / "bert", "mirror/some/texts/", *GRID, output="local")) == 1.0
+    refused = analyze(folders / "bert", "some/others", *GRID, output="other")
+    assert "THERMO_DATA has no folder some/others" in refused.err
+
+
+@pytest.mark.slow
+def test_images_of_a_data_set_are_those_of_a_folder(folders, pictures, here, analyze):
+    import datasets
+
+    files = [(str(f), n) for n in ("green", "red") for f in sorted((pictures / n).iterdir())]
+    features = datasets.Features(
+        {"picture": datasets.Image(), "label": datasets.ClassLabel(names=["green", "red"])}
+    )
+    rows = {"picture": [f for f, _ in files], "label": [n for _, n in files]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(here / "saved")
+    done = [
+        analyze(folders / "vit", data, *GRID, output=f"of_{data.name}")
+        for data in (pictures, here / "saved")
+    ]
+    tables = [pd.read_csv(run.folder / "curves.csv") for run in done]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_language_model_is_scored_by_the_next_token(folders, here, table, analyze):
     import transformers
 
-    done = analyze(folders / "gpt", table, *GRID, "--batch-size", "5")
+    shutil.copytree(folders / "gpt", here / "gpt")
+    with_left = tokenizer()  # as those of many language models pad
+    with_left.padding_side = "left"
+    with_left.save_pretrained(here / "gpt")
+    done = analyze("gpt", table, *GRID, "--batch-size", "5")
     assert done.code == 0, done.err
     model = transformers.GPT2LMHeadModel.from_pretrained(folders / "gpt").eval()
     losses, tokens = 0.0, 0
@@ -194,7 +231,17 @@ def test_a_classifier_of_words(folders, here, analyze):
     assert done.code == 0, done.err
     assert load_safe(done.folder / "safe.json").baseline == 1.0
     count = sum(len(text.split()) for text, _ in sentences())
-    assert f"on {count:,} targets" in (done.folder / "report.html").read_text()
+    html = (done.folder / "report.html").read_text()
+    assert f"on {count:,} targets" in html
+    padded = sum(
+        max(lengths) * len(lengths) - sum(lengths)
+        for lengths in np.split([len(text.split()) for text, _ in sentences()], [32])
+    )
+    whole = sum(
+        max(lengths) * len(lengths)
+        for lengths in np.split([len(text.split()) for text, _ in sentences()], [32])
+    )
+    assert f"{padded / whole:.1%} of the positions are padding" in html
 
 
 def test_a_classifier_of_images_takes_its_own_preparation(folders, pictures, analyze):
@@ -278,6 +325,11 @@ class TestMistakes:
     def test_one_label_of_two_for_classes_without_names(self, folders, table, refused):
         table.write_text(table.read_text().replace("blame", "praise"))
         assert "1 labels (praise) and the network 2 classes" in refused(folders / "unnamed", table)
+
+    def test_texts_of_two_kinds(self, folders, here, refused):
+        rows = [{"text": "good", "label": 0}, {"text": ["good"], "label": 0}]
+        (here / "mixed.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        assert "make all alike" in refused(folders / "bert", "mixed.jsonl")
 
     def test_targets_that_a_table_does_not_hold(self, folders, table, analyze, refused):
         assert "--rfe-only" in refused(folders / "masked", table)

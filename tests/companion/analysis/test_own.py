@@ -329,6 +329,7 @@ class TestInterrupted:
         ("{0}:network", "{0}:batches", ["--max-drop", "5"], "not percent"),
         ("{0}:network", "{0}:batches", ["--device", "warp"], "--device warp"),
         ("{0}:network", "{0}:batches", ["--keep", "a.pt", "--layers", "relu()"], "cannot be kept"),
+        ("{0}:within", "{0}:batches", ["--keep", "a.pt"], "cannot be pickled"),
     ],
 )  # fmt: skip
 def test_mistakes(own, analyze, here, model, data, options, expected):
