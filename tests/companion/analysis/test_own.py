@@ -7,6 +7,8 @@ import contextlib
 import importlib.metadata
 import io
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from tests.companion.analysis.own_file import OWN
 from thermo_utils import ActivationPruner, full_evaluation, renormalized
 from thermo_utils.saving import load_safe
 
+CHROMIUM = shutil.which("chromium")
 #: What is written without options.
 PLAIN = ["curves.csv", "figure.png", "layers.csv", "report.html", "safe.json"]
 GRID = ("--tau-step", "0.1", "--tau-max", "0.8")
@@ -182,6 +185,28 @@ def test_the_report_says_what_was_measured(drawn):
     full, fast = (len(curves(folder)[method]) for method in ("full", "renormalized"))
     assert f"chosen from the activations: {full} thresholds for FE, {fast} for RFE" in text
     assert f"torch {importlib.metadata.version('torch')}" in text
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium")
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_report_fits_a_phone_and_a_desktop(drawn, tmp_path, width):
+    page = tmp_path / "frame.html"
+    page.write_text(f"""<!doctype html>
+<iframe id="f" src="{(drawn[1] / "report.html").as_uri()}" style="width: {width}px"></iframe>
+<pre id="seen"></pre>
+<script>f.onload = () => {{
+  const page = f.contentDocument, root = page.documentElement;
+  const drawn = [...page.images].map(image => image.naturalWidth > 0);
+  seen.textContent = JSON.stringify([root.scrollWidth <= root.clientWidth, ...drawn]);
+}}</script>""")
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+        "--allow-file-access-from-files", "--virtual-time-budget=3000", page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert '<pre id="seen">[true,true,true]</pre>' in done.stdout
 
 
 @pytest.mark.usefixtures("undrawn")
