@@ -143,11 +143,12 @@ def _checked_targets(targets: Any) -> Any:
     if isinstance(targets, np.ndarray) and targets.dtype.kind in "biuf":
         return torch.from_numpy(targets)
     inner = _first(list(targets)) if isinstance(targets, tuple | list | np.ndarray) else targets
-    fix = (
-        "number the classes from 0 and give a tensor of these numbers"
-        if isinstance(inner, str)
-        else "make one tensor of them, such as torch.tensor(labels)"
-    )
+    if isinstance(inner, str):
+        fix = "number the classes from 0 and give a tensor of these numbers"
+    elif isinstance(inner, Mapping):
+        fix = "boxes and the like are not scored: give one class per image or pixel, in a tensor"
+    else:
+        fix = "make one tensor of them, such as torch.tensor(labels)"
     raise ThermoError(
         f"targets are of type {type(targets).__name__} with {type(inner).__name__} in it: {fix}"
     )

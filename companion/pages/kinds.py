@@ -13,6 +13,9 @@ from companion.pages.tables import counted, markdown
 
 __all__ = ["kinds_text"]
 
+#: Letters of a layer's name that are shown.
+SHOWN = 26
+
 
 def kinds_text(facts: Mapping[str, Any] | None) -> str:
     """What works and what is refused, in a table each.
@@ -60,11 +63,16 @@ def _working(kind: Mapping[str, Any]) -> list[object]:
         in_markdown(kind["network"]),
         in_markdown(kind["data"]),
         len(kind["layers"]),
-        in_markdown(kind["layers"][0]),
+        in_markdown(_short(kind["layers"][0])),
         f"{kind['total']:,}",
         f"{in_markdown(kind['metric'])} {kind['baseline']:.3g}",
         found,
     ]
+
+
+def _short(name: str) -> str:
+    """The end of a long name."""
+    return name if len(name) <= SHOWN else f"…{name[1 - SHOWN :]}"
 
 
 def _refused(kind: Mapping[str, Any]) -> list[object]:
