@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.hub.server import Hub
 from thermo_utils.saving import load_safe
 
 GRID = ("--tau-step", "0.2", "--tau-max", "0.8")
@@ -177,6 +181,33 @@ def test_data_sets_by_name_from_a_mirror(folders, here, analyze, monkeypatch):
     assert unpruned(analyze(folders / "bert", "mirror/some/texts/", *GRID, output="local")) == 1.0
     refused = analyze(folders / "bert", "some/others", *GRID, output="other")
     assert "THERMO_DATA has no folder some/others" in refused.err
+
+
+@pytest.mark.slow
+def test_models_and_data_sets_by_name_from_the_hub_and_then_from_the_cache(folders, here):
+    rows = [(text, "praise" if good else "blame") for text, good in sentences()]
+    table = pd.DataFrame(rows, columns=["text", "label"]).to_csv(index=False).encode()
+    model = {file.name: file.read_bytes() for file in (folders / "bert").iterdir()}
+    repositories = {
+        ("models", "somebody/bert"): model,
+        ("datasets", "somebody/texts"): {"test.csv": table, "README.md": b"# Texts\n"},
+    }
+    words = ["somebody/bert", "somebody/texts", *GRID, "--quiet"]
+    command = [sys.executable, "-m", "companion.cli", "analyze", *words, "-o"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "THERMO_"))}
+    with Hub(repositories, {}) as hub:
+        online = clean | {"HF_ENDPOINT": hub.url, "HF_HOME": str(here / "cache")}
+        done = subprocess.run([*command, "on"], env=online, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "somebody/texts (part test)" in done.stdout
+        before = len(hub.requests)
+        offline = online | {"HF_HUB_OFFLINE": "1"}
+        again = subprocess.run([*command, "off"], env=offline, capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
+        assert len(hub.requests) == before
+    assert load_safe(here / "on" / "safe.json").baseline == 1.0
+    tables = [(here / name / "curves.csv").read_text() for name in ("on", "off")]
+    assert tables[0] == tables[1]
 
 
 @pytest.mark.slow
