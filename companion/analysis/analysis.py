@@ -180,6 +180,8 @@ def _write_tables(measured: Measured, request: Request, folder: Path) -> None:
     measured.layers.to_csv(folder / "layers.csv", index=False)
     if request.per_layer:
         measured.spectra.curves.to_csv(folder / "per_layer.csv", index=False)
+    if measured.classes is not None:
+        measured.classes.curves.to_csv(folder / "per_class.csv", index=False)
     if measured.safe is not None:
         save_safe(measured.safe, folder / "safe.json")
 

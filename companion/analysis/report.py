@@ -97,6 +97,8 @@ def page(measured: Measured, about: About, figure: Picture, heat: Picture | None
         bound=_bound(measured),
         passes=_passes(measured),
         layers=_layers(measured.layers),
+        classes=_classes(measured),
+        by_class="" if measured.classes is None else measured.classes.summary(),
         summary=measured.spectra.summary(),
         facts=[*about.facts.items(), *_grid(measured)],
         meaning=sorted(about.meaning.items()),
@@ -263,6 +265,25 @@ def _layers(table: pd.DataFrame) -> list[dict[str, Any]]:
             "effect": row["effect"],
         }
         for _, row in table.iterrows()
+    ]
+
+
+def _classes(measured: Measured) -> list[dict[str, Any]]:
+    if measured.classes is None:
+        return []
+    return [
+        {
+            "name": row["class"],
+            "examples": f"{row['examples']:,}",
+            "accuracy": _percent(row["accuracy"]),
+            "tau": _number(row["tau"]),
+            "beta": _percent(row["beta"]),
+            "drop": f"{100 * row['drop']:.1f}",
+            "mean": f"{100 * row['mean_drop']:.1f}",
+            "p": "-" if math.isnan(row["p"]) else f"{row['p']:.2g}",
+            "early": bool(row["early"]),
+        }
+        for _, row in measured.classes.table.iterrows()
     ]
 
 

@@ -23,8 +23,8 @@ __all__ = ["CHECKPOINT", "LABEL_COLUMN", "METRICS", "PRODUCTS", "Request", "chec
 METRICS = ("accuracy", "top5", "perplexity", "f1", "mean_iou", "mse")
 #: What an analysis writes into its folder.
 PRODUCTS = (
-    "report.html", "curves.csv", "layers.csv", "per_layer.csv", "figure.png", "per_layer.png",
-    "safe.json",
+    "report.html", "curves.csv", "layers.csv", "per_layer.csv", "per_class.csv", "figure.png",
+    "per_layer.png", "safe.json",
 )  # fmt: skip
 #: The column that holds labels unless another is named.
 LABEL_COLUMN = "label"

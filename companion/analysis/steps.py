@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from companion.analysis.report import is_share
 from companion.analysis.request import CHECKPOINT, Request
 from thermo_utils.accuracy import MAX_DROP, score_threshold
 from thermo_utils.activations import default_layers
+from thermo_utils.by_class import ClassCosts, cost_by_class
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation, observe
@@ -69,6 +71,8 @@ class Measured:
         ``step``, ``last``, ``automatic``, and the numbers of thresholds.
     thresholds : dict of str to Threshold or None
         By method; None where the curve has none on this grid.
+    classes : ClassCosts or None
+        What pruning costs each class, where accuracy was measured.
     safe : SafeThreshold or None
     unsafe : str
         Why there is none.
@@ -83,6 +87,7 @@ class Measured:
     bound: Bound | None
     grid: dict[str, Any]
     thresholds: dict[str, Threshold | None]
+    classes: ClassCosts | None = None
     safe: SafeThreshold | None = None
     unsafe: str = ""
     warnings: list[str] = field(default_factory=list)
@@ -160,6 +165,7 @@ def measure(loaded: Loaded, prepared: Prepared, request: Request) -> Measured:
             "full": 0 if full is None else len(coarse), "renormalized": len(fine),
         },
         thresholds=_thresholds(spectra.together, full, metric, bound),
+        classes=_costs(full, {**(loaded.classes or {}), **prepared.meaning}, bound),
         safe=safe,
         unsafe=unsafe,
         warnings=[text for text in dict.fromkeys(notes) if text not in unsafe],
@@ -260,6 +266,7 @@ def _full(
         return full_evaluation(
             loaded.network, prepared.batches, layers, coarse,
             metric=metric, checkpoint=checkpoint, progress=not request.quiet,
+            per_class=_by_class(metric, loaded),
         )  # fmt: skip
 
     try:
@@ -273,6 +280,30 @@ def _full(
             f"({_difference(error)}): repeat the command it was begun with, start anew with "
             "--force, or name another folder with -o"
         ) from error
+
+
+def _by_class(metric: Metric, loaded: Loaded) -> bool:
+    """Whether the classes are worth a look: the tokens of a language are no classes."""
+    return metric.name == "accuracy" and loaded.task != "next token"
+
+
+def _costs(
+    full: pd.DataFrame | None, names: Mapping[int, str], bound: Bound | None
+) -> ClassCosts | None:
+    """What pruning costs each class, None where this was not counted."""
+    if full is None or bound is None or "per_class" not in full.attrs:
+        return None
+    examples = full.attrs["per_class"]["examples"]
+    if sum(count > 0 for count in examples) < 2:
+        return None
+    known = [names.get(number, str(number)) for number in range(len(examples))]
+    twice = {name for name, times in Counter(known).items() if times > 1}
+    unique = [f"{name} ({n})" if name in twice else name for n, name in enumerate(known)]
+    drop = bound.max_drop * (full.attrs["baseline"] if bound.relative else 1.0)
+    try:
+        return cost_by_class(full, unique, max_drop=drop)
+    except ThermoError:  # pruning makes NaN at every threshold, which is said elsewhere
+        return None
 
 
 def _difference(error: OtherSweepError) -> str:

