@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import ThermoError
-from thermo_utils.grids import OCTAVES
 from thermo_utils.leaving_out import RANGE
 from thermo_utils.thermodynamics import CURVE_COLUMNS, thermodynamic_curve
 
-__all__ = ["FINE", "LayerCounts", "curve_of"]
+__all__ = ["FINE", "SHOWN", "LayerCounts", "curve_of"]
 
 #: Thresholds at which every layer is counted whatever is shown, 128 to the octave, so that
-#: thresholds per layer (:mod:`thermo_utils.allotment`) can be fitted to a sparsity.
-FINE: NDArray[np.float64] = 2.0 ** (np.arange(-24 * 128, 16 * 128 + 1) / 128)
+#: thresholds per layer (:mod:`thermo_utils.allotment`) can be fitted to a sparsity; 2^-32 to 2^32.
+FINE: NDArray[np.float64] = 2.0 ** (np.arange(-32 * 128, 32 * 128 + 1) / 128)
+#: Those of them that a curve is shown at where no grid is given, 32 to the octave.
+SHOWN = FINE[::4]
 
 Places = NDArray[np.intp]
 
@@ -100,7 +101,7 @@ class LayerCounts:
         )
 
     def where_it_matters(self) -> NDArray[np.float64]:
-        """Thresholds of `OCTAVES` from the first to the last that matter to some layer.
+        """Thresholds of `SHOWN` from the first to the last that matter to some layer.
 
         Raises
         ------
@@ -115,11 +116,11 @@ class LayerCounts:
             scale = self.total_abs_sum.sum() / self.total.sum()
             raise ThermoError(
                 f"activations have a mean of {scale:.3g}, outside of the thresholds tried by "
-                f"default, {OCTAVES[0]:.3g} to {OCTAVES[-1]:.3g}: give taus"
+                f"default, {SHOWN[0]:.3g} to {SHOWN[-1]:.3g}: give taus"
             )
         # Where all activations are alike, sparsity leaps over the range: left comes before begun.
-        ends = np.searchsorted(OCTAVES, self.taus[[begun[0], left[-1]]])
-        return OCTAVES[max(ends.min() - 1, 0) : ends.max() + 2]
+        ends = np.searchsorted(SHOWN, self.taus[[begun[0], left[-1]]])
+        return SHOWN[max(ends.min() - 1, 0) : ends.max() + 2]
 
 
 def curve_of(

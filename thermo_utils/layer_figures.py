@@ -35,6 +35,8 @@ Value = Literal["free_energy", "slope"]
 
 #: Characters of a layer's name that a figure has room for.
 ROOM = 30
+#: Rows of a heat map that can all be named; of more, some are.
+NAMED = 90
 #: Columns of a heat map.
 COLUMNS = 240
 #: The colours of a row stand for the values of F up to this sparsity; its plunge beyond it, where
@@ -74,7 +76,8 @@ def heat_map(
     Returns
     -------
     Figure
-        With a dot at the first feature of each row, and all layers together in the last one.
+        With a dot at the first feature of each row, and all layers together in the last one. Of
+        more than `NAMED`, 90, rows every second or third is named, and so on.
 
     Raises
     ------
@@ -86,7 +89,9 @@ def heat_map(
     at = _abscissae(rows, x)
     colours = np.array([_colours(curve, at, x, value) for _, curve, _ in rows])
     labels = [*shortened([name for name, _, _ in rows[:-1]]), TOGETHER]
-    height = 1.4 + max(0.16, min(0.4, 6 / len(rows))) * len(rows)
+    height = 1.4 + min(max(0.16, min(0.4, 6 / len(rows))) * len(rows), 0.16 * NAMED)
+    every = math.ceil(len(rows) / NAMED)
+    shown = [*range(0, len(rows) - every, every), len(rows) - 1]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8.0, height), layout="constrained")
         assert isinstance(axis, Axes)
@@ -104,8 +109,8 @@ def heat_map(
             if feature is not None:
                 axis.plot(getattr(feature, x), row, "o", ms=4, mfc="white", mec="black", mew=0.8)
         axis.axhline(len(rows) - 1.5, color="white", lw=2)
-        size = max(5.0, min(9.0, 72 * 0.8 * (height - 1.4) / len(rows)))
-        axis.set_yticks(range(len(rows)), labels, fontsize=size)
+        size = max(5.0, min(9.0, 72 * 0.8 * (height - 1.4) / len(shown)))
+        axis.set_yticks(shown, [labels[row] for row in shown], fontsize=size)
         axis.set(xlabel=LABELS[x], xscale=_scale(at, x), ylim=(len(rows) - 0.5, -0.5))
         axis.grid(False)
         bar = figure.colorbar(mesh, ax=axis, aspect=30, pad=0.01)

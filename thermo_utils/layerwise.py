@@ -197,6 +197,9 @@ def layer_spectra(
     the first feature of the rest. That is a statement of necessity: where two layers make the same
     feature, it stays whichever of them is left out, and no layer is said to make it.
 
+    The pass takes no longer than that of :func:`thermo_utils.renormalized`. Looking for features,
+    twice for each layer, takes some hundredths of a second each.
+
     Examples
     --------
     >>> import torch

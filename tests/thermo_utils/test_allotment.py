@@ -132,6 +132,34 @@ def test_a_sparsity_out_of_reach_names_what_is_within():
         allot_greedily(same, data, spectra, 0.6, progress=False)
 
 
+def test_layers_of_any_scale_have_thresholds():
+    class Scales(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.acts = nn.ModuleList(nn.Identity() for _ in range(3))
+
+        def forward(self, x):
+            for act, scale in zip(self.acts, (1e-8, 1.0, 1e8), strict=True):
+                act(x * scale)
+            return x
+
+    spectra = spectra_of(Scales(), "acts.*", [X])
+    found = allot(spectra, 0.5)
+    assert found.beta == pytest.approx(0.5, abs=TOLERANCE)
+    scaled = np.array(list(found.taus.values())) / [1e-8, 1.0, 1e8]
+    np.testing.assert_allclose(scaled, scaled[1], rtol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_half_precision_is_as_sparse_as_the_spectrum_says(dtype):
+    model = network().to(dtype)
+    data = [X.to(dtype)]
+    data = [(data[0], targets_of(model, data[0]))]
+    table = compare_allotments(model, data, "GELU", [0.3, 0.7], methods=METHODS, progress=False)
+    np.testing.assert_allclose(table["beta"], table["beta_measured"], rtol=1e-12)
+    np.testing.assert_allclose(table["beta"], table["target"], atol=TOLERANCE)
+
+
 def test_a_layer_of_zeros_gets_no_threshold():
     model = nn.Sequential(nn.Identity(), nn.Threshold(1e9, 0.0))
     spectra = spectra_of(model, ["0", "1"], [X])

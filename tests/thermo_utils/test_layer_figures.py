@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
 
@@ -50,6 +51,7 @@ class Block(nn.Module):
         return 2 * self.intermediate_act_fn(self.intermediate(x))
 
 
+@functools.cache
 def deep(count, **options):
     torch.manual_seed(0)
     return layer_spectra(
@@ -101,6 +103,25 @@ def test_titles_of_small_multiples_do_not_overlap(count):
     for one, other in itertools.pairwise(panels):
         assert not one.get_tightbbox(renderer).overlaps(other.get_tightbbox(renderer))
     assert all(inside(figure, axis.get_tightbbox(renderer)) for axis in panels)
+
+
+def test_of_very_many_layers_some_are_named():
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.acts = nn.ModuleList(nn.ReLU() for _ in range(200))
+
+        def forward(self, x):
+            return [act(x) for act in self.acts]
+
+    spectra = layer_spectra(Wide(), [torch.randn(20)], nn.ReLU, [0.5, 1.0, 1.5], progress=False)
+    figure = drawn(heat_map, spectra)
+    labels = figure.axes[0].get_yticklabels()
+    assert 50 < len(labels) <= 91
+    assert labels[-1].get_text() == TOGETHER
+    for above, below in itertools.pairwise(boxes(labels, figure)):
+        assert above.y0 >= below.y1
+    assert figure.bbox.y1 / figure.dpi < 17
 
 
 def test_a_row_is_the_curve_of_its_layer_and_the_dot_its_feature():

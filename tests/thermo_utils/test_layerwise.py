@@ -195,6 +195,7 @@ def test_a_network_of_other_layers_does_not_change_a_layer_on_the_default_grid()
     pd.testing.assert_series_equal(alone.table.loc[0, columns], among.table.loc[0, columns])
 
 
+@pytest.mark.slow
 def test_by_default_chance_makes_few_features():
     found = [spectra(exponential(seed), taus=None).feature for seed in range(30)]
     assert sum(feature is not None for feature in found) <= 3
@@ -209,7 +210,7 @@ def test_activations_all_alike_have_a_default_grid():
     assert found.together["beta"].iloc[[0, -1]].tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("scale", [1e9, 1e-12])
+@pytest.mark.parametrize("scale", [1e12, 1e-12])
 def test_activations_beyond_the_default_grid(scale):
     with pytest.raises(ThermoError, match="give taus"):
         spectra(scale * (1 + torch.rand(10)), taus=None)
