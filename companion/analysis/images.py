@@ -51,10 +51,13 @@ class ImageBatches:
         self._items, self._size = examples.items, request.batch_size
         self._prepare, facts["images"] = _preparation(loaded, request.size)
         self._named = loaded.task is not None  # a network of transformers takes them by name
+        weights = next((w for w in loaded.network.parameters() if w.is_floating_point()), None)
+        self._type = torch.float32 if weights is None else weights.dtype
 
     def __iter__(self) -> Iterator[Any]:
         for group in groups(self._items, self._size):
             pixels = self._prepare([in_rgb(decoded(item), Counter()) for item in group])
+            pixels = pixels.to(self._type)
             yield {"pixel_values": pixels} if self._named else pixels
 
 

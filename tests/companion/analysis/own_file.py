@@ -40,6 +40,16 @@ class Fails(nn.Module):
 
 fails = Fails()
 
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = network[0], network[4]
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        return self.last(torch.relu(x - 0.1))
+
+functional = Functional()
+
 def within():
     class Local(nn.Sequential): pass
     return Local(*network)

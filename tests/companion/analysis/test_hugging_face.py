@@ -300,6 +300,21 @@ def test_a_classifier_of_images_takes_its_own_preparation(folders, pictures, ana
 
 
 @pytest.mark.slow
+def test_images_for_a_network_in_half_precision(folders, pictures, here, analyze):
+    import transformers
+
+    shutil.copytree(folders / "vit", here / "vit")
+    model = transformers.ViTForImageClassification.from_pretrained(folders / "vit")
+    model.to(torch.bfloat16).save_pretrained(here / "vit")
+    done = analyze("vit", pictures, *GRID, "--layers", "classifier")
+    assert done.code == 0, done.err
+    plain = analyze(folders / "vit", pictures, *GRID, "--layers", "classifier", output="plain")
+    scales = [pd.read_csv(run.folder / "layers.csv")["scale"][0] for run in (done, plain)]
+    assert scales[0] != scales[1]
+    assert scales[0] == pytest.approx(scales[1], rel=0.05)
+
+
+@pytest.mark.slow
 def test_values_are_judged_by_their_error(folders, here, analyze):
     rows = [(text, good + 0.5) for text, good in sentences()]
     pd.DataFrame(rows, columns=["text", "label"]).to_csv(here / "values.csv", index=False)

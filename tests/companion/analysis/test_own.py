@@ -120,6 +120,27 @@ def test_layers_and_grids_and_one_pass_alone(own, analyze):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([], {"relu()": "relu()", "relu()#2": "relu()"}),
+        (["relu()"], {"relu()": "relu()", "relu()#2": "relu()"}),
+        (
+            ["relu()", "l*:input", "Linear"],
+            {"first": "Linear", "last": "Linear", "last:input": "input of Linear",
+             "relu()": "relu()", "relu()#2": "relu()"},
+        ),
+    ],
+)  # fmt: skip
+def test_calls_of_functions_and_inputs(own, analyze, layers, expected):
+    words = (f"{own}:functional", f"{own}:batches", *GRID, "--rfe-only")
+    done = analyze(*words, *(["--layers", *layers] if layers else []))
+    assert done.code == 0, done.err
+    table = pd.read_csv(done.folder / "layers.csv")
+    assert dict(zip(table["layer"], table["kind"], strict=True)) == expected
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("data", ["batches", "endless", "dataset", "loader"])
 def test_a_limit(own, analyze, data):
     words = (f"{own}:network", f"{own}:{data}", "--limit", "40", "--batch-size", "7", *GRID)
