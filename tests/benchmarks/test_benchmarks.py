@@ -26,9 +26,11 @@ def test_the_peak_is_what_the_task_holds(megabytes):
         held = np.ones(megabytes << 17)  # eight bytes each
         return held.sum()
 
-    peak = peak_bytes(task, torch.device("cpu"))
-    if peak is None:
+    # A system short of memory takes pages away meanwhile, which hides a part.
+    peaks = [peak_bytes(task, torch.device("cpu")) for _ in range(3)]
+    if None in peaks:
         pytest.skip("this system does not tell")
+    peak = max(peaks)
     assert abs(peak / (1 << 20) - megabytes) < 8
 
 
