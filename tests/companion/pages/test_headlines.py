@@ -300,16 +300,17 @@ def median(values):
             "Against simple rules on the same activations, most is undecided**",
         ),
         (
-            "hardly better than a simple rule of equal risk",
-            "is better than a simple rule of equal risk, but not without any one of",
+            "no better than a simple rule of equal risk",
+            "is no better than a simple rule of equal risk**",
         ),
-        ("that hangs on any one of many chapters", "1.0 times the"),
     ],
 )
 def test_the_readme_says_what_the_page_does(here, there):
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert here in readme.partition("## ")[0]
     assert there in page().partition("## ")[0]
+    # "Very late" is a loss of a quarter of the accuracy and more.
+    assert float(said(5)[0]) > 25
 
 
 def test_the_runs_are_those_of_the_page():
