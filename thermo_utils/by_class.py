@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from thermo_utils.accuracy import MAX_DROP, ROUNDING, accuracy_threshold
 from thermo_utils.chance import holm
@@ -245,76 +246,75 @@ def cost_by_class(
     if not 0 < alpha < 1:
         raise ThermoError(f"alpha must be between 0 and 1 (a share, not percent), got {alpha}")
     counts = ClassCounts.of(curve)
-    labels = _labels(names, len(counts.examples))
+    labels = _labels(names, counts)
     tau, accuracy = column(curve, "tau"), column(curve, "accuracy")
     beta = column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
-    mean_drop = float(curve.attrs["baseline_accuracy"]) - accuracy
-    known = np.flatnonzero(counts.examples > 0).tolist()
-    chances = counts.chances()
+    shares, mean_drop = counts.hits / counts.examples, curve.attrs["baseline_accuracy"] - accuracy
+    drops, chances = counts.shares - shares, counts.chances()
+    low, high = counts.intervals(alpha)
 
-    parts = [
-        pd.DataFrame(
-            {
-                "class": labels[row],
-                "tau": tau,
-                "beta": beta,
-                "examples": counts.examples[row],
-                "accuracy": counts.hits[:, row] / counts.examples[row],
-                "drop": (counts.unpruned[row] - counts.hits[:, row]) / counts.examples[row],
-                **dict(zip(("low", "high"), counts.intervals(row, alpha), strict=True)),
-                "p": chances[:, row],
-                "mean_accuracy": accuracy,
-                "mean_drop": mean_drop,
-            }
-        )
-        for row in known
-    ]
-    long = pd.concat(parts, ignore_index=True)
     out = np.flatnonzero(~(mean_drop <= max_drop + ROUNDING))
     end = int(out[0]) + 1 if out.size else tau.size
     tested = np.flatnonzero(np.isfinite(mean_drop[:end]))  # pruning may make NaN at the last
     if not tested.size:
         raise ThermoError("pruning makes NaN from the first threshold on: begin with smaller ones")
-    last = int(tested[-1])
     mean = accuracy_threshold(curve, max_drop)
-    least = np.minimum(chances[tested][:, known].min(axis=0) * tested.size, 1.0)
-    rows = []
-    for p, row, own in zip(holm(least), known, parts, strict=True):
-        found = accuracy_threshold(own, max_drop, baseline=counts.share(row))
-        low, high = _ends(own, max_drop)
-        early = found is not None and p <= alpha and (mean is None or found.tau < mean.tau)
-        place = (found.tau, found.beta) if found is not None else (np.nan, np.nan)
-        drops = own["drop"].iloc[last], mean_drop[last]
-        rows.append(
-            (labels[row], counts.examples[row], counts.share(row), *place, low, high, *drops, p,
-             bool(early))
-        )  # fmt: skip
-    table = pd.DataFrame(
-        rows,
-        columns=["class", "examples", "accuracy", "tau", "beta", "low", "high", "drop",
-                 "mean_drop", "p", "early"],
-    )  # fmt: skip
-    table = table.sort_values(["tau", "drop"], ascending=[True, False], kind="stable")
-    return ClassCosts(table.reset_index(drop=True), long, mean, max_drop, alpha)
-
-
-def _labels(names: Sequence[str] | None, classes: int) -> list[str]:
-    labels = [str(row) for row in range(classes)] if names is None else [str(n) for n in names]
-    if len(labels) != classes or len(set(labels)) != classes:
-        raise ThermoError(
-            f"names must be {classes} different ones, one for each class, got {len(labels)}"
+    p = holm(np.minimum(chances[tested].min(axis=0) * tested.size, 1.0))
+    found = [
+        accuracy_threshold(
+            pd.DataFrame({"tau": tau, "beta": beta, "accuracy": own}), max_drop, baseline=share
         )
-    return labels
+        for own, share in zip(shares.T, counts.shares.tolist(), strict=True)
+    ]
+    taus = np.array([np.nan if place is None else place.tau for place in found])
+    table = pd.DataFrame(
+        {
+            "class": labels,
+            "examples": counts.examples,
+            "accuracy": counts.shares,
+            "tau": taus,
+            "beta": [np.nan if place is None else place.beta for place in found],
+            "low": _last_within(tau, high, max_drop),
+            "high": _last_within(tau, low, max_drop),
+            "drop": drops[tested[-1]],
+            "mean_drop": mean_drop[tested[-1]],
+            "p": p,
+            "early": (p <= alpha) & (taus < (np.inf if mean is None else mean.tau)),
+        }
+    ).sort_values(["tau", "drop"], ascending=[True, False], kind="stable")
+    curves = pd.DataFrame(
+        {
+            "class": np.repeat(labels, tau.size),
+            "tau": np.tile(tau, len(labels)),
+            "beta": np.tile(beta, len(labels)),
+            "examples": np.repeat(counts.examples, tau.size),
+            "accuracy": shares.T.ravel(),
+            "drop": drops.T.ravel(),
+            "low": low.T.ravel(),
+            "high": high.T.ravel(),
+            "p": chances.T.ravel(),
+            "mean_accuracy": np.tile(accuracy, len(labels)),
+            "mean_drop": np.tile(mean_drop, len(labels)),
+        }
+    )
+    return ClassCosts(table.reset_index(drop=True), curves, mean, max_drop, alpha)
 
 
-def _ends(own: pd.DataFrame, max_drop: float) -> tuple[float, float]:
-    """Thresholds up to which a drop is surely within bounds, and up to which not surely beyond."""
-    points = np.concatenate([[0.0], own["tau"]])
-    ends = []
-    for bound in ("high", "low"):
-        outside = np.flatnonzero(~(own[bound].to_numpy() <= max_drop + ROUNDING))
-        ends.append(float(points[outside[0]]) if outside.size else np.inf)
-    return ends[0], ends[1]
+def _labels(names: Sequence[str] | None, counts: ClassCounts) -> list[str]:
+    """Names of the classes that have examples."""
+    every = [str(n) for n in (range(counts.classes) if names is None else names)]
+    if len(every) != counts.classes or len(set(every)) != counts.classes:
+        raise ThermoError(
+            f"names must be {counts.classes} different ones, one for each class, got {len(every)}"
+        )
+    return [every[number] for number in counts.numbers]
+
+
+def _last_within(tau: NDArray, bounds: NDArray, max_drop: float) -> NDArray[np.float64]:
+    """The last threshold up to which bounds of the drop, shape (K, C), are small; inf if all."""
+    outside = ~(bounds <= max_drop + ROUNDING)
+    first = np.where(outside.any(axis=0), outside.argmax(axis=0), tau.size)
+    return np.concatenate([[0.0], tau[:-1], [np.inf]])[first]
 
 
 def _listed(rows: pd.DataFrame) -> str:

@@ -12,22 +12,24 @@ __all__ = ["beyond_share", "drop_interval", "holm"]
 Floats = NDArray[np.float64]
 
 
-def drop_interval(down: ArrayLike, up: ArrayLike, n: int, alpha: float) -> tuple[Floats, Floats]:
+def drop_interval(
+    down: ArrayLike, up: ArrayLike, n: ArrayLike, alpha: float
+) -> tuple[Floats, Floats]:
     """Interval of the difference of two shares of the same examples (Clopper-Pearson for each).
 
     Parameters
     ----------
-    down, up : array_like, shape (K,)
+    down, up : array_like
         How many of the examples count for a drop, and how many against it; nan where not known.
-    n : int
-        Number of examples.
+    n : array_like
+        Number of examples; broadcast against them.
     alpha : float
         Probability with which it may miss the truth. Each share gets half of it, so that it holds
         whatever they have to do with each other.
 
     Returns
     -------
-    low, high : ndarray of float64, shape (K,)
+    low, high : ndarray of float64
         Of ``(down - up) / n``.
 
     Examples
@@ -36,12 +38,13 @@ def drop_interval(down: ArrayLike, up: ArrayLike, n: int, alpha: float) -> tuple
     >>> round(float(low[0]), 3), round(float(high[0]), 3)
     (-0.038, 0.094)
     """
+    n = np.asarray(n, np.float64)
     least, most = _clopper_pearson(np.asarray(down, np.float64), n, alpha / 2)
     low, high = _clopper_pearson(np.asarray(up, np.float64), n, alpha / 2)
     return least - high, most - low
 
 
-def _clopper_pearson(count: Floats, n: int, alpha: float) -> tuple[Floats, Floats]:
+def _clopper_pearson(count: Floats, n: Floats, alpha: float) -> tuple[Floats, Floats]:
     """Exact interval of a share of which `count` of `n` were seen."""
     with np.errstate(invalid="ignore"):
         low = np.where(count > 0, beta_distribution.ppf(alpha / 2, count, n - count + 1), 0.0)
@@ -79,19 +82,21 @@ def beyond_share(
     """
     lost, gained = np.asarray(lost, np.int64), np.asarray(gained, np.int64)
     wrong = examples - right
-    all_lost, all_gained = int(lost.sum()), int(gained.sum())
+    all_lost, all_gained, all_wrong = int(lost.sum()), int(gained.sum()), int(wrong.sum())
     found = np.ones(len(examples))
-    for row in np.flatnonzero(lost > gained):
-        g = np.arange(min(all_gained, int(wrong[row])) + 1)
-        at_least = hypergeom.sf(
-            lost[row] - gained[row] + g - 1, int(right.sum()), int(right[row]), all_lost
-        )
-        weight = (
-            hypergeom.pmf(g, int(wrong.sum()), int(wrong[row]), all_gained)
-            if all_gained
-            else np.ones(1)
-        )
-        found[row] = min(float(np.sum(weight * at_least)), 1.0)
+    rows = np.flatnonzero(lost > gained)
+    # What is gained by a class, to 12 standard deviations and more around what is to be expected.
+    expected = all_gained * wrong[rows] / max(all_wrong, 1)
+    spread = 12 * np.sqrt(expected) + 20
+    start = np.maximum(np.floor(expected - spread), 0)
+    width = np.max(np.minimum(expected + spread, all_gained) - start, initial=0)
+    g = start[:, None] + np.arange(int(width) + 1)
+    weight: Floats = np.ones(g.shape)
+    if all_wrong:
+        weight = np.asarray(hypergeom.pmf(g, all_wrong, wrong[rows, None], all_gained))
+    balance = (lost - gained)[rows, None]
+    at_least = hypergeom.sf(balance + g - 1, int(right.sum()), right[rows, None], all_lost)
+    found[rows] = np.minimum((weight * at_least).sum(axis=1), 1.0)
     return found
 
 

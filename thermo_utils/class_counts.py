@@ -21,11 +21,22 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Examples (C,), those right before (C,) and after pruning (K, C), and those lost (K, C).
+    """Counts of the classes that have examples, at every threshold of a curve.
 
-    ``nan`` where pruning makes NaN; `lost` is None where the order of the examples was not kept.
+    Attributes
+    ----------
+    numbers : ndarray of int64, shape (C,)
+        Of the classes, among `classes` that there are.
+    examples, unpruned : ndarray of int64, shape (C,)
+        Examples of each class, and those that the unpruned network gets right.
+    hits : ndarray of float64, shape (K, C)
+        Those that are right after pruning; ``nan`` where it makes NaN.
+    lost : ndarray of float64, shape (K, C), or None
+        Right before and wrong after; None where the order of the examples was not kept.
     """
 
+    classes: int
+    numbers: Counts
     examples: Counts
     unpruned: Counts
     hits: NDArray[np.float64]
@@ -44,39 +55,36 @@ class ClassCounts:
         lost = given.get("lost")
         known = [row is not None for row in given["hits"]]
         missing = lost is None or [row is not None for row in lost] != known
-        found = cls(examples, unpruned, hits, None if missing else _rows(lost, examples.size))
-        if hits.shape != (len(curve), examples.size) or not found.consistent():
+        lost = None if missing else _rows(lost, examples.size)
+        if hits.shape != (len(curve), examples.size) or not _consistent(
+            examples, unpruned, hits, lost
+        ):
             raise ThermoError("curve: the counts by class do not fit it or each other")
-        return found
+        there = np.flatnonzero(examples > 0)
+        return cls(
+            examples.size,
+            there,
+            examples[there],
+            unpruned[there],
+            hits[:, there],
+            None if lost is None else lost[:, there],
+        )
 
-    def consistent(self) -> bool:
-        """Whether these can be counts of the same examples."""
-        if self.unpruned.shape != self.examples.shape or not self.examples.sum():
-            return False
-        bad = np.any((self.unpruned < 0) | (self.unpruned > self.examples))
-        bad |= np.any((self.hits < 0) | (self.hits > self.examples))
-        if self.lost is not None:
-            if self.lost.shape != self.hits.shape:
-                return False
-            gained = self.hits - self.unpruned + self.lost
-            bad |= np.any((self.lost < 0) | (self.lost > self.unpruned))
-            bad |= np.any((gained < 0) | (gained > self.examples - self.unpruned))
-        return not bad
+    @property
+    def shares(self) -> Floats:
+        """Accuracy of the unpruned network on each class, shape (C,)."""
+        return self.unpruned / self.examples
 
-    def share(self, row: int) -> float:
-        return float(self.unpruned[row] / self.examples[row])
-
-    def intervals(self, row: int, alpha: float) -> tuple[NDArray, NDArray]:
-        """Least and largest drop of a class at each threshold."""
-        hits, n = self.hits[:, row], int(self.examples[row])
-        before = np.full(hits.shape, self.unpruned[row])
+    def intervals(self, alpha: float) -> tuple[Floats, Floats]:
+        """Least and largest drop at each threshold of each class, shape (K, C)."""
         if self.lost is None:
-            return drop_interval(before, hits, n, alpha)
-        lost = self.lost[:, row]
-        return drop_interval(lost, hits - before + lost, n, alpha)
+            before = np.broadcast_to(self.unpruned, self.hits.shape)
+            return drop_interval(before, self.hits, self.examples, alpha)
+        gained = self.hits - self.unpruned + self.lost
+        return drop_interval(self.lost, gained, self.examples, alpha)
 
     def chances(self) -> NDArray[np.float64]:
-        """How probable so great a loss of each class is at each threshold, if none matters."""
+        """How probable so great a loss is at each threshold of each class, if none matters."""
         found = np.full(self.hits.shape, np.nan)
         if self.lost is None:
             return found
@@ -84,6 +92,20 @@ class ClassCounts:
         for k in np.flatnonzero(np.isfinite(self.lost).all(axis=1)):
             found[k] = beyond_share(self.examples, self.unpruned, self.lost[k], gained[k])
         return found
+
+
+def _consistent(examples: Counts, unpruned: Counts, hits: Floats, lost: Floats | None) -> bool:
+    """Whether these can be counts of the same examples."""
+    if unpruned.shape != examples.shape or not examples.sum():
+        return False
+    bad = np.any((unpruned < 0) | (unpruned > examples)) | np.any((hits < 0) | (hits > examples))
+    if lost is not None:
+        if lost.shape != hits.shape:
+            return False
+        gained = hits - unpruned + lost
+        bad |= np.any((lost < 0) | (lost > unpruned))
+        bad |= np.any((gained < 0) | (gained > examples - unpruned))
+    return not bad
 
 
 def _rows(given: Iterable[Any], classes: int) -> NDArray[np.float64]:
