@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from torch import nn
+from tqdm import tqdm
 
 from thermo_utils.accuracy import MAX_DROP, ROUNDING
 from thermo_utils.activations import default_layers
@@ -23,7 +24,7 @@ from thermo_utils.grids import OCTAVES
 from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
 from thermo_utils.layers import LayerSpec, check_model, items_of
-from thermo_utils.metrics import resolve
+from thermo_utils.metrics import Metric, resolve
 from thermo_utils.transitions import critical_threshold
 
 __all__ = ["SafeThreshold", "find_safe_threshold"]
@@ -93,6 +94,7 @@ def find_safe_threshold(
     relative: bool = False,
     taus: ArrayLike | None = None,
     max_passes: int = 6,
+    progress: bool = True,
 ) -> SafeThreshold:
     """Largest threshold at which the network is measured to be hardly worse.
 
@@ -113,6 +115,8 @@ def find_safe_threshold(
         over all thresholds that remove between 0.1 % and 99.9 % of the activations.
     max_passes : int, default 6
         Passes over the data, the unpruned one included; at least two.
+    progress : bool, default True
+        Show a progress bar.
 
     Returns
     -------
@@ -140,7 +144,8 @@ def find_safe_threshold(
     >>> _ = torch.manual_seed(0)
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> x = torch.randn(64, 4)
-    >>> safe = find_safe_threshold(net, [(x, net(x).argmax(1))], max_drop=0.05)
+    >>> data = [(x, net(x).argmax(1))]
+    >>> safe = find_safe_threshold(net, data, max_drop=0.05, progress=False)
     >>> len(safe.passes), bool(safe.drop <= 0.05), safe.layers
     (6, True, ('1',))
     """
@@ -155,41 +160,38 @@ def find_safe_threshold(
     # One pass for both: the renormalized curve and the score of the unpruned network.
     spectrum = ActivationSpectrum(grid)
     hooks = ActivationHooks(model, chosen, lambda _, tensor: spectrum.update(tensor))
-    with evaluating(model), hooks:
-        scorer = score(model, batches, judge)
-    baseline = scorer.value()
-    if not math.isfinite(baseline):
-        raise NotFiniteError(f"the unpruned network's {judge.name} is {baseline}")
-    if reason := doubt(judge, baseline, scorer):
-        raise ThermoError(f"no threshold can be called safe: {reason}")
-    bound = max_drop * abs(baseline) if relative else max_drop
-    curve = spectrum.compute()
-    if taus is None:
-        curve = curve[curve["beta"].between(*CANDIDATES)].reset_index(drop=True)
-    tau, beta = curve["tau"].to_numpy(), curve["beta"].to_numpy()
+    with (
+        tqdm(total=max_passes, desc="safe threshold", unit="pass", disable=not progress) as bar,
+        evaluating(model),
+    ):
+        with hooks:
+            scorer = score(model, batches, judge)
+        bar.update()
+        baseline = scorer.value()
+        if not math.isfinite(baseline):
+            raise NotFiniteError(f"the unpruned network's {judge.name} is {baseline}")
+        if reason := doubt(judge, baseline, scorer):
+            raise ThermoError(f"no threshold can be called safe: {reason}")
+        bound = max_drop * abs(baseline) if relative else max_drop
+        curve = spectrum.compute()
+        if taus is None:
+            curve = curve[curve["beta"].between(*CANDIDATES)].reset_index(drop=True)
+        tau, beta = curve["tau"].to_numpy(), curve["beta"].to_numpy()
 
-    notes = notes_on(hooks)
-    passes = [(0.0, 0.0, baseline, 0.0, True)]
-    low, high = -1, len(tau)  # safe and unsafe grid points; -1 is the unpruned network
-    first = critical_threshold(curve)
-    probe = int(np.searchsorted(tau, first.tau)) if first else _middle(beta, low, high)
-    while len(passes) < max_passes and high - low > 1:
-        try:
-            pruner = ActivationPruner(model, chosen, float(tau[probe]), totals=False, check=False)
-            with evaluating(model), pruner:
-                scored = score(model, batches, judge)
-            value = scored.value()
-            _ = pruner.active  # on a GPU, NaN comes to light here
-            if math.isnan(value):
-                raise NotFiniteError("the network put out NaN")
-        except NotFiniteError as error:
-            value = math.nan
-            notes.append(f"pruning at tau = {tau[probe]:g} makes NaN: {error}")
-        drop = judge.drop(baseline, value)
-        safe = drop <= bound + ROUNDING  # which NaN is not
-        passes.append((float(tau[probe]), float(beta[probe]), value, drop, safe))
-        low, high = (probe, high) if safe else (low, probe)
-        probe = _middle(beta, low, high)
+        notes = notes_on(hooks)
+        passes = [(0.0, 0.0, baseline, 0.0, True)]
+        low, high = -1, len(tau)  # safe and unsafe grid points; -1 is the unpruned network
+        first = critical_threshold(curve)
+        probe = int(np.searchsorted(tau, first.tau)) if first else _middle(beta, low, high)
+        while len(passes) < max_passes and high - low > 1:
+            value, broken = _pruned_score(model, batches, chosen, float(tau[probe]), judge)
+            notes += [] if broken is None else [broken]
+            drop = judge.drop(baseline, value)
+            safe = drop <= bound + ROUNDING  # which NaN is not
+            passes.append((float(tau[probe]), float(beta[probe]), value, drop, safe))
+            low, high = (probe, high) if safe else (low, probe)
+            probe = _middle(beta, low, high)
+            bar.update()
     for text in notes:
         warnings.warn(text, stacklevel=3)
     best = max((p for p in passes if p[-1]), key=lambda p: p[0])
@@ -202,6 +204,22 @@ def find_safe_threshold(
         warnings=tuple(notes),
         passes=pd.DataFrame(passes, columns=["tau", "beta", judge.name, "drop", "safe"]),
     )
+
+
+def _pruned_score(
+    model: nn.Module, batches: Iterable[Any], layers: LayerSpec, tau: float, judge: Metric
+) -> tuple[float, str | None]:
+    """The score at a threshold, and what is to be said if there is none."""
+    pruner = ActivationPruner(model, layers, tau, totals=False, check=False)
+    try:
+        with pruner:
+            value = score(model, batches, judge).value()
+        _ = pruner.active  # on a GPU, NaN comes to light here
+        if math.isnan(value):
+            raise NotFiniteError("the network put out NaN")
+    except NotFiniteError as error:
+        return math.nan, f"pruning at tau = {tau:g} makes NaN: {error}"
+    return value, None
 
 
 def _default(model: nn.Module, batches: Iterable[Any]) -> list[Any]:

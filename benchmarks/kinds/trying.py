@@ -72,8 +72,9 @@ def tried(kind: Kind) -> dict[str, Any]:
             fe = full_evaluation(case.model, case.batches(), layers, taus, progress=False, **score)
             step = "safe threshold"
             safe = find_safe_threshold(
-                case.model, case.batches(), case.layers, max_drop=MAX_DROP, relative=True, **score
-            )
+                case.model, case.batches(), case.layers, max_drop=MAX_DROP, relative=True,
+                progress=False, **score,
+            )  # fmt: skip
     except ThermoError as error:
         return {**facts, "outcome": "refused", "step": step, "message": str(error)}
     return {

@@ -320,11 +320,11 @@ def _safe(
     request: Request,
 ) -> tuple[SafeThreshold | None, str]:
     """The safe threshold, or why there is none: of a network that knows nothing there is not."""
-    _say(request, "looking for the safe threshold, up to six passes")
     try:
         return find_safe_threshold(
             loaded.network, prepared.batches, layers,
             metric=metric, max_drop=bound.max_drop, relative=bound.relative,
+            progress=not request.quiet,
         ), ""  # fmt: skip
     except ThermoError as error:
         return None, str(error)
