@@ -89,7 +89,8 @@ def beyond_share(
     expected = all_gained * wrong[rows] / max(all_wrong, 1)
     spread = 12 * np.sqrt(expected) + 20
     start = np.maximum(np.floor(expected - spread), 0)
-    width = np.max(np.minimum(expected + spread, all_gained) - start, initial=0)
+    end = np.minimum(expected + spread, np.minimum(wrong[rows], all_gained))
+    width = np.max(end - start, initial=0)
     g = start[:, None] + np.arange(int(width) + 1)
     weight: Floats = np.ones(g.shape)
     if all_wrong:
