@@ -328,7 +328,7 @@ def training() -> Case:
     return found
 
 
-@kind("A network compiled by torch.compile", "(inputs, targets)")
+@kind("A network compiled by torch.compile", "(inputs, targets)", heavy=True)
 def compiled() -> Case:
     found = case(mlp())
     return Case(torch.compile(found.model, backend="eager"), found.batches)

@@ -9,8 +9,10 @@ import jupytext
 import nbformat
 import pytest
 
+from companion.examples import EXAMPLES, load
 from companion.pages.your_model import PAGES
 from companion.runs.notebooks import execute, parameters
+from thermo_utils import ThermoError, evaluate
 
 PATH = Path(__file__).parents[2] / "notebooks" / "your_model.md"
 
@@ -206,12 +208,34 @@ def test_figures_say_that_data_were_generated_only_if_they_were():
 
 
 def test_pages_are_those_of_the_examples():
-    from companion.examples import EXAMPLES
-
     assert list(PAGES) == list(EXAMPLES)
     known = parameters(jupytext.read(PATH))
     for page in PAGES.values():
         assert {"example", *page.options} <= known
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": "torch_vision"}, "did you mean 'torchvision'"),
+        ({"profile": "smal"}, "did you mean 'small'"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
+    ],
+)
+def test_examples_that_do_not_exist(given, message):
+    with pytest.raises(ThermoError, match=message):
+        load(**{"name": "torchvision", **given})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_are_trained_and_the_same_every_time(name):
+    first, again = load(name), load(name)
+    assert first.network.training
+    assert first.synthetic
+    scores = [evaluate(e.network, e.batches, e.metric) for e in (first, again)]
+    assert scores[0] == scores[1]
+    assert scores[0] < 10 if first.metric == "perplexity" else scores[0] > 0.8
 
 
 @pytest.mark.slow
