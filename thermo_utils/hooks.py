@@ -104,8 +104,12 @@ class ActivationHooks:
         self._paths: Paths | None = None
         self._ran: dict[str, None] = {}
         self._met: set[str] = set()
-        # What such a module calls inside is what it returns.
-        self._own = {name for name, module in self.layers.items() if is_activation(module)}
+        # What an activation function calls inside is what it returns.
+        self._own = {
+            name
+            for name, module in self.layers.items()
+            if self._functions and is_activation(module)
+        }
 
     def __enter__(self) -> Self:
         if self._undo is not None:
