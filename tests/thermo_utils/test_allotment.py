@@ -143,7 +143,7 @@ def test_layers_of_any_scale_have_thresholds():
                 act(x * scale)
             return x
 
-    spectra = spectra_of(Scales(), "acts.*", [X])
+    spectra = layer_spectra(Scales(), [X], "acts.*", [1.0], progress=False)
     found = allot(spectra, 0.5)
     assert found.beta == pytest.approx(0.5, abs=TOLERANCE)
     scaled = np.array(list(found.taus.values())) / [1e-8, 1.0, 1e8]

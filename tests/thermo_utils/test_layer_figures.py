@@ -73,8 +73,10 @@ def inside(figure, box):
     return box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
 
 
-@pytest.mark.parametrize("count", [1, 2, 60])
-@pytest.mark.parametrize("options", [{}, {"x": "tau"}, {"value": "slope"}])
+@pytest.mark.parametrize(
+    ("count", "options"),
+    [(1, {}), (2, {"x": "tau"}), (60, {}), (60, {"x": "tau", "value": "slope"})],
+)
 def test_names_in_a_heat_map_do_not_overlap(count, options):
     spectra = deep(count)
     figure = drawn(heat_map, spectra, **options)
@@ -90,7 +92,7 @@ def test_names_in_a_heat_map_do_not_overlap(count, options):
     assert figure.bbox.y1 / figure.dpi < 16
 
 
-@pytest.mark.parametrize("count", [1, 2, 9, 60])
+@pytest.mark.parametrize("count", [1, 5, pytest.param(60, marks=pytest.mark.slow)])
 def test_titles_of_small_multiples_do_not_overlap(count):
     figure = drawn(small_multiples, deep(count))
     panels = [axis for axis in figure.axes if axis.get_visible()]
@@ -109,7 +111,7 @@ def test_of_very_many_layers_some_are_named():
     class Wide(nn.Module):
         def __init__(self):
             super().__init__()
-            self.acts = nn.ModuleList(nn.ReLU() for _ in range(200))
+            self.acts = nn.ModuleList(nn.ReLU() for _ in range(110))
 
         def forward(self, x):
             return [act(x) for act in self.acts]

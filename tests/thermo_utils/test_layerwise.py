@@ -59,8 +59,14 @@ BATCHES = list(torch.randn(300, 6, generator=torch.Generator().manual_seed(1)).s
 ACTS = [nn.ReLU, nn.GELU, nn.Tanh]
 
 
-@pytest.mark.parametrize("options", [{}, {"inclusive": False}, {"count_zeros": True}])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [
+        (torch.float32, {}),
+        (torch.float64, {"inclusive": False}),
+        (torch.bfloat16, {"count_zeros": True}),
+    ],
+)
 def test_together_and_each_are_the_curves_of_one_pass_to_the_bit(dtype, options):
     model, data = network().to(dtype), [batch.to(dtype) for batch in BATCHES]
     for taus in (GRID, None):
