@@ -283,7 +283,7 @@ class ActivationPruner(ActivationHooks):
     model : Module
         The network; later layers see the pruned activations of earlier ones.
     layers : str, type or iterable of these
-        See :func:`resolve_layers`.
+        See :func:`thermo_utils.resolve_layers`.
     tau : float or mapping of str to float
         Threshold, in units of the activations; finite, zero or more. It is rounded to the
         activations' precision before comparing, as PyTorch does. Zero prunes nothing and counts
@@ -313,14 +313,15 @@ class ActivationPruner(ActivationHooks):
     ------
     ThermoError
         If `tau` is negative or not finite, or a mapping lacks a site or names one that is not
-        hooked, and as :class:`ActivationHooks`; while the model runs,
-        if an activation is NaN or infinite.
+        hooked, and as :class:`ActivationHooks`; while the model runs, if an activation is NaN or
+        infinite.
 
     Notes
     -----
     Counts run over every call of every hooked layer since the block was entered; a module called
     twice counts twice. They stay on the device of the activations until asked for. Blocks may be
-    nested. Outputs are replaced, never changed in place, and gradients flow through what survives.
+    nested. Outputs are replaced, not changed in place (but those of layers that work in place, see
+    :class:`ActivationHooks`), and gradients flow through what survives.
 
     Examples
     --------
