@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from thermo_utils.accuracy import MAX_DROP, ROUNDING
@@ -94,6 +94,7 @@ def find_safe_threshold(
     relative: bool = False,
     taus: ArrayLike | None = None,
     max_passes: int = 6,
+    mask: str | None = None,
     progress: bool = True,
 ) -> SafeThreshold:
     """Largest threshold at which the network is measured to be hardly worse.
@@ -115,6 +116,8 @@ def find_safe_threshold(
         over all thresholds that remove between 0.1 % and 99.9 % of the activations.
     max_passes : int, default 6
         Passes over the data, the unpruned one included; at least two.
+    mask : str, optional
+        As for :func:`thermo_utils.full_evaluation`; it decides which activations `beta` counts.
     progress : bool, default True
         Show a progress bar.
 
@@ -159,7 +162,11 @@ def find_safe_threshold(
     grid = OCTAVES if taus is None else taus
     # One pass for both: the renormalized curve and the score of the unpruned network.
     spectrum = ActivationSpectrum(grid)
-    hooks = ActivationHooks(model, chosen, lambda _, tensor: spectrum.update(tensor))
+
+    def count(_: str, tensor: Tensor) -> None:
+        spectrum.update(hooks.real(tensor))
+
+    hooks = ActivationHooks(model, chosen, count, mask=mask)
     with (
         tqdm(total=max_passes, desc="safe threshold", unit="pass", disable=not progress) as bar,
         evaluating(model),

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from thermo_utils import ActivationPruner, ThermoError, full_evaluation, renormalized
+from thermo_utils import (
+    ActivationPruner,
+    ThermoError,
+    find_safe_threshold,
+    full_evaluation,
+    renormalized,
+)  # fmt: skip
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import function_of, resolve_layers
 
@@ -248,10 +254,10 @@ def test_padding_counts_unless_its_mask_is_named(layers):
     x = torch.randn(5, 4, 3, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(5, 4, dtype=torch.int64)
     mask[1:, 2:] = 0
-    data = [{"x": x, "attention_mask": mask, "labels": torch.arange(5) % 3}]
+    net = Padded()
+    data = [{"x": x, "attention_mask": mask, "labels": net(x, mask).argmax(1)}]
     taus = [0.2, 0.5]
     options = {"layers": layers, "taus": taus, "progress": False}
-    net = Padded()
     everything = renormalized(net, data, **options)
     real = renormalized(net, data, mask="attention_mask", **options)
     pooled = 15 if len(layers) == 2 else 0
@@ -265,5 +271,11 @@ def test_padding_counts_unless_its_mask_is_named(layers):
     assert full["accuracy"].tolist() == plain["accuracy"].tolist(), "it is pruned all the same"
     if layers == "act":
         assert full["active"].tolist() == real["active"].tolist()
+    found = [
+        find_safe_threshold(net, data, layers, max_drop=1.0, taus=taus, max_passes=2, mask=m)
+        for m in (None, "attention_mask")
+    ]
+    assert found[0].passes["beta"].iloc[-1] != found[1].passes["beta"].iloc[-1]
+    assert found[1].passes["beta"].iloc[-1] in real["beta"].tolist()
     with pytest.raises(ThermoError, match="mask=None"):
         renormalized(Blocks(), [X], "Linear", taus, mask="attention_mask", progress=False)
