@@ -32,7 +32,7 @@ from thermo_utils.errors import NotFiniteError, unknown
 from thermo_utils.evaluation import doubt, score
 from thermo_utils.greedy import STEP, allot_greedily, site_taus
 from thermo_utils.hooks import ActivationPruner
-from thermo_utils.layers import LayerSpec
+from thermo_utils.layers import LayerSpec, items_of
 from thermo_utils.layerwise import LayerSpectra, layer_spectra
 from thermo_utils.metrics import Metric, resolve
 
@@ -125,6 +125,7 @@ def compare_allotments(
     for method in methods:
         if method not in (*METHODS, "greedy"):
             raise unknown("method", method, (*METHODS, "greedy"))
+    layers = items_of(layers)  # which may come from a generator
     judge = resolve(metric, higher_is_better)
     batches = keep_on_device(several_times(data), device_of(model))
     spectra = layer_spectra(model, batches, layers, mask=mask, progress=progress)

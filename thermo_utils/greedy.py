@@ -29,7 +29,7 @@ from thermo_utils.batches import (
 from thermo_utils.errors import NotFiniteError, ThermoError
 from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationPruner
-from thermo_utils.layers import LayerSpec, resolve_layers
+from thermo_utils.layers import LayerSpec, items_of, resolve_layers
 from thermo_utils.layerwise import LayerSpectra
 from thermo_utils.structures import real_positions
 from thermo_utils.targets import tensor_of
@@ -123,7 +123,7 @@ def allot_greedily(
     if not 0 < step < 1:
         raise ThermoError(f"step must be between 0 and 1 (a share, not percent), got {step}")
     ladder = Ladder(spectra)
-    outputs = _Outputs(model, list(several_times(data)), layers or ladder.layers)
+    outputs = _Outputs(model, list(several_times(data)), items_of(layers or ladder.layers))
     whole = int(ladder.total.sum())
     rungs = np.zeros(len(ladder.layers), np.intp)
     error, passes = 0.0, 0.0

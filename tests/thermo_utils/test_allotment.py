@@ -500,6 +500,8 @@ def test_data_may_be_a_generator():
     once = compare_allotments(MODEL, iter(labelled(MODEL)), ACTS, 0.4, progress=False)
     many = compare_allotments(MODEL, labelled(MODEL), ACTS, 0.4, progress=False)
     pd.testing.assert_frame_equal(once, many)
+    named = compare_allotments(MODEL, labelled(MODEL), (n for n in ACTS), 0.4, progress=False)
+    pd.testing.assert_frame_equal(named, many)
     assert allot_greedily(MODEL, itertools.chain(BATCHES), SPECTRA, 0.4, progress=False).taus
 
 
