@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -208,7 +209,7 @@ def reach(axis) -> float:
     return max(max(line.get_xdata()) for line in axis.lines)
 
 
-def judged(metric: str, scores: object) -> pd.DataFrame:
+def judged(metric: str, scores: Any) -> pd.DataFrame:
     full = curve(accuracy=False).assign(**{metric: scores})
     full.attrs = {"metric": {"name": metric, "higher_is_better": False}, "baseline": 12.0}
     return full

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torchmetrics.text import Perplexity
 
 from thermo_utils import ThermoError, evaluate, find_safe_threshold, full_evaluation
 from thermo_utils.metrics import NAMES, Metric, named, resolve
@@ -109,7 +110,7 @@ def batch(output, targets, inputs=None):
         (torchmetrics.classification.MulticlassAccuracy(5, average="micro"), "accuracy"),
         (torchmetrics.classification.MulticlassF1Score(5, average="macro"), "f1"),
         (torchmetrics.classification.MulticlassJaccardIndex(5), "mean_iou"),
-        (torchmetrics.text.Perplexity(ignore_index=IGNORE_INDEX), "perplexity"),
+        (Perplexity(ignore_index=IGNORE_INDEX), "perplexity"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
