@@ -237,7 +237,7 @@ def _check_keep(network: nn.Module, sites: Mapping[str, Any]) -> None:
 
 def _out_of_reach(curve: pd.DataFrame, coarse: np.ndarray) -> str | None:
     """Whether a grid misses all activations."""
-    within = curve[curve["tau"] <= coarse[-1]]
+    within = curve[curve["tau"].between(coarse[0], coarse[-1])]
     if within["active"].iloc[0] == 0:
         return (
             f"The grid lies beyond every activation: none is {coarse[0]:g} or more in size, and "

@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import io
 import re
+import runpy
 import shutil
 import subprocess
 
@@ -305,6 +306,22 @@ def test_a_grid_out_of_reach(own, analyze, step, last, words):
         f"{own}:network", f"{own}:batches", "--tau-step", hint[1], "--tau-max", hint[2], "--force"
     )
     assert "would suit" not in again.out
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_grid_of_which_only_the_fine_part_reaches_an_activation(own, analyze):
+    made = runpy.run_path(str(own))
+    largest = 0.0
+    with torch.no_grad():
+        h = made["points"]
+        for layer in made["network"].eval():
+            h = layer(h)
+            largest = max(largest, float(h.max()) if isinstance(layer, torch.nn.ReLU) else 0.0)
+    step = largest / 0.15  # thresholds begin at a tenth of it, those of the evaluation at a fifth
+    done = analyze(
+        f"{own}:network", f"{own}:batches", "--tau-step", f"{step}", "--tau-max", f"{5 * step}"
+    )
+    assert "beyond every activation" in done.out
 
 
 @pytest.mark.usefixtures("undrawn")
