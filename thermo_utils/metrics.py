@@ -324,7 +324,6 @@ class _ByClassScorer(Scorer):
         self._make = make
         self._metric: Any = None
         self._count = 0
-        self._strange: list[Tensor] = []
         self._nan: list[Tensor] = []
         self._classes = 0
 
@@ -334,7 +333,6 @@ class _ByClassScorer(Scorer):
             self._classes = rows.scores.shape[-1]
             self._metric = self._make(self._classes).to(rows.scores.device)
         _check_classes([rows.strange], self._classes)
-        self._strange.append(rows.strange)
         best = rows.scores.argmax(-1)
         self._nan.append(rows.scores.gather(-1, best[:, None]).isnan().any())
         self._metric.update(best, rows.targets)
