@@ -13,11 +13,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from thermo_utils.batches import evaluating, forward, plain_kernels, unpack
+from thermo_utils.batches import unpack
 from thermo_utils.errors import ThermoError
 from thermo_utils.functions import CONTAINERS, FUNCTIONS, is_activation, values_of
 from thermo_utils.layers import check_model
 from thermo_utils.paths import Paths, site_of
+from thermo_utils.running import evaluating, forward, plain_kernels
 
 __all__ = ["activation_modules", "default_layers"]
 

@@ -21,13 +21,8 @@ from torch import nn
 from tqdm import tqdm
 
 from thermo_utils.allotment import METHODS, TOLERANCE, Allotment, Ladder, allot, check_beta
-from thermo_utils.batches import (
-    device_of,
-    evaluating,
-    gradients_if_needed,
-    keep_on_device,
-    several_times,
-)
+from thermo_utils.batches import several_times
+from thermo_utils.devices import device_of, keep_on_device
 from thermo_utils.errors import NotFiniteError, unknown
 from thermo_utils.evaluation import doubt, score
 from thermo_utils.greedy import STEP, allot_greedily, site_taus
@@ -35,6 +30,7 @@ from thermo_utils.hooks import ActivationPruner
 from thermo_utils.layers import LayerSpec, items_of
 from thermo_utils.layerwise import LayerSpectra, layer_spectra
 from thermo_utils.metrics import Metric, resolve
+from thermo_utils.running import evaluating, gradients_if_needed
 
 __all__ = ["compare_allotments"]
 

@@ -23,21 +23,16 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 from tqdm import tqdm
 
-from thermo_utils.batches import (
-    device_of,
-    evaluating,
-    forward,
-    gradients_if_needed,
-    keep_on_device,
-    several_times,
-    unpack,
-)  # fmt: skip
+from thermo_utils.batches import several_times, unpack
 from thermo_utils.counting import ActivationSpectrum, check_taus
+from thermo_utils.devices import device_of, keep_on_device
 from thermo_utils.errors import NotFiniteError, ThermoError
 from thermo_utils.hits import changed, lost_of_classes, no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
 from thermo_utils.layers import LayerSpec, items_of, resolve_sites
-from thermo_utils.metrics import Metric, Scorer, resolve
+from thermo_utils.metrics import Metric, resolve
+from thermo_utils.running import evaluating, forward, gradients_if_needed
+from thermo_utils.scorers import Scorer
 from thermo_utils.sweep_log import SweepLog
 from thermo_utils.targets import Batch
 from thermo_utils.thermodynamics import thermodynamic_curve

@@ -17,20 +17,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from thermo_utils.allotment import TOLERANCE, Allotment, Ladder, check_beta, out_of_reach
-from thermo_utils.batches import (
-    device_of,
-    evaluating,
-    forward,
-    gradients_if_needed,
-    keep_on_device,
-    several_times,
-    unpack,
-)
+from thermo_utils.batches import several_times, unpack
+from thermo_utils.devices import device_of, keep_on_device
 from thermo_utils.errors import NotFiniteError, ThermoError
 from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationPruner
 from thermo_utils.layers import LayerSpec, items_of, resolve_layers
 from thermo_utils.layerwise import LayerSpectra
+from thermo_utils.running import evaluating, forward, gradients_if_needed
 from thermo_utils.structures import real_positions
 from thermo_utils.targets import tensor_of
 

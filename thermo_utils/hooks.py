@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from thermo_utils.batches import plain_kernels
 from thermo_utils.counting import PruneCounts, Summed
 from thermo_utils.errors import ThermoError, nearest
 from thermo_utils.functions import FunctionCalls, is_activation
 from thermo_utils.layers import CALL, INPUT, LayerSpec, function_of, resolve_sites
 from thermo_utils.paths import Paths, site_of
+from thermo_utils.running import plain_kernels
 from thermo_utils.structures import activation, real_positions, with_activation
 
 __all__ = ["ActivationHooks", "ActivationPruner"]

@@ -24,7 +24,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from thermo_utils.batches import gradients_if_needed
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
@@ -32,6 +31,7 @@ from thermo_utils.evaluation import observe
 from thermo_utils.layer_counts import FINE, LayerCounts, curve_of
 from thermo_utils.layers import LayerSpec
 from thermo_utils.leaving_out import effect, first_feature
+from thermo_utils.running import gradients_if_needed
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 __all__ = ["LayerSpectra", "layer_spectra"]

@@ -21,13 +21,14 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 from tqdm import tqdm
 
-from thermo_utils.batches import evaluating, forward, gradients_if_needed, unpack
+from thermo_utils.batches import unpack
 from thermo_utils.confidence import estimate, standard_error
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import notes_on
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import LayerSpec
+from thermo_utils.running import evaluating, forward, gradients_if_needed
 from thermo_utils.strata import class_labels, stratified_order, whole_numbers
 
 __all__ = ["sampled_renormalized"]

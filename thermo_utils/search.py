@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from thermo_utils.accuracy import MAX_DROP, ROUNDING
 from thermo_utils.activations import default_layers
-from thermo_utils.batches import evaluating, gradients_if_needed, several_times
+from thermo_utils.batches import several_times
 from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import NotFiniteError, ThermoError
 from thermo_utils.evaluation import doubt, notes_on, score
@@ -25,6 +25,7 @@ from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
 from thermo_utils.layers import LayerSpec, check_model, items_of
 from thermo_utils.metrics import Metric, resolve
+from thermo_utils.running import evaluating, gradients_if_needed
 from thermo_utils.transitions import critical_threshold
 
 __all__ = ["SafeThreshold", "find_safe_threshold"]

@@ -13,19 +13,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from thermo_utils.batches import (
-    device_of,
-    evaluating,
-    forward,
-    gradients_if_needed,
-    plain_kernels,
-    unpack,
-)
+from thermo_utils.batches import unpack
 from thermo_utils.clock import interleaved
+from thermo_utils.devices import device_of
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationPruner
 from thermo_utils.kept import prune, unprune
 from thermo_utils.layers import LayerSpec
+from thermo_utils.running import evaluating, forward, gradients_if_needed, plain_kernels
 
 __all__ = ["NOTE", "benchmark"]
 

@@ -17,8 +17,10 @@ from companion.analysis.labels import Numbered, numbered
 from companion.analysis.models import Loaded
 from companion.analysis.request import Request
 from companion.analysis.texts import text_batches
-from thermo_utils.batches import Resident, evaluating, forward, unpack
+from thermo_utils.batches import unpack
+from thermo_utils.devices import Resident
 from thermo_utils.errors import ThermoError
+from thermo_utils.running import evaluating, forward
 from thermo_utils.targets import tensor_of
 
 __all__ = ["Prepared", "first_batch", "prepare"]

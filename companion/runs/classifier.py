@@ -26,8 +26,8 @@ from companion.data.augmentation import Augmented
 from companion.data.tensors import EVALUATION_FACTOR, Splits, batches
 from companion.runs.kept import DamagedError, read_sealed, write_sealed
 from companion.runs.provenance import made_with
-from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
+from thermo_utils.running import forward
 from thermo_utils.targets import IGNORE_INDEX, scores
 
 __all__ = ["Bar", "Classifier", "SealedIO", "interruptible", "load_state", "quiet"]

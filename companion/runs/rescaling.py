@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from companion.runs.scale_plans import PLANS, obstacle
-from thermo_utils.batches import forward
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import LayerSpec
+from thermo_utils.running import forward
 from thermo_utils.targets import scores
 
 __all__ = ["check_rescaled", "rescaled_network"]

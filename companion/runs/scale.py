@@ -30,13 +30,13 @@ from companion.runs.rescaling import check_rescaled, rescaled_network
 from companion.runs.scale_files import COLUMNS, FACTS, LAYER_MEANS, RESCALED, TABLE, read_scale
 from companion.runs.scale_plans import obstacle
 from companion.runs.variants import subset
-from thermo_utils.batches import evaluating, forward
 from thermo_utils.errors import ThermoError
 from thermo_utils.evaluation import full_evaluation, renormalized
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import OCTAVES, grids
 from thermo_utils.hooks import ActivationPruner
 from thermo_utils.layers import LayerSpec
+from thermo_utils.running import evaluating, forward
 
 __all__ = ["EXAMPLES", "InUnits", "check_absent", "check_examples", "layer_means", "write_scale"]
 

@@ -28,7 +28,6 @@ from companion.runs.provenance import provenance
 from companion.runs.records import sha256, to_json
 from companion.runs.variant_files import FACTS, TABLE, read_variants
 from thermo_utils.accuracy import accuracy_threshold
-from thermo_utils.batches import forward
 from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
@@ -37,6 +36,7 @@ from thermo_utils.files import write_atomically
 from thermo_utils.grids import FINER, grid_step
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import resolve_layers
+from thermo_utils.running import forward
 from thermo_utils.structures import real_positions
 from thermo_utils.transitions import critical_threshold
 

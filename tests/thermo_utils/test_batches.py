@@ -8,7 +8,9 @@ from torch import nn
 from torch.nn.utils.rnn import pack_sequence
 
 from thermo_utils import ThermoError
-from thermo_utils.batches import Resident, device_of, forward, keep_on_device, unpack
+from thermo_utils.batches import unpack
+from thermo_utils.devices import Resident, device_of, keep_on_device
+from thermo_utils.running import forward
 
 X, Y = torch.eye(3), torch.tensor([0, 1, 2])
 CPU = torch.device("cpu")

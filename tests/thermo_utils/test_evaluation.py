@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from thermo_utils import ThermoError, evaluate, full_evaluation, renormalized
-from thermo_utils.batches import Resident
+from thermo_utils.devices import Resident
 from thermo_utils.targets import scores
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 

@@ -13,7 +13,7 @@ from torch import nn
 from companion.data.tensors import Examples, Splits, batches
 from companion.runs import classifier, training, weights
 from thermo_utils import ThermoError, evaluate
-from thermo_utils.batches import forward
+from thermo_utils.running import forward
 
 
 class KilledError(RuntimeError):
