@@ -24,7 +24,7 @@ from thermo_utils.allotment import METHODS, TOLERANCE, Allotment, Ladder, allot,
 from thermo_utils.batches import several_times
 from thermo_utils.devices import device_of, keep_on_device
 from thermo_utils.errors import NotFiniteError, unknown
-from thermo_utils.evaluation import doubt, score
+from thermo_utils.evaluation import doubt, finite, score
 from thermo_utils.greedy import STEP, allot_greedily, site_taus
 from thermo_utils.hooks import ActivationPruner
 from thermo_utils.layers import LayerSpec, items_of
@@ -133,9 +133,7 @@ def compare_allotments(
         fitted = layer_spectra(model, few, layers, mask=mask, progress=progress)
     with evaluating(model):
         scorer = score(model, batches, judge)
-    baseline = scorer.value()
-    if not math.isfinite(baseline):
-        raise NotFiniteError(f"the unpruned network's {judge.name} is {baseline}")
+    baseline = finite(scorer.value(), judge)
     notes = list(spectra.together.attrs["warnings"])
     if doubts := doubt(judge, baseline, scorer):
         notes.append(doubts)

@@ -41,6 +41,7 @@ __all__ = [
     "BLOCKS",
     "doubt",
     "evaluate",
+    "finite",
     "full_evaluation",
     "notes_on",
     "observe",
@@ -221,7 +222,7 @@ def full_evaluation(
 
     with evaluating(model):
         unpruned = measure(0.0)
-        scored = _finite(unpruned[judge.name], judge)
+        scored = finite(unpruned[judge.name], judge)
         identity = {
             "layers": met,
             "inclusive": inclusive,
@@ -565,8 +566,26 @@ def doubt(judge: Metric, baseline: float, scorer: Scorer) -> str | None:
     return None
 
 
-def _finite(value: float, judge: Metric) -> float:
-    """The score of the unpruned network, which has to be a number."""
+def finite(value: float, judge: Metric) -> float:
+    """The score of the unpruned network, which has to be a number.
+
+    Parameters
+    ----------
+    value : float
+        Score of the unpruned network.
+    judge : Metric
+        What it is judged by.
+
+    Returns
+    -------
+    float
+        The same.
+
+    Raises
+    ------
+    NotFiniteError
+        If it is NaN or infinite.
+    """
     if not math.isfinite(value):
         raise NotFiniteError(
             f"the unpruned network's {judge.name} is {value}: find where it puts out NaN or "

@@ -126,8 +126,8 @@ class FunctionCalls(TorchFunctionMode):
 
     Parameters
     ----------
-    wanted : set of str or None
-        Names of functions; None for `FUNCTIONS`.
+    wanted : set of str
+        Names of functions.
     inside : callable
         Returns the path of the module whose ``forward`` is running, and a dict of its own in which
         calls are counted.
@@ -143,12 +143,12 @@ class FunctionCalls(TorchFunctionMode):
 
     def __init__(
         self,
-        wanted: frozenset[str] | None,
+        wanted: frozenset[str],
         inside: Callable[[], tuple[str, dict[str, int]]],
         see: Call,
     ) -> None:
         super().__init__()
-        self._wanted = FUNCTIONS if wanted is None else wanted
+        self._wanted = wanted
         self._inside = inside
         self._see = see
 

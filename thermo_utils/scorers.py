@@ -101,7 +101,7 @@ class AccuracyScorer(Scorer):
 
     @property
     def count(self) -> int:
-        return accuracy(self.hits)[1]
+        return sum(len(hits.targets) for hits in self.hits)
 
     def chance(self) -> float:
         """Share of the most frequent targets; of a class in all classes, if there is only one."""

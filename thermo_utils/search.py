@@ -19,7 +19,7 @@ from thermo_utils.activations import default_layers
 from thermo_utils.batches import several_times
 from thermo_utils.counting import ActivationSpectrum
 from thermo_utils.errors import NotFiniteError, ThermoError
-from thermo_utils.evaluation import doubt, notes_on, score
+from thermo_utils.evaluation import doubt, finite, notes_on, score
 from thermo_utils.grids import OCTAVES
 from thermo_utils.hits import no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
@@ -175,9 +175,7 @@ def find_safe_threshold(
         with hooks:
             scorer = score(model, batches, judge)
         bar.update()
-        baseline = scorer.value()
-        if not math.isfinite(baseline):
-            raise NotFiniteError(f"the unpruned network's {judge.name} is {baseline}")
+        baseline = finite(scorer.value(), judge)
         if reason := doubt(judge, baseline, scorer):
             raise ThermoError(f"no threshold can be called safe: {reason}")
         bound = max_drop * abs(baseline) if relative else max_drop

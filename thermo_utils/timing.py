@@ -19,7 +19,7 @@ from thermo_utils.devices import device_of
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationPruner
 from thermo_utils.kept import prune, unprune
-from thermo_utils.layers import LayerSpec
+from thermo_utils.layers import LayerSpec, items_of
 from thermo_utils.running import evaluating, forward, gradients_if_needed, plain_kernels
 
 __all__ = ["NOTE", "benchmark"]
@@ -91,7 +91,7 @@ def benchmark(
     (['tau', 'beta', 'dense', 'dense_spread', 'pruned', 'pruned_spread', 'ratio', 'low', 'high',
       'threads'], True)
     """
-    layers = layers if isinstance(layers, str | type) else list(layers)
+    layers = items_of(layers)
     thresholds = [float(tau) for tau in np.atleast_1d(np.asarray(taus, dtype=np.float64))]
     for name, number in (
         ("taus", len(thresholds)), ("batches", batches), ("repetitions", repetitions),
