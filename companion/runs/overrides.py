@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from companion.runs.settings import Settings
 
 __all__ = [
-    "NONE", "OVERRIDES", "PRECISIONS", "SCHEDULES", "check_together", "checked", "for_checkpoint",
-    "in_words", "instead",
+    "ALL", "BOUNDS", "NONE", "OVERRIDES", "PRECISIONS", "SCHEDULES", "check_together", "checked",
+    "for_checkpoint", "in_words", "instead",
 ]  # fmt: skip
 
 #: Settings a run may change, with their type and the least value of numbers.
@@ -50,6 +50,10 @@ OVERRIDES: Mapping[str, tuple[type, int]] = {
 SCHEDULES = ("constant", "cosine")
 #: In place of a dataset: no transfer where the recipe has one.
 NONE = "none"
+#: In place of the bound on a part of the data: none, where the recipe has one.
+ALL = "all"
+#: The settings that are such bounds.
+BOUNDS = ("train_size", "validation_size", "test_size")
 
 #: Lightning's names of number formats in training.
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true")
@@ -72,7 +76,7 @@ def checked(name: str, value: Any) -> Any:
     Returns
     -------
     object
-        The same; a whole number as a float where that is the type.
+        The same; a whole number as a float where that is the type, None for `ALL`.
 
     Raises
     ------
@@ -87,6 +91,8 @@ def checked(name: str, value: Any) -> Any:
     if name not in OVERRIDES:
         raise unknown("parameter", name, ["dataset", "profile", "seed", *OVERRIDES])
     kind, least = OVERRIDES[name]
+    if value == ALL and name in BOUNDS:
+        return None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
@@ -206,14 +212,14 @@ def instead(changed: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     ['epochs 3 instead of 2', 'test_size 5 instead of all']
     """
     return [
-        f"{name} {value} instead of {_shown(name, before[name])}"
+        f"{name} {_shown(name, value)} instead of {_shown(name, before[name])}"
         for name, value in changed.items()
         if name not in ("checkpoint", *WORDED) and value != before[name]
     ]
 
 
 def _shown(name: str, value: Any) -> Any:
-    """A registered value in words."""
+    """A value in words."""
     if value is not None:
         return value
     return "all" if name.endswith("_size") else "an automatic one"

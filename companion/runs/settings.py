@@ -183,7 +183,7 @@ def settings(
         Zero or more.
     **overrides
         Settings to change, see :data:`companion.runs.overrides.OVERRIDES`; None leaves the
-        registered value, and transfer ``"none"`` takes none.
+        registered value, transfer ``"none"`` takes none, and a size ``"all"`` sets no bound.
 
     Returns
     -------

@@ -143,6 +143,20 @@ def test_none_changes_nothing():
     assert settings("mlp", "cifar10", **dict.fromkeys(OVERRIDES)) == plain
 
 
+def test_a_bound_can_be_lifted():
+    bounded = settings("gpt2", "ag_news", "small")
+    lifted = settings("gpt2", "ag_news", "small", test_size="all")
+    assert (bounded.test_size, lifted.test_size) == (3000, None)
+    assert "test_size all instead of 3000" in lifted.differs
+    assert lifted.key("full") != bounded.key("full")
+    unbounded = settings("mlp", "cifar10", "small")
+    assert settings("mlp", "cifar10", "small", test_size="all") == unbounded
+    with pytest.raises(ThermoError, match="batch_size must be of type int, got 'all'"):
+        settings("mlp", "cifar10", batch_size="all")
+    # Other settings may be called so.
+    assert settings("bert", "ag_news", "small", checkpoint="all").checkpoint == "all"
+
+
 def test_whole_numbers_do_for_floats():
     changed = settings("mlp", "cifar10", learning_rate=1, tau_step=1, tau_max=2)
     assert (changed.learning_rate, changed.tau_max) == (1.0, 2.0)
