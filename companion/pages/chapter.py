@@ -18,9 +18,11 @@ from matplotlib.figure import Figure
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.pages import figures
+from companion.pages.curve_tables import curve_table, history_table
 from companion.pages.escape import in_figure
 from companion.pages.features import firmness
 from companion.pages.ledger import ChapterClaims, chapter_claims
+from companion.pages.shown import Shown
 from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
 from companion.runs.chapters import Chapter
 from companion.runs.methods import CURVES, METHODS
@@ -122,6 +124,20 @@ class Page:
             title=in_figure(self.title),
             synthetic=self._result["synthetic"],
         )
+
+    def history(self) -> Shown:
+        """The epochs of the training, see :func:`companion.pages.curve_tables.history_table`."""
+        return history_table(self.record)
+
+    def curve(self, method: str) -> Shown:
+        """A curve of the record, see :func:`companion.pages.curve_tables.curve_table`.
+
+        Parameters
+        ----------
+        method : {"full", "renormalized"}
+            Which.
+        """
+        return curve_table(self.record, method)
 
     def six_panels(self) -> Figure:
         """The paper's figure of the chapter; several seeds shade their range."""
