@@ -25,6 +25,7 @@ from companion.pages.ledger import ChapterClaims, chapter_claims
 from companion.pages.shown import Shown
 from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
 from companion.runs.chapters import Chapter
+from companion.runs.committed import came_with_the_project
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record, read_chapter, same_but_seed
 from companion.runs.settings import Settings
@@ -295,13 +296,16 @@ class Page:
 
 
 def _beside(record: Record) -> list[Record]:
-    """Records of the same settings with other seeds, by seed."""
+    """Records of the same settings with other seeds, by seed: the project's, or those made here."""
+    committed = came_with_the_project(record)
     seed, folder = record.result["seed"], record.folder
     chapter = folder.parent if folder.name == f"seed-{seed}" else folder
     return [
         other
         for other in read_chapter(chapter.parent.parent, chapter.parent.name, chapter.name)
-        if other.result["seed"] != seed and same_but_seed(other, record.result["settings"])
+        if other.result["seed"] != seed
+        and same_but_seed(other, record.result["settings"])
+        and came_with_the_project(other) == committed
     ]
 
 

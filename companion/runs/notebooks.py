@@ -16,7 +16,7 @@ from companion.interrupts import scratch_folder
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
 
-__all__ = ["EXECUTED", "execute", "notebook_path", "parameters"]
+__all__ = ["EXECUTED", "execute", "notebook_path", "parameters", "read_notebook", "set_heading"]
 
 #: Name of the executed notebook in a record's folder.
 EXECUTED = "chapter.ipynb"
@@ -24,6 +24,8 @@ EXECUTED = "chapter.ipynb"
 FAILED = "failed.ipynb"
 #: A kernel is interrupted before it is ended, which it may remark on; errors of cells are no logs.
 QUIET = ["--IPKernelApp.log_level=50"]
+#: Figures are drawn as they are shown, sharp at any size.
+FIGURES = ["--InlineBackend.figure_formats=svg"]
 #: Longest folder for the sockets of a kernel; systems allow their paths about 100 bytes.
 SOCKET_FOLDER = 80
 
@@ -120,13 +122,13 @@ def execute(
 
     if target.absolute() == source.absolute():
         raise ThermoError(f"{source} would be overwritten: name another output with -o")
-    notebook = _read(source)
+    notebook = read_notebook(source)
     known = parameters(notebook)
     for name in values:
         if name not in known:
             raise unknown("parameter", name, sorted(known))
     if heading is not None:
-        _set_heading(notebook, heading)
+        set_heading(notebook, heading)
     target.parent.mkdir(parents=True, exist_ok=True)
     failed = target.with_name(FAILED)
     # What papermill logs is said once more in the error below.
@@ -146,7 +148,7 @@ def execute(
                 config=Config(
                     {
                         "KernelManager": _transport(scratch),
-                        "NotebookClient": {"extra_arguments": QUIET},
+                        "NotebookClient": {"extra_arguments": [*QUIET, *FIGURES]},
                     }
                 ),
             )
@@ -168,7 +170,23 @@ def execute(
     return target
 
 
-def _read(source: Path) -> nbformat.NotebookNode:
+def read_notebook(source: Path) -> nbformat.NotebookNode:
+    """Read a text notebook.
+
+    Parameters
+    ----------
+    source : Path
+        MyST Markdown.
+
+    Returns
+    -------
+    NotebookNode
+
+    Raises
+    ------
+    ThermoError
+        If there is none, or it is no notebook.
+    """
     if not source.is_file():
         raise ThermoError(f"there is no notebook {source}")
     try:
@@ -189,7 +207,16 @@ def _transport(scratch: str) -> dict[str, str]:
     return {"transport": "ipc", "ip": str(Path(scratch, "kernel")), **file}
 
 
-def _set_heading(notebook: nbformat.NotebookNode, heading: str) -> None:
+def set_heading(notebook: nbformat.NotebookNode, heading: str) -> None:
+    """Replace a notebook's first heading.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Changed in place.
+    heading : str
+        Of one line, without the mark of a heading.
+    """
     first = notebook.cells[0]
     lines = first.source.splitlines()
     lines[0] = f"# {heading}"

@@ -217,6 +217,8 @@ class Run:
     def save(self) -> Record:
         """Write the record; a run that used it for every stage leaves it as it is.
 
+        With `frozen` the record is the one that is there, whether stages were asked for or not.
+
         Returns
         -------
         Record
@@ -226,6 +228,9 @@ class Run:
         ThermoError
             If a stage is missing.
         """
+        if self._frozen:
+            assert self._record is not None
+            return self._record
         used = self._stages.used()
         missing = [stage for stage in STAGES if stage not in used]
         if missing:
