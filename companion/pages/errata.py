@@ -7,7 +7,8 @@ from statistics import fmean
 from typing import Any, Final
 
 from companion.data.partitions import OFFICIAL, split_in_words
-from companion.pages.tables import counted, located
+from companion.pages.seeds import mean_sd, thresholds
+from companion.pages.tables import counted
 from companion.paper.errata import KINDS, SMALL, errata
 from companion.paper.published import lookup
 from companion.runs.chapters import CHAPTERS, chapter_title
@@ -76,12 +77,12 @@ def _entry(
         found = {name: [*records.get(name, ()), *variants[name]] for name in names}
         return "\n".join([*lines, "", *(_by_split(name, found[name]) for name in names)])
     measured = [
-        f"{chapter_title(name)}, {_measured(runs[0], row['measured'])}"
+        f"- *Measured here:* {chapter_title(name)}: {_measured(runs, row['measured'])}."
         for name in names
         if row["measured"] and (runs := records.get(name))
     ]
     if measured:
-        lines += ["", f"*Measured here:* {'; '.join(measured)}."]
+        lines += ["", *measured]
     return "\n".join(lines)
 
 
@@ -98,13 +99,12 @@ def _place(place: str, quote: str) -> str:
     return f"{place}: " + (f"“{quote}”" if verbatim else quote)
 
 
-def _measured(record: Record, what: str) -> str:
-    """Such as ``accuracy 0.76 (0.65), FE 0.12 (0.13) peak, RFE none found``; or a ratio."""
+def _measured(runs: Sequence[Record], what: str) -> str:
+    """Over all seeds, such as ``accuracy 0.76, β 0.65; FE 0.12 peak, β 0.13; RFE none found``."""
     if what == "times":
-        return f"FE takes {record.result['timings']['speedup']:.3g} times as long as RFE"
-    return ", ".join(
-        f"{method.short} {located(record.result, name)}" for name, method in METHODS.items()
-    )
+        ratios = [float(record.result["timings"]["speedup"]) for record in runs]
+        return f"FE takes {mean_sd(ratios)} times as long as RFE"
+    return "; ".join(f"{method.short} {thresholds(runs, name)}" for name, method in METHODS.items())
 
 
 def _by_split(name: str, records: Sequence[Record]) -> str:

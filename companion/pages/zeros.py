@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from companion.pages.escape import in_markdown
-from companion.pages.tables import counted, markdown, sparsity
+from companion.pages.shown import fraction
+from companion.pages.tables import counted, wide
 
 __all__ = ["BUSY", "FILE", "zeros_text"]
 
@@ -44,7 +45,7 @@ def _dense(networks: Any) -> str:
         [
             f"{network['inputs']} → {network['hidden']} → {network['inputs']}",
             network["batch"],
-            sparsity(row["beta"]),
+            fraction(row["beta"]),
             _microseconds(row["dense"]),
             _microseconds(row["pruned"]),
             f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
@@ -58,7 +59,7 @@ def _dense(networks: Any) -> str:
     return (
         "**Dense kernels.** Two linear layers with a ReLU between them, whose output is pruned by "
         "`prune`. Dense kernels multiply zeros like any other number: pruned, a batch takes "
-        f"{min(ratios):.2f} to {max(ratios):.2f} times as long.\n\n{markdown(head, rows)}"
+        f"{min(ratios):.2f} to {max(ratios):.2f} times as long.\n\n{wide(head, rows)}"
     )
 
 
@@ -66,7 +67,7 @@ def _layer(layer: Mapping[str, Any]) -> str:
     size = f"{layer['in_features']} → {layer['out_features']}"
     rows = [
         [
-            sparsity(row["sparsity"]),
+            fraction(row["sparsity"]),
             _microseconds(row["dense"]),
             _microseconds(row["skipping"]),
             f"{row['speedup']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
@@ -77,7 +78,7 @@ def _layer(layer: Mapping[str, Any]) -> str:
     head = ["sparsity", "dense, µs", "skipping, µs", "speed-up", "by zeros alone"]
     return (
         f"**A layer that skips zeros, {size}**, one input, one thread. {_verdict(layer)}\n\n"
-        f"{markdown(head, rows)}"
+        f"{wide(head, rows)}"
     )
 
 
@@ -86,10 +87,10 @@ def _verdict(layer: Mapping[str, Any]) -> str:
     if at is None:
         return "It is slower than the dense one at the highest sparsity: it does not pay here."
     if at > rows[0]["sparsity"]:
-        return f"It breaks even with the dense one at a sparsity of {sparsity(at)}."
+        return f"It breaks even with the dense one at a sparsity of {fraction(at)}."
     return (
         "It is no slower than the dense one at any sparsity measured. At a sparsity of "
-        f"{sparsity(rows[0]['sparsity'])} it is {rows[0]['speedup']:.2f} times as fast, which is "
+        f"{fraction(rows[0]['sparsity'])} it is {rows[0]['speedup']:.2f} times as fast, which is "
         "not due to what is skipped but to how it reads; the last column has that taken out."
     )
 

@@ -29,9 +29,9 @@ from companion.pages.chapter import Page, settings_table
 from companion.pages.errata import errata_page
 from companion.pages.escape import in_figure, in_html, in_markdown
 from companion.pages.ledger import pieces
+from companion.pages.overview import other_runs_table, results_table, status_table
 from companion.pages.paper_tables import paper_table
 from companion.pages.speed import speed_page
-from companion.pages.tables import results_table, status_table
 from companion.pages.variants import variants_page
 from companion.runs.chapters import CHAPTERS
 from companion.runs.records import RESULT, read_record
@@ -189,13 +189,14 @@ def beside(text: str):
 
 def pages(found, text: str) -> dict[str, str]:
     """All that is made from a record and what lies beside it, as Markdown."""
-    first = {c: found if c.name == "mlp-cifar10" else None for c in CHAPTERS}
+    runs = {c: [found] if c.name == "mlp-cifar10" else [] for c in CHAPTERS}
     variants, speed = beside(text)
     by_name = {"mlp-cifar10": found}
     return {
-        "results": results_table(first),
-        "status": status_table(first),
-        **{f"table{number}": paper_table(number, first) for number in (1, 2, 3, 4)},
+        "results": results_table(runs),
+        "status": status_table(runs),
+        "other_runs": other_runs_table([found]),
+        **{f"table{number}": paper_table(number, runs) for number in (1, 2, 3, 4)},
         **pieces({name: [record] for name, record in by_name.items()}),
         "errata": errata_page({name: [record] for name, record in by_name.items()}),
         "variants": variants_page({"mlp-cifar10": variants}, by_name),

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.faults import SUBJECTS, read_report
 from benchmarks.soak import damage, differences
+from companion.pages.overview import other_runs_table
 from companion.pages.survives import faults_table, read_facts, soak_text
-from companion.pages.tables import other_runs_table
 from companion.runs.records import Record
 from thermo_utils import ThermoError
 

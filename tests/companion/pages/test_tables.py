@@ -1,6 +1,8 @@
-"""Tables of all chapters: what was not run is never a number, what was is the record's."""
+"""The helpers that make tables and what stands in their cells."""
 
 from __future__ import annotations
+
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -8,92 +10,62 @@ from hypothesis import strategies as st
 
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
-from companion.pages.tables import (
-    NONE_FOUND,
-    NOT_RUN,
-    NOT_STATED,
-    counted,
-    located,
-    results_table,
-    sparsity,
-    stated,
-    status_table,
-)
+from companion.pages.escape import in_html
+from companion.pages.tables import NOT_STATED, cells, counted, html, stated
 from companion.paper.published import lookup
 from companion.runs.chapters import CHAPTERS, chapter_title
 
-NOTHING = dict.fromkeys(CHAPTERS)
-MLP = next(c for c in CHAPTERS if c.name == "mlp-cifar10")
+
+class Table(HTMLParser):
+    """Texts of head and cells, and the head that each cell names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.heads: list[str] = []
+        self.rows: list[list[tuple[str, str]]] = []
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag == "th":
+            assert given["scope"] == "col"
+            self.heads.append("")
+        elif tag == "td":
+            self.rows[-1].append((given["data-head"], ""))
+        self.inside = tag if tag in ("th", "td") else self.inside
+
+    def handle_data(self, data):
+        if self.inside == "th":
+            self.heads[-1] += data
+        elif self.inside == "td":
+            head, text = self.rows[-1][-1]
+            self.rows[-1][-1] = (head, text + data)
+
+    def handle_endtag(self, tag):
+        if tag in ("th", "td"):
+            self.inside = ""
 
 
-def row(table: str, name: str) -> list[str]:
-    """Cells of the row that links to a chapter."""
-    (line,) = (line for line in table.splitlines() if f"(chapters/{name})" in line)
-    return [cell.strip() for cell in line.strip("|").split("|")]
+words = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1)
 
 
-def heads(table: str) -> list[str]:
-    return [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")]
+@given(st.lists(words, min_size=1, max_size=4, unique=True), st.data())
+def test_every_cell_of_a_table_in_html_names_its_column(header, data):
+    row = st.lists(words, min_size=len(header), max_size=len(header))
+    rows = data.draw(st.lists(row, max_size=3))
+    text = html(header, [[in_html(cell) for cell in line] for line in rows])
+    found = Table(text)
+    assert found.heads == header
+    assert found.rows[1:] == [list(zip(header, line, strict=True)) for line in rows]
+    assert "\n\n" not in text  # a blank line would end the HTML within Markdown
 
 
-def test_what_was_not_run_is_never_a_number():
-    results, status = results_table(NOTHING), status_table(NOTHING)
-    for chapter in CHAPTERS:
-        cells = row(results, chapter.name)
-        assert [cells[3], *cells[5:9], cells[-1]] == [NOT_RUN] * 6
-        assert row(status, chapter.name)[1:] == [NOT_RUN, *[""] * 6]
-
-
-def test_what_was_run_is_that_of_the_record(record):
-    table = results_table(NOTHING | {MLP: record()})
-    cells = dict(zip(heads(table), row(table, MLP.name), strict=True))
-    assert cells["accuracy"] == "56.0 %"
-    assert cells["most frequent class"] == "12.5 %"
-    assert cells["accuracy-based"] == "0.8 (0.55)"
-    assert cells["FE"] == "0.12 (0.13) peak"
-    assert cells["RFE"] == "0.31 (0.27) bend"
-    assert cells["match"] == "no"
-    assert row(table, "cnn-cifar10")[3] == NOT_RUN
-    matching = results_table(NOTHING | {MLP: record(match=True)})
-    assert row(matching, MLP.name)[-1] == "yes"
-
-
-def test_the_papers_values_stand_in_their_columns():
-    table = results_table(NOTHING)
-    cells = dict(zip(heads(table), row(table, MLP.name), strict=True))
-    assert cells["paper, accuracy"] == stated("mlp", "cifar10", "tau_star", "accuracy")
-    assert cells["paper, FE"] == stated("mlp", "cifar10", "tau_star", "full")
-    assert cells["paper"] == stated("mlp", "cifar10", "accuracy")
-
-
-def test_the_status_says_how_long_and_where(record):
-    table = status_table(NOTHING | {MLP: record(seed=4)})
-    cells = dict(zip(heads(table), row(table, MLP.name), strict=True))
-    assert cells["seed"] == "4"
-    assert [cells[head] for head in ("training, s", "FE, s", "RFE, s", "FE / RFE")] == [
-        "414.0", "80.00", "4.000", "20",
-    ]  # fmt: skip
-    assert (cells["device"], cells["commit"]) == ("an abacus", "abcdef1234")
-
-
-def test_no_threshold_found_is_said(record):
-    run = record(thresholds=dict.fromkeys(("accuracy", "full", "renormalized")))
-    assert row(results_table(NOTHING | {MLP: run}), MLP.name)[6:9] == [NONE_FOUND] * 3
-    assert located(run.result, "full") == NONE_FOUND
-
-
-def test_every_row_has_all_columns(record):
-    records = NOTHING | {MLP: record()}
-    for table in (results_table(records), status_table(records)):
-        lines = table.strip().splitlines()
-        assert len(lines) == 2 + len(CHAPTERS)
-        assert len({line.count("|") for line in lines}) == 1
-
-
-@given(st.floats(0, 1 - 1e-8))
-def test_a_sparsity_below_one_is_printed_below_one(beta):
-    assert float(sparsity(beta)) < 1
-    assert abs(float(sparsity(beta)) - beta) <= 0.005 * (1 + 1e-9)
+def test_a_row_of_another_length_is_no_row():
+    with pytest.raises(ValueError, match="argument"):
+        cells(["a", "b"], ["1"])
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)

@@ -1,0 +1,169 @@
+"""What several seeds of a chapter come to, in a cell: a mean with its deviation, or a list.
+
+A number that is measured is a mean, ± the standard deviation of a sample, with the number of seeds
+in brackets. Thresholds stand seed by seed: they are points of a grid, and the mean of a peak and a
+valley is neither. Where there are too many seeds for that, it is their geometric mean and range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, geometric_mean, stdev
+from typing import Final
+
+from companion.pages.escape import in_markdown
+from companion.pages.shown import fraction
+from companion.pages.tables import NONE_FOUND
+from companion.runs.records import Record
+
+__all__ = [
+    "MOST_LISTED", "accuracies", "kinds", "mean_sd", "positions", "sparsities", "thresholds",
+]  # fmt: skip
+
+#: Thresholds of more seeds than this are not listed.
+MOST_LISTED: Final = 5
+
+
+def mean_sd(values: Sequence[float], *, digits: int | None = None, unit: str = "") -> str:
+    """A mean over seeds, its standard deviation and how many they are.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One per seed, at least one; finite.
+    digits : int, optional
+        Decimals. By default as many as show the mean to three significant digits.
+    unit : str, optional
+        Put behind the number.
+
+    Returns
+    -------
+    str
+        Without a deviation and a number for a single seed.
+
+    Examples
+    --------
+    >>> mean_sd([0.55, 0.57, 0.56], digits=2), mean_sd([412.3, 430.1]), mean_sd([12.5], unit=" s")
+    ('0.56 ± 0.01 (3)', '421 ± 13 (2)', '12.5 s')
+    """
+    mean = fmean(values)
+    if digits is None:
+        digits = max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0
+    # Never "-0.0".
+    text = f"{round(mean, digits) + 0.0:,.{digits}f}"
+    if len(values) == 1:
+        return f"{text}{unit}"
+    return f"{text} ± {stdev(values):,.{digits}f}{unit} ({len(values)})"
+
+
+def accuracies(records: Sequence[Record]) -> str:
+    """Test accuracy over seeds, in percent.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        One per seed, at least one.
+
+    Returns
+    -------
+    str
+    """
+    shares = [100 * float(record.result["metrics"]["test_accuracy"]) for record in records]
+    return mean_sd(shares, digits=1, unit=" %")
+
+
+def thresholds(records: Sequence[Record], method: str) -> str:
+    """The thresholds that seeds have, their kinds, and the sparsity they cause.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        One per seed, at least one.
+    method : {"accuracy", "full", "renormalized"}
+        The way they were found.
+
+    Returns
+    -------
+    str
+        Such as ``0.28, 0.24, 0.28 peak, β 0.22 ± 0.02 (3)``, in Markdown. The kind of a threshold
+        that the accuracy gives is not told.
+    """
+    found = positions(records, method)
+    if all(text == NONE_FOUND for text in found):
+        return NONE_FOUND
+    listed = ", ".join(in_markdown(text) for text in found)
+    return f"{listed}, β {sparsities(records, method)}"
+
+
+def positions(records: Sequence[Record], method: str, *, kind: bool = True) -> list[str]:
+    """Thresholds of every seed as text, in the order of the seeds.
+
+    Parameters
+    ----------
+    records, method
+        As for :func:`thresholds`.
+    kind : bool, default True
+        Whether to say of which kind they are, behind the last if it is the kind of all.
+
+    Returns
+    -------
+    list of str
+        One, the geometric mean with the range, where they are more than `MOST_LISTED` and of one
+        kind.
+    """
+    found = [record.result["thresholds"][method] for record in records]
+    if not any(found):
+        return [NONE_FOUND]
+    named = kinds(records, method)
+    alike = len(set(named)) == 1
+    behind = f" {named[0]}" if kind and alike and method != "accuracy" else ""
+    if len(found) > MOST_LISTED and alike:
+        taus = [float(mark["tau"]) for mark in found]
+        text = f"{geometric_mean(taus):.3g} ({min(taus):.3g} to {max(taus):.3g})"
+        return [f"{text}{behind}"]
+    if alike:
+        texts = [f"{mark['tau']:.3g}" for mark in found]
+        return [*texts[:-1], f"{texts[-1]}{behind}"]
+    each = kind and method != "accuracy"
+    return [
+        "none" if mark is None else f"{mark['tau']:.3g}{f' {name}' if each else ''}"
+        for mark, name in zip(found, named, strict=True)
+    ]
+
+
+def kinds(records: Sequence[Record], method: str) -> list[str]:
+    """The kind of threshold that each seed has.
+
+    Parameters
+    ----------
+    records, method
+        As for :func:`thresholds`.
+
+    Returns
+    -------
+    list of str
+        ``none found`` where there is none.
+    """
+    found = [record.result["thresholds"][method] for record in records]
+    return [NONE_FOUND if mark is None else str(mark["kind"]) for mark in found]
+
+
+def sparsities(records: Sequence[Record], method: str) -> str:
+    """The sparsity at the threshold over those seeds that have one.
+
+    Parameters
+    ----------
+    records, method
+        As for :func:`thresholds`.
+
+    Returns
+    -------
+    str
+    """
+    found = [record.result["thresholds"][method] for record in records]
+    betas = [float(mark["beta"]) for mark in found if mark is not None]
+    if not betas:
+        return NONE_FOUND
+    mean = fraction(fmean(betas))
+    return mean_sd(betas, digits=len(mean.partition(".")[2]))
