@@ -1,0 +1,332 @@
+// The cursor of a chapter's page: one threshold, shown in every panel of the figure, in a histogram
+// and in numbers. Without this script the page has its figure and its table. All that is shown was
+// measured: the cursor steps from threshold to threshold.
+(() => {
+  "use strict";
+  const { attend, axis, color, element, load, nearest, percent, significant, sparsity } = thermo;
+
+  /** Lines over the image of the figure, and which threshold lies under a pointer there. */
+  function figureLines(chapter) {
+    const figure = document.querySelector(".six-panels");
+    const image = figure?.matches("img") ? figure : figure?.querySelector("img");
+    if (!image || !chapter.geometry.wide) return null;
+    const stage = image.closest("figure") || image.parentElement;
+    const layer = element("div", { className: "live-lines", "aria-hidden": "true" });
+    stage.classList.add("live-stage");
+    stage.append(layer);
+    let panels = null;
+    let lines = [];
+    let shown = null;
+
+    const ofScore = (panel) => !/^(free_energy|dF_d)/.test(panel.y);
+    const scaled = (panel, value) => (panel.scale === "log" ? Math.log(value) : value);
+
+    // Over the sparsity the two methods stand in different places; accuracy is of one of them.
+    const kinds = (panel) =>
+      panel.x === "tau" ? ["tau"] : ofScore(panel) ? ["full"] : ["renormalized", "full"];
+
+    function place() {
+      const inner = image.getBoundingClientRect();
+      const outer = stage.getBoundingClientRect();
+      Object.assign(layer.style, {
+        left: `${inner.left - outer.left - stage.clientLeft}px`,
+        top: `${inner.top - outer.top - stage.clientTop}px`,
+        width: `${inner.width}px`,
+        height: `${inner.height}px`,
+      });
+      const { narrow, wide } = chapter.geometry;
+      const now = /-narrow\.svg/.test(image.currentSrc) ? narrow : wide;
+      if (now === panels) return;
+      panels = now;
+      lines = panels.flatMap((panel, number) =>
+        kinds(panel).map((kind) => {
+          const line = element("i", { className: "live-line" });
+          Object.assign(line.dataset, { panel: number, kind });
+          Object.assign(line.style, {
+            top: `${100 * panel.box[1]}%`, height: `${100 * panel.box[3]}%`,
+          });
+          return { line, panel, kind };
+        })
+      );
+      layer.replaceChildren(...lines.map(({ line }) => line));
+      if (shown) show(shown);
+    }
+
+    function show(at) {
+      shown = at;
+      for (const { line, panel, kind } of lines) {
+        const [low, high] = panel.xlim.map((end) => scaled(panel, end));
+        const part = (scaled(panel, at[kind]) - low) / (high - low);
+        // What the panel does not reach is not drawn at its edge.
+        line.hidden = at[kind] === null || !(part >= 0 && part <= 1);
+        line.style.left = `${100 * (panel.box[0] + part * panel.box[2])}%`;
+      }
+    }
+
+    function find(event) {
+      const { left, top, width, height } = image.getBoundingClientRect();
+      const [x, y] = [(event.clientX - left) / width, (event.clientY - top) / height];
+      const panel = (panels || []).find(
+        ({ box }) => x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3]
+      );
+      if (!panel) return null;
+      const [low, high] = panel.xlim.map((end) => scaled(panel, end));
+      const along = low + ((x - panel.box[0]) / panel.box[2]) * (high - low);
+      const value = panel.scale === "log" ? Math.exp(along) : along;
+      const { full, renormalized } = chapter;
+      if (panel.x === "tau") return nearest(renormalized.tau, value);
+      if (!ofScore(panel)) return nearest(renormalized.beta, value);
+      return nearest(renormalized.tau, full.tau[nearest(full.beta, value)]);
+    }
+
+    new ResizeObserver(place).observe(image);
+    new ResizeObserver(place).observe(stage);
+    image.addEventListener("load", place); // the other image was chosen
+    place();
+    return { stage, show, find };
+  }
+
+  /** The sizes of the activations, of which those below the cursor are shaded. */
+  function histogram(chapter, box) {
+    const { edges, counts } = chapter.histogram;
+    const heights = counts.map((n, i) => n / (chapter.total * (edges[i + 1] - edges[i])));
+    const end = edges[edges.length - 1];
+    const height = 200;
+    const plot = new uPlot(
+      {
+        width: box.clientWidth || 600,
+        height,
+        cursor: { show: false },
+        legend: { show: false },
+        scales: { x: { time: false, range: [0, end] }, y: { range: (_, __, top) => [0, 1.05 * top] } },
+        axes: [axis("|a|"), axis("density of |a|", { size: 56 })],
+        series: [
+          {},
+          {
+            paths: uPlot.paths.stepped({ align: 1 }),
+            points: { show: false },
+            stroke: () => color("--live-rfe"),
+            fill: () => `${color("--live-rfe")}44`,
+          },
+        ],
+      },
+      [edges, [...heights, heights[heights.length - 1]]],
+      box
+    );
+    attend(plot, box, height);
+    const shade = element("div", { className: "live-shade" });
+    plot.over.append(shade);
+    let shown = 0;
+    const show = (at) => {
+      shown = at.tau;
+      shade.style.width = `${Math.min(100, (100 * shown) / end)}%`;
+    };
+    const find = (event) => {
+      const { left, width } = plot.over.getBoundingClientRect();
+      return nearest(chapter.renormalized.tau, (end * (event.clientX - left)) / width);
+    };
+    return { stage: plot.over, show, find };
+  }
+
+  /** Pointers: a mouse looks where it is, and leaves the cursor where it was dragged; so do fingers. */
+  function follow({ stage, find }, cursor) {
+    let from = null;
+    let used = false;
+    const mouse = (event) => event.pointerType === "mouse";
+    stage.addEventListener("pointerdown", (event) => {
+      const i = event.button === 0 ? find(event) : null;
+      used = i !== null && !mouse(event);
+      from = i === null ? null : event.clientX;
+      if (used) cursor.show(i);
+    });
+    stage.addEventListener("pointermove", (event) => {
+      const i = find(event);
+      if (from !== null && Math.abs(event.clientX - from) > 3) used = true;
+      if (i === null) cursor.back();
+      else if (from !== null && used) cursor.pin(i);
+      else if (mouse(event)) cursor.show(i);
+    });
+    stage.addEventListener("pointerup", (event) => {
+      const i = find(event);
+      if (from !== null && used && i !== null) cursor.pin(i);
+      from = null;
+    });
+    for (const end of ["pointercancel", "pointerleave"]) {
+      stage.addEventListener(end, () => {
+        from = null; // a finger that scrolls the page moves nothing here
+        cursor.back();
+      });
+    }
+    // A click without a drag may still enlarge the figure.
+    stage.addEventListener(
+      "click",
+      (event) => {
+        if (used) {
+          event.preventDefault();
+          event.stopPropagation();
+        }
+        used = false;
+      },
+      true
+    );
+    stage.addEventListener("dragstart", (event) => event.preventDefault());
+  }
+
+  /** The nearest threshold of the full evaluation, if there is one about. */
+  function measured({ full }, tau) {
+    const [before, last] = full.tau.slice(-2);
+    const beyond = last === undefined ? before : last + (last - before) / 2;
+    return tau > beyond * (1 + 1e-9) ? null : nearest(full.tau, tau);
+  }
+
+  /** What the record says at a threshold: a list of cards, each a heading and named values. */
+  function cards(chapter, index) {
+    const { full, renormalized, samples, total, seeds } = chapter;
+    const each = samples ? total / samples : total;
+    const of = samples ? "nonzero activations per example" : "nonzero activations";
+    const range = (curve, i, name, text) => {
+      const [low, high] = [curve.low?.[name][i], curve.high?.[name][i]];
+      if (low === undefined || low === null || high === null) return "";
+      return `${text(low)} to ${text(high)} over ${seeds.length} seeds`;
+    };
+    const energy = (value) => (value === null ? "undefined" : significant(value, 4));
+    const both = (curve, i) => [
+      ["β", "beta", sparsity(curve.beta[i]), range(curve, i, "beta", sparsity)],
+      [
+        "F", "free_energy", energy(curve.free_energy[i]),
+        curve.free_energy[i] === null ? "nothing is left" : range(curve, i, "free_energy", energy),
+      ],
+    ];
+    const pruned = (beta) => [
+      "pruned", "pruned", percent(beta),
+      `${count(beta * each)} of ${count(each)} ${of}`,
+    ];
+    const count = (number) =>
+      number < 10 ? significant(number, 2) : Math.round(number).toLocaleString("en");
+
+    const fast = {
+      name: "renormalized",
+      head: `Renormalized (RFE) at τ = ${significant(renormalized.tau[index], 4)}`,
+      rows: [...both(renormalized, index), pruned(renormalized.beta[index])],
+    };
+    const i = measured(chapter, renormalized.tau[index]);
+    if (i === null) {
+      const last = significant(full.tau[full.tau.length - 1], 4);
+      return [fast, { name: "full", head: `Full evaluation (FE): none beyond τ = ${last}`, rows: [] }];
+    }
+    const exact = full.tau[i] === renormalized.tau[index];
+    const slow = {
+      name: "full",
+      head: `Full evaluation (FE) at τ = ${significant(full.tau[i], 4)}${exact ? "" : ", the nearest"}`,
+      rows: [
+        ["accuracy", "accuracy", percent(full.accuracy[i]), [
+          chapter.baseline === null ? "" : `unpruned ${percent(chapter.baseline)}`,
+          range(full, i, "accuracy", percent),
+        ].filter(Boolean).join("; ")],
+        ...both(full, i),
+        pruned(full.beta[i]),
+      ],
+    };
+    if (full.blocks) {
+      const [low, high] = [percent(full.blocks.low[i]), percent(full.blocks.high[i])];
+      slow.rows.push([
+        "by block", "blocks", `${low} to ${high}`, `in ${full.blocks.number} blocks of examples`,
+      ]);
+    }
+    return [fast, slow];
+  }
+
+  const drawn = ({ name, head, rows }) =>
+    element(
+      "section", { className: `live-card live-${name}` },
+      element("h4", {}, head),
+      element("dl", {}, ...rows.flatMap(([label, what, value, more]) => [
+        element("dt", {}, label),
+        element("dd", { "data-what": what }, element("b", {}, value), element("small", {}, more)),
+      ]))
+    );
+
+  const spoken = (all) =>
+    all
+      .map(({ head, rows }) =>
+        [head, ...rows.map(([label, , value]) => `${label} ${value}`)].join(", ")
+      )
+      .join(". ");
+
+  function begin(block, chapter) {
+    const { tau, beta } = chapter.renormalized;
+    const first = chapter.marks.length ? nearest(tau, chapter.marks[0].tau) : tau.length >> 1;
+    const id = "live-tau";
+    const slider = element("input", {
+      type: "range", id, min: 0, max: tau.length - 1, step: 1, value: first,
+    });
+    const shown = element("output", { className: "live-tau", htmlFor: id });
+    const goto = chapter.marks.map((mark) => {
+      const button = element("button", { type: "button" }, mark.label);
+      button.addEventListener("click", () => cursor.pin(nearest(tau, mark.tau)));
+      return button;
+    });
+    const readout = element("div", { className: "live-cards" });
+    const said = element("p", { className: "live-said", "aria-live": "polite" });
+    const plot = element("div", { className: "live-plot", role: "img" });
+    const { beyond, edges } = chapter.histogram;
+    const end = significant(edges[edges.length - 1], 4);
+    const caption = element(
+      "p", { className: "live-caption" },
+      "How large the activations are in the unpruned network; what is pruned is shaded.",
+      beyond ? ` ${percent(beyond / chapter.total)} of them lie beyond ${end}.` : "",
+      chapter.seeds.length > 1 ? ` Seed ${chapter.seeds[0]}.` : "",
+      chapter.synthetic ? " Synthetic data, not a reproduction." : ""
+    );
+    block.prepend(
+      element(
+        "div", { className: "live-cursor" },
+        element(
+          "div", { className: "live-controls" },
+          element("label", { htmlFor: id }, "Move the threshold"), slider, shown,
+          element("div", { className: "live-marks" }, ...goto)
+        ),
+        readout, said, plot, caption
+      )
+    );
+
+    const parts = [figureLines(chapter), histogram(chapter, plot)].filter(Boolean);
+    let pinned = first;
+    let later = null;
+    function show(i) {
+      const slow = measured(chapter, tau[i]);
+      const at = {
+        tau: tau[i], renormalized: beta[i], full: slow === null ? null : chapter.full.beta[slow],
+      };
+      const all = cards(chapter, i);
+      parts.forEach((part) => part.show(at));
+      readout.replaceChildren(...all.map(drawn));
+      slider.value = i;
+      const text = `τ = ${significant(tau[i], 4)}`;
+      shown.textContent = text;
+      slider.setAttribute("aria-valuetext", `${text}, β = ${sparsity(beta[i])}`);
+      plot.setAttribute(
+        "aria-label", `Histogram of the activations, ${percent(beta[i])} of them below ${text}`
+      );
+      // Said once the cursor rests: a listener cannot follow every step of a drag.
+      clearTimeout(later);
+      later = setTimeout(() => { said.textContent = spoken(all); }, 250);
+    }
+    const cursor = {
+      show,
+      back: () => show(pinned),
+      pin(i) {
+        pinned = i;
+        show(i);
+      },
+    };
+    slider.addEventListener("input", () => cursor.pin(Number(slider.value)));
+    parts.forEach((part) => follow(part, cursor));
+    show(first);
+  }
+
+  for (const block of document.querySelectorAll(".live[data-chapter]")) {
+    // Where the data are missing the page stays as it is: figure and table.
+    load(block.dataset.chapter).then((chapter) => begin(block, chapter), () => {});
+  }
+})();

@@ -1,0 +1,208 @@
+// Curves of several chapters over each other, on the page of the results. What is chosen is kept in
+// the address, so that a comparison can be linked to.
+(() => {
+  "use strict";
+  const box = document.getElementById("overlay");
+  if (!box) return;
+  const { address, attend, axis, element, load, percent, significant, sparsity } = thermo;
+  const chapters = JSON.parse(box.dataset.chapters);
+
+  // Seven colours and three dashes have no factor in common: of 21 chapters no two look alike, and
+  // neighbours differ in both. The colours are seen on white and on black.
+  const COLORS = ["#3a7fd5", "#c8641b", "#2b9461", "#a55bd0", "#d64550", "#1b90a3", "#94803a"];
+  const DASHES = [[], [9, 4], [2, 4]];
+  const BORDERS = ["solid", "dashed", "dotted"];
+  const look = (i) => ({ color: COLORS[i % 7], dash: DASHES[i % 3], border: BORDERS[i % 3] });
+
+  const CHOICES = {
+    y: [["free_energy", "free energy F"], ["slope", "slope of F"], ["accuracy", "accuracy (%)"]],
+    x: [["tau", "threshold τ"], ["beta", "sparsity β"]],
+    curve: [["renormalized", "renormalized (RFE)"], ["full", "full evaluation (FE)"]],
+  };
+  const HEADS = { y: "show", x: "over", curve: "from" };
+  const HEIGHT = 380;
+
+  const query = new URLSearchParams(location.search);
+  const known = chapters.map(([name]) => name);
+  const fields = Object.fromEntries(
+    Object.entries(CHOICES).map(([name, choices]) => {
+      const select = element("select", {}, ...choices.map(([value, text]) => new Option(text, value)));
+      if (choices.some(([value]) => value === query.get(name))) select.value = query.get(name);
+      return [name, select];
+    })
+  );
+  const asked = query.has("curves") ? query.get("curves").split(" ") : known.slice(0, 2);
+  const boxes = chapters.map(([name, title], i) => {
+    const field = element("input", { type: "checkbox", value: name, checked: asked.includes(name) });
+    const swatch = element("i", { className: "live-swatch", "aria-hidden": "true" });
+    swatch.style.borderTop = `3px ${look(i).border} ${look(i).color}`;
+    return { field, label: element("label", {}, field, swatch, title) };
+  });
+  const none = element("button", { type: "button" }, "choose none");
+  const plotted = element("div", { className: "live-plot" });
+  const said = element("p", { className: "live-caption", "aria-live": "polite" });
+  const table = element(
+    "details", { className: "live-table" }, element("summary", {}, "The curves as a table")
+  );
+  box.append(
+    element(
+      "form", { className: "live-controls", "aria-label": "Curves to compare" },
+      element(
+        "div", { className: "live-choices" },
+        ...Object.entries(fields).map(([name, select]) => element("label", {}, HEADS[name], " ", select)),
+        none
+      ),
+      element("div", { className: "live-chapters" }, ...boxes.map(({ label }) => label))
+    ),
+    plotted, said, table
+  );
+
+  const chosen = () => boxes.flatMap(({ field }, i) => (field.checked ? [i] : []));
+  // Accuracy is known where the network was pruned, and nowhere else.
+  const method = () => (fields.y.value === "accuracy" ? "full" : fields.curve.value);
+  const column = () => (fields.y.value === "slope" ? `dF_d${fields.x.value}` : fields.y.value);
+
+  /** What is drawn of a chapter, as in its own figure: the bulk, as far as it was evaluated. */
+  function points(chapter) {
+    const curve = chapter[method()];
+    const [xs, ys] = [curve[fields.x.value], curve[column()]];
+    const last = chapter.full.tau[chapter.full.tau.length - 1] * (1 + 1e-9);
+    const rows = xs.flatMap((x, i) => {
+      const within = fields.x.value === "beta" || curve.tau[i] <= last;
+      const bulk = fields.y.value === "accuracy" || curve.beta[i] <= chapter.shown_beta;
+      return within && bulk && (i === 0 || x > xs[i - 1]) ? [i] : [];
+    });
+    const scale = fields.y.value === "accuracy" ? 100 : 1;
+    return [rows.map((i) => xs[i]), rows.map((i) => (ys[i] === null ? null : scale * ys[i]))];
+  }
+
+  /** Slopes run away at both ends: an axis for all but their last few hundredths. */
+  function focus(series) {
+    const values = series.flatMap(([, ys]) => ys.filter((y) => y !== null)).sort((a, b) => a - b);
+    const [low, high] = [0.02, 0.98].map((part) => values[Math.round(part * (values.length - 1))]);
+    const margin = 0.3 * (high - low) || 1;
+    return [low - margin, high + margin];
+  }
+
+  let plot = null;
+  let leave = () => {};
+  let turn = 0;
+
+  async function draw() {
+    remember();
+    fields.curve.disabled = fields.y.value === "accuracy";
+    fields.curve.title = fields.curve.disabled ? "accuracy is measured in full evaluation" : "";
+    const now = (turn += 1);
+    const shown = chosen();
+    const results = await Promise.allSettled(shown.map((i) => load(chapters[i][0])));
+    if (now !== turn) return; // something else was chosen meanwhile
+    const got = shown.flatMap((i, at) =>
+      results[at].status === "fulfilled" ? [{ i, chapter: results[at].value }] : []
+    );
+    leave();
+    plot?.destroy();
+    plot = null;
+    said.textContent = words(shown, got);
+    if (got.length) {
+      const series = got.map(({ chapter }) => points(chapter));
+      const text = (name) => fields[name].selectedOptions[0].textContent;
+      const y = fields.y.value;
+      const range = y === "slope" ? focus(series) : y === "accuracy" ? [0, 100] : null;
+      plot = new uPlot(
+        {
+          width: plotted.clientWidth || 600,
+          height: HEIGHT,
+          scales: { x: { time: false }, y: range ? { range } : {} },
+          axes: [
+            axis(text("x")),
+            axis(y === "slope" ? `dF/d${fields.x.value === "tau" ? "τ" : "β"}` : text("y"), { size: 56 }),
+          ],
+          legend: { markers: { dash: (_, at) => BORDERS[got[at - 1].i % 3] } },
+          cursor: { y: false, drag: { x: true, y: false } },
+          series: [
+            { label: fields.x.value === "tau" ? "τ" : "β", value: (_, v) => significant(v, 4) },
+            ...got.map(({ i, chapter }) => ({
+              label: chapter.title,
+              stroke: look(i).color,
+              dash: look(i).dash,
+              width: 2,
+              points: { show: method() === "full", size: 5 },
+              value: (_, v) => significant(v, 4),
+            })),
+          ],
+        },
+        uPlot.join(series),
+        plotted
+      );
+      leave = attend(plot, plotted, HEIGHT);
+    }
+    if (table.open) fill(got);
+    table.ontoggle = () => fill(got);
+  }
+
+  function words(shown, got) {
+    if (!shown.length) return "Choose a chapter to see its curve.";
+    const missing = shown.filter((i) => !got.some((one) => one.i === i));
+    if (missing.length) return `No data of ${missing.map((i) => chapters[i][1]).join(", ")}.`;
+    return "The first seed of each chapter. Drag along the axis to enlarge a part, double-click to go back.";
+  }
+
+  /** The thresholds of the full evaluation: there accuracy is known. */
+  function fill(got) {
+    table.querySelector(".live-scroll")?.remove();
+    if (!table.open) return;
+    const slope = `dF_d${fields.x.value}`;
+    const which = method();
+    const heads = ["chapter", "τ", "β", "F", fields.x.value === "tau" ? "dF/dτ" : "dF/dβ", "accuracy"];
+    const rows = got.flatMap(({ chapter }) =>
+      chapter.full.tau.map((tau, i) => {
+        const curve = chapter[which];
+        const at = which === "full" ? i : curve.tau.indexOf(tau);
+        const cells = [
+          significant(tau, 4), sparsity(curve.beta[at]), significant(curve.free_energy[at], 4),
+          significant(curve[slope][at], 3), percent(chapter.full.accuracy[i]),
+        ];
+        return element(
+          "tr", {},
+          element("th", { scope: "row" }, chapter.title),
+          ...cells.map((text, k) => element("td", { "data-head": heads[k + 1] }, text))
+        );
+      })
+    );
+    const csv = got.flatMap(({ i, chapter }) => [
+      " ", element("a", { href: address(`records/${known[i]}/curves.csv`) }, chapter.title),
+    ]);
+    table.append(
+      element(
+        "div", { className: "live-scroll" },
+        element("p", {}, "All thresholds with every digit (curves.csv):", ...csv),
+        element(
+          "table", { className: "shown" },
+          element(
+            "thead", {},
+            element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))
+          ),
+          element("tbody", {}, ...rows)
+        )
+      )
+    );
+  }
+
+  /** Keep what is chosen in the address, beside whatever else is there. */
+  function remember() {
+    const parts = new URLSearchParams(location.search);
+    parts.set("curves", chosen().map((i) => known[i]).join(" "));
+    for (const [name, select] of Object.entries(fields)) parts.set(name, select.value);
+    if (`?${parts}` !== location.search) {
+      history.replaceState(history.state, "", `?${parts}${location.hash}`);
+    }
+  }
+
+  none.addEventListener("click", () => {
+    for (const { field } of boxes) field.checked = false;
+    draw();
+  });
+  box.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+  box.querySelector("form").addEventListener("input", draw);
+  draw();
+})();
