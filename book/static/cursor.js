@@ -1,90 +1,10 @@
-// The cursor of a chapter's page: one threshold, shown in every panel of the figure, in a histogram
-// and in numbers. Without this script the page has its figure and its table. All that is shown was
+// The cursor of a chapter's page: one threshold, shown in every panel of the figure (figure.js), in a
+// histogram and in numbers. Without this script the page has its figure and its table. All that is shown was
 // measured: the cursor steps from threshold to threshold.
 (() => {
   "use strict";
-  const { attend, axis, color, element, load, nearest, percent, significant, sparsity } = thermo;
-
-  /** Lines over the image of the figure, and which threshold lies under a pointer there. */
-  function figureLines(chapter) {
-    const figure = document.querySelector(".six-panels");
-    const image = figure?.matches("img") ? figure : figure?.querySelector("img");
-    if (!image || !chapter.geometry.wide) return null;
-    const stage = image.closest("figure") || image.parentElement;
-    const layer = element("div", { className: "live-lines", "aria-hidden": "true" });
-    stage.classList.add("live-stage");
-    stage.append(layer);
-    let panels = null;
-    let lines = [];
-    let shown = null;
-
-    const ofScore = (panel) => !/^(free_energy|dF_d)/.test(panel.y);
-    const scaled = (panel, value) => (panel.scale === "log" ? Math.log(value) : value);
-
-    // Over the sparsity the two methods stand in different places; accuracy is of one of them.
-    const kinds = (panel) =>
-      panel.x === "tau" ? ["tau"] : ofScore(panel) ? ["full"] : ["renormalized", "full"];
-
-    function place() {
-      const inner = image.getBoundingClientRect();
-      const outer = stage.getBoundingClientRect();
-      Object.assign(layer.style, {
-        left: `${inner.left - outer.left - stage.clientLeft}px`,
-        top: `${inner.top - outer.top - stage.clientTop}px`,
-        width: `${inner.width}px`,
-        height: `${inner.height}px`,
-      });
-      const { narrow, wide } = chapter.geometry;
-      const now = /-narrow\.svg/.test(image.currentSrc) ? narrow : wide;
-      if (now === panels) return;
-      panels = now;
-      lines = panels.flatMap((panel, number) =>
-        kinds(panel).map((kind) => {
-          const line = element("i", { className: "live-line" });
-          Object.assign(line.dataset, { panel: number, kind });
-          Object.assign(line.style, {
-            top: `${100 * panel.box[1]}%`, height: `${100 * panel.box[3]}%`,
-          });
-          return { line, panel, kind };
-        })
-      );
-      layer.replaceChildren(...lines.map(({ line }) => line));
-      if (shown) show(shown);
-    }
-
-    function show(at) {
-      shown = at;
-      for (const { line, panel, kind } of lines) {
-        const [low, high] = panel.xlim.map((end) => scaled(panel, end));
-        const part = (scaled(panel, at[kind]) - low) / (high - low);
-        // What the panel does not reach is not drawn at its edge.
-        line.hidden = at[kind] === null || !(part >= 0 && part <= 1);
-        line.style.left = `${100 * (panel.box[0] + part * panel.box[2])}%`;
-      }
-    }
-
-    function find(event) {
-      const { left, top, width, height } = image.getBoundingClientRect();
-      const [x, y] = [(event.clientX - left) / width, (event.clientY - top) / height];
-      const panel = (panels || []).find(
-        ({ box }) => x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3]
-      );
-      if (!panel) return null;
-      const [low, high] = panel.xlim.map((end) => scaled(panel, end));
-      const along = low + ((x - panel.box[0]) / panel.box[2]) * (high - low);
-      const value = panel.scale === "log" ? Math.exp(along) : along;
-      const { full, renormalized } = chapter;
-      if (panel.x === "tau") return nearest(renormalized.tau, value);
-      if (!ofScore(panel)) return nearest(renormalized.beta, value);
-      return nearest(renormalized.tau, full.tau[nearest(full.beta, value)]);
-    }
-
-    new ResizeObserver(place).observe(image);
-    new ResizeObserver(place).observe(stage);
-    image.addEventListener("load", place); // the other image was chosen
-    place();
-    return { stage, show, find };
-  }
+  const { attend, axis, color, element, follow, load, nearest, panels } = thermo;
+  const { percent, significant, sparsity } = thermo;
 
   /** The sizes of the activations, of which those below the cursor are shaded. */
   function histogram(chapter, box) {
@@ -116,60 +36,15 @@
     attend(plot, box, height);
     const shade = element("div", { className: "live-shade" });
     plot.over.append(shade);
-    let shown = 0;
     const show = (at) => {
-      shown = at.tau;
-      shade.style.width = `${Math.min(100, (100 * shown) / end)}%`;
+      const tau = chapter.renormalized.tau[at.renormalized];
+      shade.style.width = `${Math.min(100, (100 * tau) / end)}%`;
     };
     const find = (event) => {
       const { left, width } = plot.over.getBoundingClientRect();
       return nearest(chapter.renormalized.tau, (end * (event.clientX - left)) / width);
     };
     return { stage: plot.over, show, find };
-  }
-
-  /** Pointers: a mouse looks where it is, and leaves the cursor where it was dragged; so do fingers. */
-  function follow({ stage, find }, cursor) {
-    let from = null;
-    let used = false;
-    const mouse = (event) => event.pointerType === "mouse";
-    stage.addEventListener("pointerdown", (event) => {
-      const i = event.button === 0 ? find(event) : null;
-      used = i !== null && !mouse(event);
-      from = i === null ? null : event.clientX;
-      if (used) cursor.show(i);
-    });
-    stage.addEventListener("pointermove", (event) => {
-      const i = find(event);
-      if (from !== null && Math.abs(event.clientX - from) > 3) used = true;
-      if (i === null) cursor.back();
-      else if (from !== null && used) cursor.pin(i);
-      else if (mouse(event)) cursor.show(i);
-    });
-    stage.addEventListener("pointerup", (event) => {
-      const i = find(event);
-      if (from !== null && used && i !== null) cursor.pin(i);
-      from = null;
-    });
-    for (const end of ["pointercancel", "pointerleave"]) {
-      stage.addEventListener(end, () => {
-        from = null; // a finger that scrolls the page moves nothing here
-        cursor.back();
-      });
-    }
-    // A click without a drag may still enlarge the figure.
-    stage.addEventListener(
-      "click",
-      (event) => {
-        if (used) {
-          event.preventDefault();
-          event.stopPropagation();
-        }
-        used = false;
-      },
-      true
-    );
-    stage.addEventListener("dragstart", (event) => event.preventDefault());
   }
 
   /** The nearest threshold of the full evaluation, if there is one about. */
@@ -180,7 +55,7 @@
   }
 
   /** What the record says at a threshold: a list of cards, each a heading and named values. */
-  function cards(chapter, index) {
+  function cards(chapter, { renormalized: index, full: i }) {
     const { full, renormalized, samples, total, seeds } = chapter;
     const each = samples ? total / samples : total;
     const of = samples ? "nonzero activations per example" : "nonzero activations";
@@ -209,7 +84,6 @@
       head: `Renormalized (RFE) at τ = ${significant(renormalized.tau[index], 4)}`,
       rows: [...both(renormalized, index), pruned(renormalized.beta[index])],
     };
-    const i = measured(chapter, renormalized.tau[index]);
     if (i === null) {
       const last = significant(full.tau[full.tau.length - 1], 4);
       return [fast, { name: "full", head: `Full evaluation (FE): none beyond τ = ${last}`, rows: [] }];
@@ -290,15 +164,12 @@
       )
     );
 
-    const parts = [figureLines(chapter), histogram(chapter, plot)].filter(Boolean);
+    const parts = [panels(chapter), histogram(chapter, plot)].filter(Boolean);
     let pinned = first;
     let later = null;
     function show(i) {
-      const slow = measured(chapter, tau[i]);
-      const at = {
-        tau: tau[i], renormalized: beta[i], full: slow === null ? null : chapter.full.beta[slow],
-      };
-      const all = cards(chapter, i);
+      const at = { renormalized: i, full: measured(chapter, tau[i]) };
+      const all = cards(chapter, at);
       parts.forEach((part) => part.show(at));
       readout.replaceChildren(...all.map(drawn));
       slider.value = i;

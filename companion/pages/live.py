@@ -97,7 +97,7 @@ def live_block(name: str, records: Sequence[Record], *, csv: str | None = None) 
         f"{where}.</p>\n"
         f'<div class="live-scroll" tabindex="0" role="region" aria-label="The curves">\n'
         f"{shown(head, rows)._repr_html_()}\n</div>\n</details>\n</div>\n"
-        + _scripts("../_static", "cursor.js")
+        + _scripts("../_static", "figure.js", "cursor.js")
     )
 
 
@@ -110,20 +110,20 @@ def _cells(point: Mapping[Any, Any]) -> tuple[str, str, str]:
     )
 
 
-def overlay_block(chapters: Mapping[str, str]) -> str:
+def overlay_block(chapters: Mapping[Chapter, Sequence[Record]]) -> str:
     """Where curves of several chapters are laid over each other.
 
     Parameters
     ----------
-    chapters : mapping of str to str
-        Title of every chapter that has data, by its name.
+    chapters : mapping of Chapter to sequence of Record
+        Those that have records have data.
 
     Returns
     -------
     str
         HTML, for a page at the top of the site.
     """
-    offered = in_html(json.dumps(list(chapters.items())))
+    offered = in_html(json.dumps([[c.name, c.title] for c, records in chapters.items() if records]))
     return (
         f'<div class="live" id="overlay" data-chapters="{offered}">\n'
         "<noscript><p>Curves of several chapters are drawn over each other here by a script. "
@@ -132,10 +132,10 @@ def overlay_block(chapters: Mapping[str, str]) -> str:
     )
 
 
-def _scripts(static: str, own: str) -> str:
+def _scripts(static: str, *own: str) -> str:
     """What a page loads. Data are asked for by these scripts."""
-    tags = (f'<script defer src="{static}/{path}"></script>' for path in (VENDOR, "live.js", own))
-    return "\n".join(tags)
+    paths = (VENDOR, "live.js", *own)
+    return "\n".join(f'<script defer src="{static}/{path}"></script>' for path in paths)
 
 
 def live_data(
