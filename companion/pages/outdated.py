@@ -49,7 +49,7 @@ def outdated_text(profile: str, chapters: Mapping[str, Sequence[Record]]) -> str
                 # Else the record is in the way; a training of the same settings serves again.
                 command += " --force" if changed(recorded(records[seed]), recipe) else ""
             if why:
-                link = f"[{chapter.name}](chapters/{chapter.name})"
+                link = f"[{in_markdown(chapter.title)}](chapters/{chapter.name})"
                 rows.append([link, seed, f"`{command}`", in_markdown(why)])
     if not rows:
         return "Nothing: every record is of today's recipe, and no seed is missing.\n"

@@ -51,11 +51,11 @@ HEADS: Final[Mapping[str, str]] = {
     "RFE": "RFE",
     "FE top": "top of FE",
     "RFE top": "top of RFE",
-    "quantile": "fixed $\\beta$",
-    "careful": "lowest $\\beta$",
-    "retained": "fixed $\\Sigma$",
+    "quantile": "fixed β",
+    "careful": "lowest β",
+    "retained": "fixed Σ",
     "knee": "knee",
-    "constant": "one $\\tau$",
+    "constant": "one τ",
 }
 #: Colours and marks in figures.
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
@@ -280,7 +280,7 @@ def summary(predicted: pd.DataFrame, errors: pd.DataFrame) -> str:
         rows.append(
             [
                 NAMES[predictor],
-                "" if values.empty else f"{values.min():.2f} to {values.max():.2f}",
+                _range(values),
                 factor(own["octaves"].median()),
                 factor(own["octaves"].max()),
                 f"{own['steps'].median():.1f}",
@@ -298,6 +298,14 @@ def summary(predicted: pd.DataFrame, errors: pd.DataFrame) -> str:
         "worst drop, points", f"drop above {100 * UNSAFE:.0f}", "nearer than FE", "nearer than RFE",
     ]  # fmt: skip
     return markdown(header, rows)
+
+
+def _range(values: pd.Series) -> str:
+    """Of the fitted values, one per chapter; they may all be the same."""
+    if values.empty:
+        return ""
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _nearer(errors: pd.DataFrame, predictor: str, method: str) -> str:

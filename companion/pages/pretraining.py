@@ -53,7 +53,7 @@ def pretraining_text(facts: dict[str, Any] | None) -> str:
             ]
         )
     verdict = f"lifts {' and '.join(lifted)}" if lifted else "lifts none of them"
-    head = ["", "epochs of pretraining", "test accuracy without", "with", "points gained"]
+    head = ["chapter", "epochs of pretraining", "test accuracy without", "with", "points gained"]
     return (
         f"Measured on {counted(len(rows), 'chapter')}, seed 0: pretraining {verdict} by "
         f"{WORTH:g} points or more.\n\n{markdown(head, rows)}\n"

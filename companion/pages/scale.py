@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from companion.pages.predictions import NAMES, factor, fraction, points
-from companion.pages.tables import counted, markdown
+from companion.pages.seeds import mean_sd
+from companion.pages.tables import counted, wide
 from companion.paper.comparison import LEVEL, NEAR
 from companion.paper.runs import THEORY, runs
 from companion.paper.scale import (
@@ -119,7 +120,7 @@ of the activations, a line per network; the numbers are in the table above.
 ```
 
 *The same networks, with activations of another scale and the same predictions: where the highest
-point of the renormalized F lies, and what pruning there costs.*"""
+point of the renormalized F lies, and what pruning there costs, in the mean over seeds.*"""
 
 
 def scale_figures(chapters: Chapters) -> dict[str, Figure]:
@@ -143,7 +144,7 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
         for number, (name, records) in enumerate(can.items()):
-            table = over_scales(records[0], "renormalized")
+            table = _mean(_over_seeds(records, "renormalized"))
             there = table[table["mark"] == TOP]
             style = {"color": f"C{number}", "marker": "osD^v<>p"[number % 8], "ms": 4.5}
             axes[0].plot(there["c"], there["beta"], label=chapter_title(name), **style)
@@ -207,10 +208,9 @@ def peaks_text(chapters: Chapters) -> str:
         for row in table.itertuples()
     ]
     header = [
-        "chapter", "seed", "$p_0$", "$p_0'$", "$\\mu$", "predicted $\\tau$", "highest at",
-        "$\\beta$ there",
+        "chapter", "seed", "p₀", "p₀′", "μ", "predicted τ", "highest at", "β there",
     ]  # fmt: skip
-    return f"{text}\n\n:::{{div}} wide-table\n{markdown(header, rows)}\n:::\n"
+    return f"{text}\n\n{wide(header, rows)}\n"
 
 
 def _or_none(value: Any) -> str:
@@ -250,9 +250,19 @@ def _rescalable(chapters: Chapters) -> dict[str, Sequence[Record]]:
 
 def _over_scales(chapters: Chapters) -> dict[str, dict[str, pd.DataFrame]]:
     return {
-        name: {method: over_scales(records[0], method) for method in CURVES}
+        name: {method: _over_seeds(records, method) for method in CURVES}
         for name, records in chapters.items()
     }
+
+
+def _over_seeds(records: Sequence[Record], method: str) -> pd.DataFrame:
+    """A row per seed, scale and mark."""
+    return pd.concat([over_scales(record, method) for record in records], ignore_index=True)
+
+
+def _mean(table: pd.DataFrame) -> pd.DataFrame:
+    """Over those seeds that have a mark at a scale."""
+    return table.groupby(["c", "mark"], sort=False, as_index=False)[["beta", "lost"]].mean()
 
 
 def _moved(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
@@ -264,7 +274,7 @@ def _moved(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     )
     found = []
     for name, both in tables.items():
-        ends = spread(both["renormalized"], TOP)
+        ends = spread(_mean(both["renormalized"]), TOP)
         if ends is not None:
             least, most = ends
             found.append((most["beta"] - least["beta"], name, least, most))
@@ -276,7 +286,8 @@ def _moved(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
         f"Between $c = {fraction(FACTORS[0])}$ and {FACTORS[-1]:g}, the highest point of the "
         f"renormalized F of {chapter_title(name)} moves from sparsity {most['beta']:.2f} "
         f"({points(most['lost'])} points lost, $c = {fraction(most['c'])}$) to "
-        f"{least['beta']:.2f} ({points(least['lost'])} points, $c = {fraction(least['c'])}$); in "
+        f"{least['beta']:.2f} ({points(least['lost'])} points, $c = {fraction(least['c'])}$), in "
+        "the mean over its seeds; in "
         f"{moved} of {counted(len(found), 'chapter')} it moves by 0.2 in sparsity or more. "
         "The same predictions at the same sparsities go with any of these thresholds: $\\tau^*$ is "
         "no property of what the network computes."
@@ -331,19 +342,25 @@ def _table(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     for name, both in tables.items():
         for method, mark in (("full", FEATURE), ("renormalized", FEATURE), ("renormalized", TOP)):
             table = both[method]
-            there = table[(table["mark"] == mark) & table["c"].isin(SHOWN)]
-            cells = [
-                NOTHING if np.isnan(beta) else f"{beta:.2f} ({points(lost)})"
-                for beta, lost in zip(there["beta"], there["lost"], strict=True)
-            ]
+            there = table[table["mark"] == mark].dropna(subset="beta")
+            cells = [_sparsity_and_loss(there[there["c"] == c]) for c in SHOWN]
             if any(cell != NOTHING for cell in cells):
                 short = METHODS[method].short
                 rows.append([chapter_title(name), f"{short}, {mark}", *cells])
-    header = ["chapter", "mark", *(f"$c = {fraction(c)}$" for c in SHOWN)]
+    header = ["chapter", "mark", *(f"c = {fraction(c)}" for c in SHOWN)]
     return (
-        "Sparsity at the mark, and in brackets the points of accuracy lost there, for the same "
-        f"network at several scales:\n\n:::{{div}} wide-table\n{markdown(header, rows)}\n:::"
+        "Sparsity at the mark and the points of accuracy lost there, for the same networks at "
+        "several scales, over those seeds that have the mark:\n\n"
+        f"{wide(header, rows)}"
     )
+
+
+def _sparsity_and_loss(there: pd.DataFrame) -> str:
+    """Such as ``0.30 ± 0.01 (3), 0.2 ± 0.1 lost``."""
+    if there.empty:
+        return NOTHING
+    lost = mean_sd(list(100 * there["lost"]), digits=1).partition(" (")[0]
+    return f"{mean_sd(list(there['beta']), digits=2)}, {lost} lost"
 
 
 def _cannot(chapters: Chapters) -> str:
@@ -405,7 +422,7 @@ def _free(chapters: Chapters, scales: Mapping[tuple[str, int], Scale]) -> list[s
             "In brackets the paper's $T = 1/\\tau$ on the same chapters; *unsafe*: chapters in "
             "which pruning at the mark costs more than the target; *nearer*: chapters in which the "
             "mark without units is nearer to where the accuracy gives way.\n\n"
-            f":::{{div}} wide-table\n{markdown(header, rows)}\n:::"
+            f"{wide(header, rows)}"
         )
     return parts
 

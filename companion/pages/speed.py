@@ -39,6 +39,10 @@ NOT_MEASURED = "not measured"
 MEMORY_BOUND = 64.0
 
 
+def _tau(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
+
+
 class Target(NamedTuple):
     """A goal for every chapter.
 
@@ -98,7 +102,7 @@ TARGETS = (
     Target(
         "the sample finds tau* of the whole test set to within a step of the sweep's grid",
         lambda r: bool(r["sample_agrees"]),
-        lambda r: f"{r['sample_tau']} against {r['exact_tau']}",
+        lambda r: f"{_tau(r['sample_tau'])} against {_tau(r['exact_tau'])}",
         "a tenth of the test set does not settle where a flat peak is highest, or which of two "
         "features comes first",
     ),
@@ -176,9 +180,6 @@ def _samples(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
     def megabytes(value: float | None) -> str:
         return NOT_MEASURED if value is None else f"{value:.0f}"
 
-    def tau(value: float | None) -> str:
-        return "none" if value is None else f"{value:.3g}"
-
     lines = [
         [
             _name(chapter),
@@ -186,15 +187,15 @@ def _samples(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
             f"{megabytes(r['stored_mb'])} ({r['examples']:,} examples)",
             f"{100 * r['sample_share']:.1f} %",
             f"{r['sampled_of_pass']:.3f}",
-            tau(r["sample_tau"]),
-            tau(r["exact_tau"]),
+            _tau(r["sample_tau"]),
+            _tau(r["exact_tau"]),
             "" if r["confidence"] is None else f"{100 * r['confidence']:.0f} %",
         ]
         for chapter, r in rows.items()
     ]
     header = [
         "chapter", "RFE, extra MB", "stored RFE, extra MB", "sample", "sampled RFE / pass",
-        "its &tau;*", "exact &tau;*", "confidence",
+        "its τ*", "exact τ*", "confidence",
     ]  # fmt: skip
     return markdown(header, lines) + "\n"
 

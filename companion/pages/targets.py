@@ -19,6 +19,7 @@ from companion.pages.predictions import (
     interval_words,
     points,
 )
+from companion.pages.seeds import mean_sd
 from companion.pages.tables import markdown
 from companion.paper.calibration import calibration, published_losses
 from companion.paper.comparison import NEAR, near
@@ -152,9 +153,9 @@ def accuracy_table(runs: Sequence[Run], targets: pd.DataFrame) -> str:
         rows.append(
             [
                 f"[{chapter_title(str(name))}](chapters/{name})",
-                ", ".join(f"{x:.0f}" for x in dict.fromkeys(own["samples"].dropna())),
-                f"{100 * own['accuracy'].mean():.1f} %",
-                points(own["lift"].iloc[0]),
+                ", ".join(f"{x:,.0f}" for x in dict.fromkeys(own["samples"].dropna())),
+                mean_sd(list(100 * own["accuracy"]), digits=1, unit=" %"),
+                points(own["lift"].iloc[0]),  # the mean of the chapter already
                 ", ".join("none" if np.isnan(tau) else f"{tau:g}" for tau in own["tau"]),
                 "; ".join(
                     dict.fromkeys(

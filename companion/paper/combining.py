@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from companion.paper.claims import Claim
 from companion.paper.measures import MEASURES
 from companion.paper.rules import Stated, Value, agrees
+from companion.runs.chapters import chapter_title
 
 __all__ = ["LEAST_SEEDS", "WAYS", "Answer", "Runs"]
 
@@ -109,7 +110,9 @@ def _counted(enough: Callable[[int, int], bool], claim: Claim, runs: Runs) -> An
     failed = [name for name, agreed in good.items() if not agreed]
     ours = f"{len(good) - len(failed)} of {len(good)} chapters"
     if 0 < len(failed) <= MOST_NAMED:
-        shown = (f"{n} ({_listed(runs.seeds[n], signed=_signed(claim))})" for n in failed)
+        shown = (
+            f"{chapter_title(n)} ({_listed(runs.seeds[n], signed=_signed(claim))})" for n in failed
+        )
         ours += f", not {' or '.join(shown)}"
     if 0 < len(runs.same) < len(good):
         ours += f"; {sum(good[n] for n in runs.same)} of {len(runs.same)} with the paper's set-up"

@@ -24,6 +24,7 @@ from companion.paper.observed import Observed, observed
 from companion.paper.placebo import DRAWS, EMPTY, at_random, first_point
 from companion.paper.rules import Outcome, Value, outcome
 from companion.paper.setup import Difference, Setup, differences
+from companion.runs.chapters import chapter_titles
 from companion.runs.records import Record
 
 __all__ = ["CELLS", "Headline", "counts", "evaluated", "headline", "ledger", "of_chapter"]
@@ -276,4 +277,4 @@ def _listed(notes: Mapping[str, Sequence[str]]) -> str:
             chapters.setdefault(note, []).append(name)
     if len(notes) == 1:
         return "; ".join(chapters)
-    return "; ".join(f"{note} ({', '.join(names)})" for note, names in chapters.items())
+    return "; ".join(f"{note} ({chapter_titles(names)})" for note, names in chapters.items())

@@ -21,7 +21,7 @@ def rows(profile, records):
     return {
         line.split(" | ")[1]: line
         for line in text.splitlines()
-        if line.startswith("| [mlp-cifar10]")
+        if line.startswith("| [MLP on CIFAR-10]")
     }
 
 

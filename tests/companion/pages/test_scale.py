@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from companion.pages import scale as page
@@ -93,7 +94,43 @@ def test_numbers_of_the_table_are_those_of_the_curve(chapters):
         for line in scale_sentences(chapters).splitlines()
         if line.startswith("| MLP on CIFAR-10 | RFE, highest point")
     )
-    assert line.split("|")[-2].strip().startswith(f"{beta:.2f} (")
+    assert line.split("|")[-2].strip().startswith(f"{beta:.2f}, ")
+
+
+def test_of_several_seeds_the_table_has_the_mean(chapters):
+    """What becomes of one seed alone, put together by hand."""
+    one = chapters["mlp-cifar10"]
+    other = [read_record(COMMITTED / "mlp-cifar10" / f"seed-{seed}") for seed in (1, 2)]
+
+    def cells(records):
+        found = {}
+        for line in scale_sentences({"mlp-cifar10": records}).splitlines():
+            if line.startswith("| MLP on CIFAR-10 |"):
+                _, _, mark, *values, _ = (cell.strip() for cell in line.split("|"))
+                found[mark] = values
+        return found
+
+    alone = [cells([record]) for record in (*one, *other)]
+    together = cells([*one, *other])
+    assert set(together) == {mark for found in alone for mark in found}
+    several = 0
+    for mark, values in together.items():
+        for k, value in enumerate(values):
+            seen = [found[mark][k] for found in alone if found.get(mark, ["none"] * 5)[k] != "none"]
+            if len(seen) < 2:
+                assert value == (seen[0] if seen else "none")
+                continue
+            several += 1
+            beta, lost = np.array(
+                [text.removesuffix(" lost").split(", ") for text in seen], float
+            ).T
+            told = re.fullmatch(r"([\d.]+) ± ([\d.]+) \((\d)\), (\S+) ± (\S+) lost", value)
+            assert int(told[3]) == len(seen)
+            expected = [beta.mean(), beta.std(ddof=1), lost.mean(), lost.std(ddof=1)]
+            shown = [float(told[k].replace("−", "-")) for k in (1, 2, 4, 5)]
+            assert shown == pytest.approx(expected, abs=0.11)
+            assert shown[:2] == pytest.approx(expected[:2], abs=0.011)
+    assert several > 5
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,9 @@ class TestAccuracyTable:
         never = of_curve(tau, np.full(3, 0.8), most_frequent=0.2)
         seen = runs({"mlp-cifar10": [told, never], "cnn-cifar10": [record(1.0)]})
         first, second = rows(accuracy_table(seen, read_targets(seen)))
-        assert first[1:] == ["1000", "80.0 %", "65.0", "1, none", "1 to 2"]
+        assert first[1:] == [
+            "1,000", "80.0 ± 0.0 % (2)", "65.0", "1, none", "1 to 2",
+        ]  # fmt: skip
         assert second[4:] == ["1", "not known"]
 
 

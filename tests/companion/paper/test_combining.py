@@ -20,16 +20,20 @@ def numbers(text):
 
 
 def answer(over, rule, seeds, *stated, same=(), groups=None, steps=0.0, of="gap"):
-    """What runs with these values of a measure say; each chapter has a list of seeds, or one."""
-    lists = {n: found if isinstance(found, list) else [found] for n, found in seeds.items()}
+    """What runs with these values of a measure say; each chapter has a list of seeds, or one.
+
+    Networks are named a, b and so on; all are on the data ``x``.
+    """
+    groups = [[f"{n}-x" for n in group] for group in groups or (tuple(seeds),)]
+    lists = {f"{n}-x": f if isinstance(f, list) else [f] for n, f in seeds.items()}
     versions = tuple(
         Stated(NAN, NAN, value, f"place {k}", "")
         if isinstance(value, str)
         else Stated(value, value, "", f"place {k}", "")
         for k, value in enumerate(stated or ("?",))
     )
-    claim = Claim("", "", "", groups or (tuple(seeds),), over, of, rule, versions)
-    runs = Runs(lists, dict.fromkeys(lists, steps), list(same))
+    claim = Claim("", "", "", tuple(map(tuple, groups)), over, of, rule, versions)
+    runs = Runs(lists, dict.fromkeys(lists, steps), [f"{n}-x" for n in same])
     return WAYS[over](claim, runs)
 
 
@@ -158,7 +162,9 @@ class TestCounting:
         values = four(*[1.0] * good, *[5.5] * (4 - good))
         found = answer("all", "at most 2", values)
         assert found.ours.count("(5.5)") == named
-        assert [name for name in "abcd" if f"{name} (" in found.ours] == list("abcd")[4 - named :]
+        assert [name for name in "abcd" if f"{name} on x (" in found.ours] == list("abcd")[
+            4 - named :
+        ]
 
 
 class TestLess:

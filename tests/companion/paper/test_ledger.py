@@ -285,7 +285,7 @@ class TestSetup:
             )
         )
         found = row(table, "vit-valley")["differs"]
-        assert found == "a (vit-cifar10, vit-flowers102); b (vit-flowers102)"
+        assert found == "a (ViT on CIFAR-10, ViT on Flowers-102); b (ViT on Flowers-102)"
 
     @pytest.mark.parametrize(
         ("stages", "differs"),
