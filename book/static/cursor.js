@@ -19,7 +19,7 @@
         cursor: { show: false },
         legend: { show: false },
         scales: { x: { time: false, range: [0, end] }, y: { range: (_, __, top) => [0, 1.05 * top] } },
-        axes: [axis("|a|"), axis("density of |a|", { size: 56 })],
+        axes: [axis("size |a| of an activation"), axis("density", { size: 56 })],
         series: [
           {},
           {

@@ -79,7 +79,7 @@
     const faint = { stroke: () => color("--live-faint"), width: 1 };
     const font = "12px system-ui, sans-serif";
     return {
-      label, font, labelFont: font, labelSize: 20, stroke: () => color("--live-ink"),
+      label, font, labelFont: font, labelSize: 18, size: 34, stroke: () => color("--live-ink"),
       grid: faint, ticks: faint, ...more,
     };
   }

@@ -76,10 +76,25 @@
     return [rows.map((i) => xs[i]), rows.map((i) => (ys[i] === null ? null : scale * ys[i]))];
   }
 
-  /** Slopes run away at both ends: an axis for all but their last few hundredths. */
+  /** Slopes run away at both ends: an axis for all but their last hundredths of each curve. */
   function focus(series) {
-    const values = series.flatMap(([, ys]) => ys.filter((y) => y !== null)).sort((a, b) => a - b);
-    const [low, high] = [0.02, 0.98].map((part) => values[Math.round(part * (values.length - 1))]);
+    const [lows, highs] = [[], []];
+    for (const [xs, ys] of series) {
+      const steps = ys
+        .map((y, i) => [y, i ? xs[i] - xs[i - 1] : 0])
+        .filter(([y]) => y !== null)
+        .sort(([a], [b]) => a - b);
+      const length = steps.reduce((sum, [, step]) => sum + step, 0);
+      let done = 0;
+      const bulk = steps.filter(([, step]) => {
+        done += step;
+        return done >= 0.04 * length && done <= 0.96 * length;
+      });
+      if (bulk.length) lows.push(bulk[0][0]);
+      if (bulk.length) highs.push(bulk[bulk.length - 1][0]);
+    }
+    if (!lows.length) return null;
+    const [low, high] = [Math.min(...lows), Math.max(...highs)];
     const margin = 0.3 * (high - low) || 1;
     return [low - margin, high + margin];
   }
@@ -147,43 +162,38 @@
     return "The first seed of each chapter. Drag along the axis to enlarge a part, double-click to go back.";
   }
 
-  /** The thresholds of the full evaluation: there accuracy is known. */
+  /** A table for each chapter, of the thresholds of its full evaluation: there accuracy is known. */
   function fill(got) {
-    table.querySelector(".live-scroll")?.remove();
-    if (!table.open) return;
-    const slope = `dF_d${fields.x.value}`;
-    const which = method();
-    const heads = ["chapter", "τ", "β", "F", fields.x.value === "tau" ? "dF/dτ" : "dF/dβ", "accuracy"];
-    const rows = got.flatMap(({ chapter }) =>
-      chapter.full.tau.map((tau, i) => {
-        const curve = chapter[which];
-        const at = which === "full" ? i : curve.tau.indexOf(tau);
-        const cells = [
-          significant(tau, 4), sparsity(curve.beta[at]), significant(curve.free_energy[at], 4),
-          significant(curve[slope][at], 3), percent(chapter.full.accuracy[i]),
-        ];
-        return element(
-          "tr", {},
-          element("th", { scope: "row" }, chapter.title),
-          ...cells.map((text, k) => element("td", { "data-head": heads[k + 1] }, text))
-        );
-      })
-    );
-    const csv = got.flatMap(({ i, chapter }) => [
-      " ", element("a", { href: address(`records/${known[i]}/curves.csv`) }, chapter.title),
-    ]);
-    table.append(
+    table.querySelectorAll(".live-scroll").forEach((old) => old.remove());
+    if (table.open) table.append(...got.map(rowsOf));
+  }
+
+  function rowsOf({ i, chapter }) {
+    const x = fields.x.value;
+    const [full, curve] = [chapter.full, chapter[method()]];
+    const heads = ["τ", "β", "F", x === "tau" ? "dF/dτ" : "dF/dβ", "accuracy"];
+    const rows = full.tau.map((tau, k) => {
+      const at = curve === full ? k : curve.tau.indexOf(tau);
+      const cells = [
+        sparsity(curve.beta[at]), significant(curve.free_energy[at], 4),
+        significant(curve[`dF_d${x}`][at], 3), percent(full.accuracy[k]),
+      ];
+      return element(
+        "tr", {},
+        element("th", { scope: "row" }, significant(tau, 4)),
+        ...cells.map((text, n) => element("td", { "data-head": heads[n + 1] }, text))
+      );
+    });
+    const head = heads.map((text) => element("th", { scope: "col" }, text));
+    const csv = element("a", { href: address(`records/${known[i]}/curves.csv`) }, "curves.csv");
+    const which = curve === full ? "full evaluation" : "renormalized, accuracy from full evaluation";
+    return element(
+      "div", { className: "live-scroll" },
       element(
-        "div", { className: "live-scroll" },
-        element("p", {}, "All thresholds with every digit (curves.csv):", ...csv),
-        element(
-          "table", { className: "shown" },
-          element(
-            "thead", {},
-            element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))
-          ),
-          element("tbody", {}, ...rows)
-        )
+        "table", { className: "shown" },
+        element("caption", {}, `${chapter.title}: ${which}. Every threshold and digit: `, csv),
+        element("thead", {}, element("tr", {}, ...head)),
+        element("tbody", {}, ...rows)
       )
     );
   }
