@@ -69,19 +69,19 @@ def all_dots(predicted: pd.DataFrame, *, synthetic: bool = False) -> Figure:
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: fraction(value)))
         axis.xaxis.set_minor_locator(NullLocator())
         low, high = axis.get_xlim()
-        if any(own["tau"].isna().any() for own in theory.values()):
-            for name, own in theory.items():
-                # A miss has no place on the axis, and must be seen all the same.
-                at = [names.index(n) for n in own.loc[own["tau"].isna(), "chapter"]]
-                shift = -0.17 if name == "FE" else 0.17
+        missed = {
+            name: [names.index(n) for n in own.loc[own["tau"].isna(), "chapter"]]
+            for name, own in theory.items()
+        }
+        if any(missed.values()):
+            # A miss has no place on the axis, and must be seen all the same.
+            at = high * 1.15
+            for (name, rows), shift in zip(missed.items(), (-0.17, 0.17), strict=True):
                 axis.plot(
-                    np.full(len(at), high * 1.15), np.add(at, shift), ls="none", marker="x",
-                    color=MARKS[name][0], ms=5, mew=1.6, clip_on=False,
+                    np.full(len(rows), at), np.add(rows, shift), ls="none", marker="x",
+                    color=MARKS[name][0], ms=5, mew=1.6,
                 )  # fmt: skip
-            axis.annotate(
-                "none", (high * 1.15, -0.75), ha="center", va="bottom", fontsize=8,
-                annotation_clip=False,
-            )  # fmt: skip
+            axis.annotate("none", (at, -0.75), ha="center", fontsize=8, annotation_clip=False)
             axis.set_xlim(low, high * 1.5)
         axis.set_yticks(range(len(names)), [chapter_title(name) for name in names], fontsize=8.5)
         axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
