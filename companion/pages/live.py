@@ -9,9 +9,9 @@ The first seed is shown, with the range over all seeds beside every number: curv
 one figure are what the static figure's bands are for, they would double the data, and a threshold
 has one histogram only where there is one network.
 
-Of long curves not every threshold is kept (`MOST`): a panel is some hundred pixels wide. What was
-measured in full evaluation and what the record marks as a threshold always is. Every number that
-is shown was measured at the threshold it is shown for; nothing is interpolated.
+Of very long curves not every threshold is kept (`MOST`), for a panel is some hundred pixels wide.
+What was measured in full evaluation and what the record marks as a threshold always is. Every
+number that is shown was measured at the threshold it is shown for; nothing is interpolated.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from companion.data.specs import DATASETS
 from companion.pages.escape import in_html
 from companion.pages.shown import decimals, fraction, percent, shown, significant
 from companion.pages.tables import counted
+from companion.pages.thinned import thinned
 from companion.paper import published
 from companion.runs.chapters import Chapter
 from companion.runs.methods import METHODS
@@ -40,8 +41,9 @@ from thermo_utils.panels import SHOWN_BETA
 
 __all__ = ["live_block", "live_data", "overlay_block", "write_live"]
 
-#: Thresholds of the renormalized curve that are kept, those that must be there aside.
-MOST: Final = 500
+#: A renormalized curve of more thresholds is thinned, to within this fraction of its range.
+MOST: Final = 1000
+TOLERANCE: Final = 0.0025
 #: Bars of the histogram at most.
 BARS: Final = 200
 #: Significant digits of the numbers.
@@ -53,6 +55,7 @@ RANGED: Final[Mapping[str, tuple[str, ...]]] = {
     "renormalized": ("beta", "free_energy"),
     "full": ("beta", "free_energy", "accuracy"),
 }
+CLOSE: Final = ("beta", "free_energy", *SLOPES)
 #: The order in which thresholds of ours are offered.
 OURS: Final = ("full", "renormalized", "accuracy")
 
@@ -216,16 +219,17 @@ def write_live(folder: Path, name: str, data: Mapping[str, Any]) -> None:
 def _kept(
     curve: pd.DataFrame, full: pd.DataFrame, thresholds: Mapping[str, Any]
 ) -> NDArray[np.int64]:
-    """Rows of the renormalized curve that are kept: even steps, and those that must be there."""
+    """Rows of the renormalized curve that are kept."""
     tau = curve["tau"].to_numpy()
     # Once nothing is left, nothing changes any more.
     gone = np.flatnonzero(curve["active"].to_numpy() == 0)
     count = int(gone[0]) + 1 if len(gone) else len(curve)
-    step = math.ceil(count / MOST)
-    needed = set(full["tau"]) | {t["tau"] for t in thresholds.values() if t is not None}
-    must = np.flatnonzero(np.isin(tau, list(needed)))
-    even = np.arange(count - 1, -1, -step)
-    return np.union1d(even, must[must < count])
+    if count <= MOST:
+        return np.arange(count)
+    needed = [*full["tau"], *(t["tau"] for t in thresholds.values() if t is not None)]
+    must = {int(np.abs(tau[:count] - one).argmin()) for one in needed}
+    drawn = (curve["beta"] <= SHOWN_BETA).to_numpy()[:count]
+    return thinned(curve.iloc[:count], CLOSE, tolerance=TOLERANCE, must=must, among=drawn)
 
 
 def _columns(
