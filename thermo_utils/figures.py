@@ -7,27 +7,54 @@ accuracy, as in the paper. Figures made from generated data say so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from thermo_utils.curves import Threshold
-from thermo_utils.thermodynamics import CURVE_COLUMNS
+from thermo_utils.errors import unknown
+from thermo_utils.panels import (
+    ACCURACY,
+    DASHES,
+    FULL,
+    METHOD_COLORS,
+    OF_SCORE,
+    RENORMALIZED,
+    SHOWN_BETA,
+    Published,
+    focus,
+    from_zero,
+    line,
+    make_room,
+    published_marks,
+    range_of,
+    seed_ticks,
+    threshold_lines,
+    up_to,
+    zero_line,
+)
 
 __all__ = [
-    "ACCURACY", "FULL", "RENORMALIZED", "SHOWN_BETA", "STYLE", "finish", "four_panels",
+    "ACCURACY",
+    "FULL",
+    "LAYOUTS",
+    "RENORMALIZED",
+    "SHOWN_BETA",
+    "STYLE",
+    "Layout",
+    "Published",
+    "finish",
+    "four_panels",
     "six_panels",
-]  # fmt: skip
+]
 
-FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
-#: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
-SHOWN_BETA = 0.995
-#: Points at which the curves of several seeds are compared.
-BAND_POINTS = 400
 #: What the axes are called.
 NAMES = {"tau": r"threshold $\tau$", "beta": r"sparsity $\beta$"}
 STYLE = {
@@ -40,6 +67,31 @@ STYLE = {
 }
 
 
+class Layout(NamedTuple):
+    """How the six panels are put together.
+
+    Attributes
+    ----------
+    size : (float, float)
+        Width and height of the figure in inches.
+    legend : int
+        Columns of its legend.
+    title : str
+        What stands between the heading and a remark on it.
+    """
+
+    size: tuple[float, float]
+    legend: int
+    title: str
+
+
+#: By the number of columns: for a page, and for a phone, where it is shown at its own size.
+LAYOUTS: Final[Mapping[int, Layout]] = {
+    3: Layout((10.5, 6.2), 3, "  "),
+    2: Layout((4.97, 7.6), 2, "\n"),
+}
+
+
 def six_panels(
     full: pd.DataFrame,
     renormalized: pd.DataFrame,
@@ -48,6 +100,9 @@ def six_panels(
     title: str,
     synthetic: bool = False,
     bands: Mapping[str, Sequence[pd.DataFrame]] | None = None,
+    seeds: Sequence[Mapping[str, Threshold | None]] = (),
+    published: Sequence[Published] = (),
+    columns: Literal[2, 3] = 3,
 ) -> Figure:
     """Accuracy, free energy and its derivative, over threshold and over sparsity (Figs. 2-21).
 
@@ -66,46 +121,65 @@ def six_panels(
     bands : mapping of str to sequence of DataFrame, optional
         Curves of several seeds under ``full`` and ``renormalized``. Where there is more than one,
         the range from the lowest to the highest is shaded, over the part that all of them reach.
+    seeds : sequence of mapping, optional
+        Thresholds as above for every seed, drawn as ticks at the foot of each panel.
+    published : sequence of Published, optional
+        What others state of the same thresholds, drawn as bands and pale lines with marks at the
+        head of each panel.
+    columns : {3, 2}, default 3
+        Three columns, a row over the threshold and one over the sparsity; or two, a column each,
+        to be read at a width of 358 CSS pixels.
 
     Returns
     -------
     Figure
-        Panels (a)-(f) in the paper's order.
+        Panels (a)-(f), its ``axes`` in the paper's order.
+
+    Raises
+    ------
+    ThermoError
+        If `columns` is neither 2 nor 3.
     """
+    if columns not in LAYOUTS:
+        raise unknown("columns", columns, map(str, LAYOUTS))
+    layout = LAYOUTS[columns]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 3, figsize=(10.5, 6.0), layout="constrained")
+        figure = plt.figure(figsize=layout.size, layout="constrained")
+        grid = figure.add_gridspec(6 // columns, columns)
         score = full.attrs.get("metric", {"name": "accuracy"})["name"]
-        for row, x in enumerate(("tau", "beta")):
-            panels = (
-                (score, f"test {score.replace('_', ' ')}"),
-                ("free_energy", "free energy $F$"),
-                (f"dF_d{x}", rf"$dF/d\{x}$"),
-            )
-            for column, (y, label) in enumerate(panels):
-                axis = axes[row, column]
-                letter = "abcdef"[3 * row + column]
-                axis.set(xlabel=NAMES[x], ylabel=label, title=f"({letter})")
-                color, marker = (ACCURACY, ".") if y == score else (FULL, ".")
-                seeds = bands or {}
-                _band(axis, seeds.get("full", ()), x, y, color)
-                if y != score:
-                    # Over tau as far as the other curve; over beta to where nothing is left.
-                    last = full["tau"].iloc[-1] if x == "tau" else np.inf
-                    others = [_up_to(last, curve) for curve in seeds.get("renormalized", ())]
-                    _band(axis, others, x, y, RENORMALIZED)
-                    fast = _up_to(last, renormalized)
-                    _line(axis, fast, x, y, RENORMALIZED, "renormalized (RFE)")
-                _line(axis, full, x, y, color, "full evaluation (FE)", marker)
-                if column == 2:
-                    _focus(axis, full, y)
-                if y == score:
-                    baseline = full.attrs.get("baseline", full.attrs.get("baseline_accuracy"))
-                    if baseline is not None:
-                        axis.axhline(baseline, color=ACCURACY, lw=0.8, ls=":")
-                    _from_zero(axis, full[score])
-                _mark(axis, thresholds, x)
-        _legend(figure, axes[0, 1], score, len((bands or {}).get("full", ())))
-        finish(figure, title, synthetic)
+        words = f"test {score.replace('_', ' ')}"
+        for number in range(6):
+            row, column = divmod(number, 3)
+            x = ("tau", "beta")[row]
+            axis = figure.add_subplot(grid[row, column] if columns == 3 else grid[column, row])
+            y = (score, "free_energy", f"dF_d{x}")[column]
+            label = (words, "free energy $F$", rf"$dF/d\{x}$")[column]
+            axis.set(xlabel=NAMES[x], ylabel=label, title=f"({'abcdef'[number]})")
+            # Over tau as far as the other curve; over beta to where nothing is left.
+            last = full["tau"].iloc[-1] if x == "tau" else np.inf
+            color = ACCURACY if y == score else FULL
+            range_of(axis, (bands or {}).get("full", ()), x, y, color)
+            line(axis, full, x, y, color, words if y == score else "full evaluation (FE)")
+            if y == score:
+                baseline = full.attrs.get("baseline", full.attrs.get("baseline_accuracy"))
+                if baseline is not None:
+                    axis.axhline(baseline, color=ACCURACY, lw=0.8, ls=":", label="_baseline")
+                from_zero(axis, full[score])
+            else:
+                fast = up_to(last, renormalized)
+                others = [up_to(last, curve) for curve in (bands or {}).get("renormalized", ())]
+                range_of(axis, others, x, y, RENORMALIZED)
+                line(axis, fast, x, y, RENORMALIZED, "renormalized (RFE)", fast=True)
+            if column == 2:
+                zero_line(axis)
+                focus(axis, [full, fast], x, y)
+            elif seeds or published:
+                make_room(axis)
+            published_marks(axis, published, x)
+            threshold_lines(axis, thresholds, x)
+            seed_ticks(axis, seeds, x)
+        _legend(figure, layout.legend, score, (bands or {}).get("full", ()), seeds, published)
+        finish(figure, title, synthetic, between=layout.title)
     return figure
 
 
@@ -135,19 +209,20 @@ def four_panels(
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(2, 2, figsize=(7.6, 6.0), layout="constrained")
         # The grid goes on over five octaves beyond the bulk, which over tau would be all one sees.
-        bulk = _up_to(_end_of_bulk(renormalized), renormalized)
+        bulk = up_to(_end_of_bulk(renormalized), renormalized)
         for row, x in enumerate(("tau", "beta")):
             shown = bulk if x == "tau" else renormalized
             for column, y in enumerate(("free_energy", f"dF_d{x}")):
                 axis = axes[row, column]
                 label = rf"$dF/d\{x}$" if column else "free energy $F$"
                 axis.set(xlabel=NAMES[x], ylabel=label, title=f"({'abcd'[2 * row + column]})")
-                _line(axis, shown, x, y, RENORMALIZED, "renormalized (RFE)")
+                line(axis, shown, x, y, RENORMALIZED, "renormalized (RFE)", fast=True)
                 if column:
-                    _focus(axis, shown, y)
-                _mark(axis, {"renormalized": threshold}, x)
+                    zero_line(axis)
+                    focus(axis, [shown], x, y)
+                threshold_lines(axis, {"renormalized": threshold}, x)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        handles.append(plt.Line2D([], [], color=RENORMALIZED, lw=1.0, ls="--"))
+        handles.append(Line2D([], [], color=RENORMALIZED, lw=1.3, ls=DASHES["renormalized"]))
         labels.append("critical threshold" if threshold is not None else "no critical threshold")
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
         finish(figure, title, synthetic)
@@ -160,82 +235,45 @@ def _end_of_bulk(curve: pd.DataFrame) -> float:
     return float(gone.iloc[0] if len(gone) else curve["tau"].iloc[-1])
 
 
-def _from_zero(axis: Axes, scores: pd.Series) -> None:
-    """An axis from zero on, or of magnitudes where a score grows by many times itself."""
-    known = scores[np.isfinite(scores)]
-    if len(known) and known.min() > 0 and known.max() > 50 * known.min():
-        axis.set_yscale("log")
-    else:
-        axis.set_ylim(0, None)
-
-
-def _band(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: str) -> None:
-    """Shade the range of several curves where all of them are defined."""
-    lines = [line for curve in curves if len(line := _bulk(curve, y)[[x, y]].dropna())]
-    if len(lines) < 2:
-        return
-    ends = [line[x].iloc[[0, -1]] for line in lines]
-    low, high = max(end.iloc[0] for end in ends), min(end.iloc[1] for end in ends)
-    if low < high:
-        at = np.linspace(low, high, BAND_POINTS)
-        values = [np.interp(at, line[x], line[y]) for line in lines]
-        axis.fill_between(
-            at, np.min(values, axis=0), np.max(values, axis=0), color=color, alpha=0.22, lw=0
-        )
-
-
-def _up_to(last: float, curve: pd.DataFrame) -> pd.DataFrame:
-    return curve[curve["tau"] <= last * (1 + 1e-9)]
-
-
-def _bulk(curve: pd.DataFrame, y: str) -> pd.DataFrame:
-    """The part of a curve that is drawn."""
-    if y not in CURVE_COLUMNS:  # a score, which is as true where little is left
-        return curve
-    return curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
-
-
-def _line(
-    axis: Axes, curve: pd.DataFrame, x: str, y: str, color: str, label: str, marker: str = ""
+def _legend(
+    figure: Figure,
+    columns: int,
+    score: str,
+    bands: Sequence[pd.DataFrame],
+    seeds: Sequence[Mapping[str, Threshold | None]],
+    published: Sequence[Published],
 ) -> None:
-    shown = _bulk(curve, y)
-    axis.plot(shown[x], shown[y], color=color, marker=marker, ms=4, lw=1.4, label=label)
+    """One legend for all panels, of what is drawn in them."""
+    of_score, of_curves = (figure.axes[k].get_legend_handles_labels() for k in (0, 1))
+    handles: list[Any] = [*of_curves[0], *of_score[0]]
+    labels = [*of_curves[1], *of_score[1]]
+    if len(bands) > 1:
+        handles.append(Patch(color=FULL, alpha=0.22, lw=0))
+        labels.append(f"range over {len(bands)} seeds")
+    colors = {score: ACCURACY, **METHOD_COLORS}
+    handles.append(
+        tuple(
+            Line2D([], [], color=color, lw=1.3, ls=DASHES.get(method, OF_SCORE))
+            for method, color in colors.items()
+        )
+    )
+    labels.append("critical thresholds")
+    ticks: dict[str, Any] = {"ls": "none", "marker": "|", "ms": 8, "mew": 2.2}
+    marks: dict[str, Any] = {"lw": 7, "alpha": 0.3, "solid_capstyle": "butt"}
+    for drawn, style, name in (
+        (seeds, ticks, "those of every seed"), (published, marks, "published thresholds"),
+    ):  # fmt: skip
+        if drawn:
+            handles.append(tuple(Line2D([], [], color=c, **style) for c in colors.values()))
+            labels.append(name)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
+        handlelength=4.2, handler_map={tuple: HandlerTuple(ndivide=None, pad=0.4)},
+    )  # fmt: skip
 
 
-def _focus(axis: Axes, full: pd.DataFrame, y: str) -> None:
-    """Limit an axis to the bulk of the full evaluation: derivatives run away at both ends."""
-    values = full.loc[full["beta"] <= SHOWN_BETA, y].dropna()
-    if len(values) > 1:
-        low, high = values.quantile([0.02, 0.98])
-        margin = 0.3 * (high - low) or 1.0
-        axis.set_ylim(low - margin, high + margin)
-
-
-def _mark(axis: Axes, thresholds: Mapping[str, Threshold | None], x: str) -> None:
-    colors = {"full": FULL, "renormalized": RENORMALIZED}
-    for method, threshold in thresholds.items():
-        if threshold is not None and np.isfinite(getattr(threshold, x)):
-            axis.axvline(
-                getattr(threshold, x),
-                color=colors.get(method, ACCURACY),
-                lw=1.0,
-                ls="--",
-                alpha=0.8,
-            )
-
-
-def _legend(figure: Figure, axis: Axes, score: str, seeds: int) -> None:
-    handles, labels = axis.get_legend_handles_labels()
-    if seeds > 1:
-        handles.append(plt.Rectangle((0, 0), 1, 1, color=FULL, alpha=0.22, lw=0))
-        labels.append(f"range over {seeds} seeds")
-    handles.append(plt.Line2D([], [], color=ACCURACY, lw=1.0, ls="--"))
-    labels.append(f"critical thresholds (grey: {score.replace('_', ' ')})")
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-
-
-def finish(figure: Figure, title: str, synthetic: bool) -> None:
+def finish(figure: Figure, title: str, synthetic: bool, *, between: str = "  ") -> None:
     """Give a figure its heading, which says so if its data were generated, and close it."""
-    note = "  [demo: synthetic data, not a reproduction]" if synthetic else ""
+    note = f"{between}[demo: synthetic data, not a reproduction]" if synthetic else ""
     figure.suptitle(title + note, color="#b00020" if synthetic else "black", fontsize=11)
     plt.close(figure)  # whoever asked for it shows it, once

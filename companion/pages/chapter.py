@@ -22,6 +22,7 @@ from companion.pages.curve_tables import curve_table, history_table
 from companion.pages.escape import in_figure
 from companion.pages.features import firmness
 from companion.pages.ledger import ChapterClaims, chapter_claims
+from companion.pages.panels import chapter_panels, record_threshold
 from companion.pages.shown import Shown
 from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
 from companion.runs.chapters import Chapter
@@ -29,8 +30,6 @@ from companion.runs.committed import came_with_the_project
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record, read_chapter, same_but_seed
 from companion.runs.settings import Settings
-from thermo_utils.curves import Threshold
-from thermo_utils.figures import six_panels
 
 __all__ = ["Page", "settings_table"]
 
@@ -142,16 +141,7 @@ class Page:
 
     def six_panels(self) -> Figure:
         """The paper's figure of the chapter; several seeds shade their range."""
-        runs = [self.record, *self.siblings]
-        bands = {method: [run.curve(method) for run in runs] for method in CURVES}
-        return six_panels(
-            bands["full"][0],
-            bands["renormalized"][0],
-            {method: _threshold(self.record, method) for method in METHODS},
-            title=in_figure(self.title),
-            synthetic=self._result["synthetic"],
-            bands=bands,
-        )
+        return chapter_panels([self.record, *self.siblings], title=self.title)
 
     def features(self) -> pd.DataFrame:
         """Features of both curves, each curve's earliest first.
@@ -179,7 +169,7 @@ class Page:
         """
         rows = {}
         for method, printed in METHODS.items():
-            found = _threshold(self.record, method)
+            found = record_threshold(self.record, method)
             rows[printed.title] = {
                 "feature": found.kind if found else NONE_FOUND,
                 "tau*": found.tau if found else math.nan,
@@ -215,7 +205,7 @@ class Page:
         for run in self._runs():
             row = {"accuracy": run.result["metrics"]["test_accuracy"]}
             for method, printed in METHODS.items():
-                found = _threshold(run, method)
+                found = record_threshold(run, method)
                 row[f"tau*, {printed.short}"] = found.tau if found else math.nan
                 row[f"beta*, {printed.short}"] = found.beta if found else math.nan
             rows[str(run.result["seed"])] = row
@@ -307,12 +297,3 @@ def _beside(record: Record) -> list[Record]:
         and same_but_seed(other, record.result["settings"])
         and came_with_the_project(other) == committed
     ]
-
-
-def _threshold(record: Record, method: str) -> Threshold | None:
-    """A threshold that a record holds; a number it lacks was not finite."""
-    found = record.result["thresholds"][method]
-    if found is None:
-        return None
-    finite: dict[str, Any] = {name: math.nan if v is None else v for name, v in found.items()}
-    return Threshold(**finite)

@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgba
 
 from thermo_utils import figures, thermodynamic_curve
 from thermo_utils.curves import Threshold
@@ -52,8 +51,13 @@ def six(full=None, fast=None, thresholds=THRESHOLDS, **options):
     return figure
 
 
-def colors(axis, style: str) -> list[tuple[float, ...]]:
-    return [to_rgba(line.get_color()) for line in axis.lines if line.get_linestyle() == style]
+def labelled(axis, label: str) -> list:
+    return [line for line in axis.lines if line.get_label() == label]
+
+
+def curves(axis) -> dict[str, Any]:
+    """The lines that the legend names."""
+    return {line.get_label(): line for line in axis.lines if not line.get_label().startswith("_")}
 
 
 def test_six_panels_in_the_order_of_the_paper():
@@ -68,38 +72,34 @@ def test_six_panels_in_the_order_of_the_paper():
 
 def test_colours_of_the_methods():
     for number, axis in enumerate(six().axes):
-        expected = [ACCURACY] if number % 3 == 0 else [RENORMALIZED, FULL]
-        assert colors(axis, "-") == [to_rgba(color) for color in expected]
+        found = {label: line.get_color() for label, line in curves(axis).items()}
+        free = {"full evaluation (FE)": FULL, "renormalized (RFE)": RENORMALIZED}
+        assert found == (free if number % 3 else {"test accuracy": ACCURACY})
 
 
-def test_each_method_is_drawn_in_its_colour_with_its_own_numbers():
+def test_each_method_is_drawn_with_its_own_numbers():
     full, fast = curve(), curve(200, accuracy=False)
     full["free_energy"] += 1  # else the two lie on one line
     of_label = {
-        "full evaluation (FE)": (full, FULL),
-        "renormalized (RFE)": (fast, RENORMALIZED),
-    }
+        "test accuracy": full, "full evaluation (FE)": full, "renormalized (RFE)": fast,
+    }  # fmt: skip
     for axis, x, y in zip(
         six(full, fast).axes,
         ["tau"] * 3 + ["beta"] * 3,
         ["accuracy", "free_energy", "dF_dtau", "accuracy", "free_energy", "dF_dbeta"],
         strict=True,
     ):
-        drawn = {line.get_label(): line for line in axis.lines if line.get_linestyle() == "-"}
-        assert set(drawn) == {"full evaluation (FE)", *(["renormalized (RFE)"] * (y != "accuracy"))}
-        for label, line in drawn.items():
-            table, color = of_label[label]
+        for label, line in curves(axis).items():
+            table = of_label[label]
             shown = table if y == "accuracy" else table[table["beta"] <= SHOWN_BETA]
             np.testing.assert_array_equal(line.get_xdata(), shown[x])
             np.testing.assert_array_equal(line.get_ydata(), shown[y])
-            assert to_rgba(line.get_color()) == to_rgba(ACCURACY if y == "accuracy" else color)
 
 
 def test_thresholds_are_drawn_in_every_panel():
     for number, axis in enumerate(six().axes):
-        marks = [line for line in axis.lines if line.get_linestyle() == "--"]
-        found = [to_rgba(mark.get_color()) for mark in marks]
-        assert found == [to_rgba(color) for color in (ACCURACY, FULL, RENORMALIZED)]
+        marks = labelled(axis, "_threshold")
+        assert [mark.get_color() for mark in marks] == [ACCURACY, FULL, RENORMALIZED]
         places = [t.tau if number < 3 else t.beta for t in THRESHOLDS.values()]
         assert [mark.get_xdata()[0] for mark in marks] == places
 
@@ -109,8 +109,8 @@ def test_missing_thresholds_are_left_out():
     undefined = {"full": PEAK._replace(beta=np.nan)}
     for thresholds, tau, beta in ((nowhere, 0, 0), ({}, 0, 0), (undefined, 1, 0)):
         axes = six(thresholds=thresholds).axes
-        assert len(colors(axes[1], "--")) == tau
-        assert len(colors(axes[4], "--")) == beta
+        assert len(labelled(axes[1], "_threshold")) == tau
+        assert len(labelled(axes[4], "_threshold")) == beta
 
 
 def test_legend_names_both_methods():
@@ -193,7 +193,7 @@ def test_no_curve_is_too_odd(full):
 def test_without_a_baseline():
     full = curve()
     full.attrs = {}
-    assert colors(six(full).axes[0], ":") == []
+    assert labelled(six(full).axes[0], "_baseline") == []
 
 
 def test_over_tau_both_curves_end_where_the_full_evaluation_does():
@@ -206,7 +206,7 @@ def test_over_tau_both_curves_end_where_the_full_evaluation_does():
 
 
 def reach(axis) -> float:
-    return max(max(line.get_xdata()) for line in axis.lines)
+    return max(max(line.get_xdata()) for line in curves(axis).values())
 
 
 def judged(metric: str, scores: Any) -> pd.DataFrame:
@@ -220,11 +220,11 @@ def test_another_metric_takes_the_place_of_the_accuracy():
     axes = six(full, thresholds={"mean_error": PEAK, "full": None, "renormalized": None}).axes
     for axis in (axes[0], axes[3]):
         assert axis.get_ylabel() == "test mean error"
-        (line,) = [line for line in axis.lines if line.get_marker() == "."]
+        (line,) = curves(axis).values()
         assert line.get_ydata().tolist() == full["mean_error"].tolist()
         assert axis.get_yscale() == "linear"
         assert axis.get_ylim()[0] == 0
-        (mark,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+        (mark,) = labelled(axis, "_threshold")
         assert (mark.get_color(), mark.get_xdata()[0] in (PEAK.tau, PEAK.beta)) == (ACCURACY, True)
 
 
@@ -244,10 +244,10 @@ def test_the_renormalized_curve_alone():
         zip(figure.axes, ("tau", "tau", "beta", "beta"), strict=True)
     ):
         y = "free_energy" if number % 2 == 0 else f"dF_d{x}"
-        (line,) = [line for line in axis.lines if line.get_linestyle() == "-"]
+        (line,) = curves(axis).values()
         shown = fast[fast["beta"] <= SHOWN_BETA]
         np.testing.assert_array_equal(line.get_xydata(), shown[[x, y]].to_numpy())
-        (mark,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+        (mark,) = labelled(axis, "_threshold")
         assert mark.get_xdata()[0] == getattr(PEAK, x)
     # Over tau as far as anything is left.
     assert figure.axes[0].lines[0].get_xdata().max() <= -np.log(1 - SHOWN_BETA) * 1.1
@@ -256,5 +256,5 @@ def test_the_renormalized_curve_alone():
 def test_the_renormalized_curve_without_a_feature():
     figure = figures.four_panels(curve(2, accuracy=False), None, title="Ours")
     figure.canvas.draw()
-    assert all(line.get_linestyle() != "--" for axis in figure.axes for line in axis.lines)
+    assert not any(labelled(axis, "_threshold") for axis in figure.axes)
     assert "no critical threshold" in [text.get_text() for text in figure.legends[0].texts]

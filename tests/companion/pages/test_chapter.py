@@ -107,7 +107,7 @@ class TestSixPanels:
             marks = {
                 to_rgba(line.get_color()): line.get_xdata()[0]
                 for line in axis.lines
-                if line.get_linestyle() == "--"
+                if line.get_label() == "_threshold"
             }
             x = "tau" if number < 3 else "beta"
             assert marks == {to_rgba(COLORS[m]): found[x] for m, found in expected.items()}
@@ -117,7 +117,7 @@ class TestSixPanels:
         axes = (
             Page(record(thresholds=dict.fromkeys(METHODS) | {"full": peak}), []).six_panels().axes
         )
-        marks = [sum(line.get_linestyle() == "--" for line in axis.lines) for axis in axes]
+        marks = [sum(line.get_label() == "_threshold" for line in axis.lines) for axis in axes]
         assert marks == [1, 1, 1, 0, 0, 0]
 
     def test_the_band_spans_all_seeds(self, record):

@@ -1,0 +1,361 @@
+"""What a panel of free energies, of their slope or of a score is drawn from: one part at a time.
+
+Nothing here is told by colour alone. The two curves of a panel differ in lightness, dashes and
+marks; thresholds in their dashes and, at the edges of a panel, in the lane that they stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from thermo_utils.curves import Threshold
+from thermo_utils.thermodynamics import CURVE_COLUMNS
+
+__all__ = [
+    "ACCURACY",
+    "DASHES",
+    "FULL",
+    "METHOD_COLORS",
+    "OF_SCORE",
+    "RENORMALIZED",
+    "SHOWN_BETA",
+    "Published",
+    "focus",
+    "from_zero",
+    "lane",
+    "line",
+    "make_room",
+    "published_marks",
+    "range_of",
+    "seed_ticks",
+    "threshold_lines",
+    "up_to",
+    "zero_line",
+]
+
+FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
+#: Every score is drawn in the grey of the accuracy.
+METHOD_COLORS: Final[Mapping[str, str]] = {"full": FULL, "renormalized": RENORMALIZED}
+#: Of the vertical line at a threshold; for every score dots.
+DASHES: Final[Mapping[str, str]] = {"full": "--", "renormalized": "-."}
+OF_SCORE: Final = ":"
+#: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
+SHOWN_BETA: Final = 0.995
+#: Points at which the curves of several seeds are compared.
+BAND_POINTS: Final = 200
+#: Height of a lane at the edge of a panel, as a fraction of the panel.
+LANE: Final = 0.055
+#: Width within which ticks hide each other, as a fraction of the panel.
+TICK: Final = 0.016
+#: Share of a slope's axis, measured along x, that may run out of the panel at each end.
+BEYOND: Final = 0.04
+#: How many times as high as the other one side of a zero may be.
+STEEP: Final = 5.0
+#: Least share of a panel's height on either side of a zero that a slope crosses.
+ROOM: Final = 0.12
+
+
+class Published(NamedTuple):
+    """A threshold as somebody else states it.
+
+    Attributes
+    ----------
+    method : str
+        ``full``, ``renormalized``, ``accuracy`` or another metric.
+    x : {"tau", "beta"}
+        Whether it is a threshold or a sparsity.
+    low, high : float
+        Its range; equal where it is a single number.
+    """
+
+    method: str
+    x: Literal["tau", "beta"]
+    low: float
+    high: float
+
+
+def lane(method: str) -> int:
+    """The lane of a method at the edge of a panel, counted from the edge.
+
+    Parameters
+    ----------
+    method : str
+        ``full``, ``renormalized``, or a score.
+
+    Returns
+    -------
+    int
+        0 for every score, 1 for the full evaluation, 2 for the renormalized curve.
+
+    Examples
+    --------
+    >>> [lane(method) for method in ("accuracy", "full", "renormalized")]
+    [0, 1, 2]
+    """
+    return {"full": 1, "renormalized": 2}.get(method, 0)
+
+
+def line(
+    axis: Axes, curve: pd.DataFrame, x: str, y: str, color: str, label: str, *, fast: bool = False
+) -> None:
+    """Draw the part of a curve that is shown.
+
+    Parameters
+    ----------
+    axis : Axes
+        Drawn into.
+    curve : DataFrame
+        With the columns `x` and `y`.
+    x, y, color, label : str
+        Columns, colour, and name in a legend.
+    fast : bool, default False
+        Whether it is a renormalized curve: dashed, without marks, and above the other, so that
+        both are seen where they lie on each other.
+    """
+    shown = _bulk(curve, y)
+    style: dict[str, Any] = (
+        {"ls": (0, (4.5, 1.6)), "zorder": 2.6} if fast else {"marker": ".", "zorder": 2.4}
+    )
+    axis.plot(shown[x], shown[y], color=color, ms=4, lw=1.5, label=label, **style)
+
+
+def range_of(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: str) -> None:
+    """Shade the range of several curves where all of them are defined.
+
+    Parameters
+    ----------
+    axis : Axes
+        Drawn into.
+    curves : sequence of DataFrame
+        With the columns `x` and `y`; nothing is drawn for fewer than two.
+    x, y, color : str
+        Columns and colour.
+    """
+    lines = [line for curve in curves if len(line := _bulk(curve, y)[[x, y]].dropna())]
+    if len(lines) < 2:
+        return
+    ends = [line[x].iloc[[0, -1]] for line in lines]
+    low, high = max(end.iloc[0] for end in ends), min(end.iloc[1] for end in ends)
+    if low < high:
+        at = np.linspace(low, high, BAND_POINTS)
+        values = [np.interp(at, line[x], line[y]) for line in lines]
+        axis.fill_between(
+            at, np.min(values, axis=0), np.max(values, axis=0), color=color, alpha=0.22, lw=0
+        )
+
+
+def up_to(last: float, curve: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a curve up to a threshold, rounding aside.
+
+    Parameters
+    ----------
+    last : float
+        The threshold.
+    curve : DataFrame
+        With a column ``tau``.
+
+    Returns
+    -------
+    DataFrame
+    """
+    return curve[curve["tau"] <= last * (1 + 1e-9)]
+
+
+def from_zero(axis: Axes, scores: pd.Series) -> None:
+    """An axis from zero on, or of magnitudes where a score grows by many times itself.
+
+    Parameters
+    ----------
+    axis : Axes
+        Changed.
+    scores : Series
+        Drawn in it.
+    """
+    known = scores[np.isfinite(scores)]
+    if len(known) and known.min() > 0 and known.max() > 50 * known.iloc[0]:
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")  # exponents would be too small to read
+    else:
+        axis.set_ylim(0, None)
+
+
+def make_room(axis: Axes) -> None:
+    """Lengthen an axis, so that the lanes at head and foot hide no curve.
+
+    Parameters
+    ----------
+    axis : Axes
+        Changed. An axis that begins at zero goes on to do so; one of magnitudes is left as it is.
+    """
+    if axis.get_yscale() == "linear":
+        low, high = axis.get_ylim()
+        more = 2.5 * LANE * (high - low)
+        axis.set_ylim(low - more if low else low, high + more)
+
+
+def zero_line(axis: Axes) -> None:
+    """Where a slope is zero, and F has its extrema.
+
+    Parameters
+    ----------
+    axis : Axes
+        Drawn into.
+    """
+    axis.axhline(0, color="#777777", lw=0.8, zorder=1.5, label="_zero")
+
+
+def focus(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str) -> None:
+    """Limit the axis of a slope to what it does along most of the panel.
+
+    Slopes run away at both ends, where few activations are pruned and where few are left. Where a
+    curve crosses zero, the zero is inside with room on both sides: there F has its extremum.
+
+    Parameters
+    ----------
+    axis : Axes
+        Changed.
+    curves : sequence of DataFrame
+        Drawn in it.
+    x, y : str
+        Their columns.
+    """
+    lows, highs, usual, crossed = [], [], [], False
+    for curve in curves:
+        shown = _bulk(curve, y)[[x, y]].replace([np.inf, -np.inf], np.nan).dropna()
+        if len(shown) < 2:
+            continue
+        at, values = shown[x].to_numpy(), shown[y].to_numpy()
+        # Along the axis, not by grid point: thresholds crowd where next to nothing is left.
+        along = np.interp(np.linspace(at[0], at[-1], 512), at, values)
+        low, high = np.quantile(along, [BEYOND, 1 - BEYOND])
+        lows.append(low)
+        highs.append(high)
+        usual.append(2 * np.median(np.abs(along)))
+        crossed |= _changes_sign(values)
+    if not lows:
+        return
+    low, high = min(lows), max(highs)
+    if crossed and low < 0 < high:
+        # A side many times as high as the other is cut, but not what most of the curve does.
+        low, high = max(low, -max(STEEP * high, *usual)), min(high, max(-STEEP * low, *usual))
+    margin = 0.15 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+    if crossed:
+        # Neither side may be so high that the zero, at an edge, is taken for an axis.
+        share = ROOM / (1 - ROOM)
+        low, high = min(low, -share * max(high, 0)), max(high, -share * min(low, 0))
+    axis.set_ylim(low, high)
+
+
+def threshold_lines(axis: Axes, thresholds: Mapping[str, Threshold | None], x: str) -> None:
+    """A vertical line at each threshold.
+
+    Parameters
+    ----------
+    axis : Axes
+        Drawn into.
+    thresholds : mapping of str to Threshold or None
+        By method; None and what is not finite are left out.
+    x : {"tau", "beta"}
+        What the axis shows.
+    """
+    for method, place in _places([thresholds], x).items():
+        axis.axvline(
+            place[0],
+            color=METHOD_COLORS.get(method, ACCURACY),
+            lw=1.3,
+            ls=DASHES.get(method, OF_SCORE),
+            zorder=2.2,
+            label="_threshold",
+        )
+
+
+def seed_ticks(axis: Axes, seeds: Sequence[Mapping[str, Threshold | None]], x: str) -> None:
+    """A tick at the foot of a panel for every seed and method, in the lane of the method.
+
+    Parameters
+    ----------
+    axis : Axes
+        Drawn into.
+    seeds : sequence of mapping
+        Thresholds of each seed by method. Ticks that would hide each other share the height of the
+        lane and stand one above the other.
+    x : {"tau", "beta"}
+        What the axis shows.
+    """
+    left, right = axis.get_xlim()
+    for method, places in _places(seeds, x).items():
+        for together in _clusters(places, TICK * abs(right - left)):
+            height = LANE / len(together)
+            for k, place in enumerate(together):
+                foot = LANE * lane(method) + height * k
+                axis.plot(
+                    [place, place], [foot + 0.06 * height, foot + 0.88 * height],
+                    color=METHOD_COLORS.get(method, ACCURACY), lw=2.2, solid_capstyle="butt",
+                    transform=axis.get_xaxis_transform(), zorder=3.2, label="_seed",
+                )  # fmt: skip
+
+
+def published_marks(axis: Axes, published: Sequence[Published], x: str) -> None:
+    """A band or a pale line for what others state, and a mark in the method's lane at the top.
+
+    Parameters
+    ----------
+    axis : Axes
+        Drawn into.
+    published : sequence of Published
+        Those of the other axis are left out; what is stated twice is drawn once.
+    x : {"tau", "beta"}
+        What the axis shows.
+    """
+    for method, of, low, high in dict.fromkeys(published):
+        if of != x:
+            continue
+        color = METHOD_COLORS.get(method, ACCURACY)
+        if low < high:
+            axis.axvspan(low, high, color=color, alpha=0.13, lw=0, zorder=0.5)
+        else:
+            axis.axvline(low, color=color, alpha=0.25, lw=3.5, zorder=0.5)
+        top = 1 - LANE * (lane(method) + 0.5)
+        axis.plot(
+            [low, high], [top, top], color=color, lw=3, solid_capstyle="butt",
+            marker="v" if low == high else "", ms=4.5, mew=0, zorder=3.1, label="_published",
+            transform=axis.get_xaxis_transform(),
+        )  # fmt: skip
+
+
+def _places(
+    seeds: Sequence[Mapping[str, Threshold | None]], x: str
+) -> dict[str, NDArray[np.float64]]:
+    """Where the thresholds lie, a number per seed, nan for none; methods without any left out."""
+    methods = dict.fromkeys(method for thresholds in seeds for method in thresholds)
+    places = {
+        method: np.array([getattr(seed.get(method), x, np.nan) for seed in seeds], dtype=float)
+        for method in methods
+    }
+    return {method: place for method, place in places.items() if np.isfinite(place).any()}
+
+
+def _clusters(places: NDArray[np.float64], width: float) -> list[list[float]]:
+    """Places in groups; within a group the next is less than `width` away. Without nan."""
+    ordered = np.sort(places[np.isfinite(places)])
+    ends = np.flatnonzero(np.diff(ordered) >= width) + 1
+    return [group.tolist() for group in np.split(ordered, ends)]
+
+
+def _bulk(curve: pd.DataFrame, y: str) -> pd.DataFrame:
+    """The part of a curve that is drawn."""
+    if y not in CURVE_COLUMNS:  # a score, which is as true where little is left
+        return curve
+    return curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
+
+
+def _changes_sign(values: NDArray[np.float64]) -> bool:
+    signs = np.sign(values)
+    return bool((signs > 0).any() and (signs < 0).any())
