@@ -22,6 +22,7 @@ from companion.paper.rules import Outcome
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.provenance import ROOT
 from companion.runs.records import read_chapter
+from tests.companion.pages.conftest import made
 
 MLP = Chapter("mlp", "cifar10", 2)
 PEAK = {"tau": 0.5, "beta": 0.39, "kind": "peak", "prominence": 0.1, "rule": ""}
@@ -292,27 +293,37 @@ class TestDiffers:
         assert "training data and an unheard-of change, as the card" in text
 
 
+#: More records, whose pages are compared where there is time.
+MORE: list[dict[str, object]] = [
+    {"differs": []},
+    {"thresholds": thresholds(None, None)},
+    {"thresholds": thresholds({**PEAK, "tau": 0.1})},
+    {"data": made()[0]["data"] | {"most_frequent": 0.555}},
+]
+
+
 class TestOwnSentences:
     """No sentence stands on the page of another chapter."""
 
-    def test_when_all_chapters_have_the_same_numbers(self, record):
-        for changed in (
+    @pytest.mark.parametrize(
+        "changed",
+        [
             {},
             {"synthetic": True},
-            {"differs": []},
-            {"thresholds": thresholds(None, None)},
-            {"thresholds": thresholds({**PEAK, "tau": 0.1})},
-            {"data": record().result["data"] | {"most_frequent": 0.555}},
-        ):
-            pages = [
-                set(sentences(found(c, [record(c.model, c.dataset, s, **changed) for s in seeds])))
-                for c in (*CHAPTERS, Chapter("perceptron", "digits"), Chapter("mlp", "digits"))
-                for seeds in [(0, 1) if "data" in changed else (0,)]
-            ]
-            assert min(map(len, pages)) >= 3
-            for one, other in combinations(pages, 2):
-                assert not one & other
+            *(pytest.param(changed, marks=pytest.mark.slow) for changed in MORE),
+        ],
+        ids=["as they are", "synthetic", "nothing differs", "no feature", "at", "not judged"],
+    )
+    def test_when_all_chapters_have_the_same_numbers(self, record, changed):
+        pages = [
+            set(sentences(found(c, [record(c.model, c.dataset, **changed)])))
+            for c in (*CHAPTERS, Chapter("perceptron", "digits"), Chapter("mlp", "digits"))
+        ]
+        assert min(map(len, pages)) >= 3
+        for one, other in combinations(pages, 2):
+            assert not one & other
 
+    @pytest.mark.slow
     def test_of_the_committed_records(self):
         chapters = {c: read_chapter(ROOT / "results", "small", c.name) for c in CHAPTERS}
         pages = {c.name: set(sentences(found(c, runs))) for c, runs in chapters.items() if runs}
@@ -321,6 +332,7 @@ class TestOwnSentences:
             assert not pages[one] & pages[other]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c.name)
 def test_numbers_of_the_committed_records(chapter):
     """Computed anew from the files of the records, by nothing of the project."""
