@@ -1,21 +1,27 @@
-// Filters the table of claims. Without this script the table is complete and readable.
+// Chooses rows of the table of claims. Without this script the table is complete and readable.
+//
+// What is chosen stands in the address, claims.html?chapter=mlp-cifar10&outcome=fails#claims-table, so it
+// can be linked to, survives a reload, and the back button undoes it. A browser that lets no script
+// change the query of a file gets it behind the hash instead: claims.html#claims-table?outcome=fails
 (() => {
-  const box = document.getElementById("claims-table");
-  if (!box) return;
-  const rows = [...box.querySelectorAll("tbody tr")];
-  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const ledger = document.getElementById("claims-table");
+  if (!ledger) return;
+  const rows = [...ledger.querySelectorAll("tbody tr")];
   const SEVERAL = "several chapters";
 
-  const chaptersOf = (row) => row.dataset.chapters.split(" ");
+  const listed = (text, mark) => text.split(mark).filter(Boolean);
+  const chaptersOf = (row) => listed(row.dataset.chapters, " ");
+  const subjectsOf = (row) => listed(row.dataset.about, ";");
   const distinct = (values) => [...new Set(values)];
-  // What rows say themselves; where one says nothing, as of the set-up of what was not run, it is
+  // What rows say in one word; where one says nothing, as of the set-up of what was not run, it is
   // no choice.
   const OWN = ["outcome", "setup", "placebo", "kind"];
   const choices = {
+    about: distinct(rows.flatMap(subjectsOf)).sort(),
+    chapter: [SEVERAL, ...distinct(rows.map(chaptersOf).filter((names) => names.length === 1).flat())],
     ...Object.fromEntries(
       OWN.map((name) => [name, distinct(rows.map((row) => row.dataset[name])).filter(Boolean).sort()])
     ),
-    chapter: [SEVERAL, ...distinct(rows.map(chaptersOf).filter((names) => names.length === 1).flat())],
   };
 
   // Choices are shown in the words that the rows use for them.
@@ -39,37 +45,44 @@
     form.append(label);
   }
 
-  const text = document.createElement("input");
-  text.type = "search";
-  text.placeholder = "words in any order";
-  labelled("text", text);
   for (const [name, values] of Object.entries(choices)) {
     const select = document.createElement("select");
     select.append(new Option("all", ""));
     for (const value of values) select.append(new Option(wording(name, value), value));
     labelled(name, select);
   }
+  const text = document.createElement("input");
+  text.type = "search";
+  text.placeholder = "words in any order";
+  labelled("text", text);
   const clear = document.createElement("button");
   clear.type = "button";
   clear.textContent = "show all";
   const shown = document.createElement("output");
   shown.setAttribute("aria-live", "polite");
   form.append(clear, shown);
-  box.before(form);
+  ledger.prepend(form);
+
+  let texts = null;
+  function says(row, index, words) {
+    texts ??= rows.map((each) => each.textContent.toLowerCase());
+    return words.every((word) => texts[index].includes(word));
+  }
 
   function fits(row, index, words) {
-    const { chapter } = fields;
+    const { about, chapter } = fields;
     const names = chaptersOf(row);
     return (
       OWN.every((name) => !fields[name].value || row.dataset[name] === fields[name].value) &&
+      (!about.value || subjectsOf(row).includes(about.value)) &&
       (!chapter.value ||
         (chapter.value === SEVERAL ? names.length > 1 : names.includes(chapter.value))) &&
-      words.every((word) => texts[index].includes(word))
+      (!words.length || says(row, index, words))
     );
   }
 
   function apply() {
-    const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = listed(text.value.toLowerCase(), /\s+/);
     let number = 0;
     rows.forEach((row, index) => {
       row.hidden = !fits(row, index, words);
@@ -78,19 +91,70 @@
     shown.textContent = `${number} of ${rows.length} claims`;
   }
 
-  // A filter can be linked to: claims.html?outcome=holds&setup=same&kind=speed
-  const query = new URLSearchParams(location.search);
-  for (const [name, field] of Object.entries(fields)) {
-    if (query.has(name)) field.value = query.get(name);
-    // A choice that is not there, of an outcome no claim has, would leave the list blank.
-    if (field.selectedIndex === -1) field.value = "";
+  // From the address to the fields; whether it chooses anything.
+  function read() {
+    const [, behind] = location.hash.split("?");
+    const query = new URLSearchParams(behind ?? location.search);
+    for (const [name, field] of Object.entries(fields)) {
+      field.value = query.get(name) ?? "";
+      // A choice that is not there, of an outcome no claim has, would leave the list blank.
+      if (field.selectedIndex === -1) field.value = "";
+    }
+    apply();
+    // A link to a row shows it, whatever else is chosen.
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target?.hidden) empty();
+    return Object.values(fields).some((field) => field.value);
   }
-  form.addEventListener("input", apply);
-  form.addEventListener("submit", (event) => event.preventDefault());
-  clear.addEventListener("click", () => {
+
+  function empty() {
     for (const field of Object.values(fields)) field.value = "";
     apply();
-    text.focus();
+  }
+
+  // From the fields to the address.
+  function write(how) {
+    const chosen = Object.entries(fields).map(([name, field]) => [name, field.value]);
+    const query = new URLSearchParams(chosen.filter(([, value]) => value)).toString();
+    try {
+      history[how](null, "", `${location.pathname}${query && "?"}${query}#claims-table`);
+    } catch {
+      location.replace(`#claims-table?${query}`);
+    }
+  }
+
+  const show = () => ledger.scrollIntoView();
+
+  form.addEventListener("input", ({ target }) => {
+    apply();
+    write(target === text ? "replaceState" : "pushState");
   });
-  apply();
+  form.addEventListener("submit", (event) => event.preventDefault());
+  clear.addEventListener("click", () => {
+    empty();
+    write("pushState");
+    text.focus({ preventScroll: true });
+  });
+  // Links into the table, such as the numbers of the summary, need not load the page again.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (link.pathname !== location.pathname || !link.hash.startsWith("#claims-table")) return;
+    try {
+      history.pushState(null, "", link.href);
+    } catch {
+      return;
+    }
+    event.preventDefault();
+    read();
+    show();
+  });
+  window.addEventListener("popstate", read);
+
+  const [arrival] = performance.getEntriesByType("navigation");
+  if (read() && arrival?.type === "navigate" && !document.querySelector("tr:target")) {
+    show();
+    // Formulas above the table are set, and move it, until then.
+    window.addEventListener("load", show);
+  }
 })();

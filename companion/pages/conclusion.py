@@ -12,6 +12,7 @@ from typing import Final
 import pandas as pd
 from matplotlib.figure import Figure
 
+from companion.pages.claim_links import about
 from companion.pages.five import five_sentences
 from companion.pages.frontier import FLOOR, frontier_figure, frontier_table
 from companion.pages.nearness import (
@@ -42,6 +43,8 @@ __all__ = [
     "conclusion_figures",
 ]
 
+#: Subjects of the claims on how near each free energy is.
+NEARNESS: Final = {"FE": "nearness under full evaluation", "RFE": "nearness renormalized"}
 #: What the figures show, for those who do not see them, and what to look for in them.
 FIGURES: Final[Mapping[str, tuple[str, str]]] = {
     "ratio": (
@@ -101,24 +104,27 @@ def conclusion(found: Verdict) -> str:
     parts = [
         five_sentences(found),
         "## Does the first feature say where accuracy gives way?",
-        *(how_near(errors, method) for method in THEORY),
-        by_kind(errors),
-        *(against_rules(errors, method) for method in THEORY),
+        *(_linked(how_near(errors, m), NEARNESS[m]) for m in THEORY),
+        _linked(by_kind(errors), "images and texts"),
+        *(_linked(against_rules(errors, method), "reliability") for method in THEORY),
         multiplicity(),
         left_out,
         ended(found.predicted, found.runs),
+        "Every prediction stands in {numref}`fig-conclusion-ratio`.",
         _figure("ratio"),
         "## Is it a safe threshold?",
-        costs(errors),
+        _linked(costs(errors), "safety"),
+        "{numref}`fig-conclusion-frontier` shows what is gained at which risk, "
+        "{numref}`fig-conclusion-drop` what every prediction costs.",
         _figure("frontier"),
         _wide(frontier_table(found.frontier)),
         _figure("drop"),
         "## What does giving way mean?",
-        calibration_text(found.runs),
+        _linked(calibration_text(found.runs), "where accuracy gives way"),
         f"Median factor off, and in brackets the number of chapters within a factor of "
         f"{2**NEAR:.1f}, for every target; with *of*, the chapters a rule is judged on, where "
         "grids end before its prediction. In the last row the rules are fitted to other "
-        "*networks* only, not just to other chapters.",
+        "*networks* only, not just to other chapters. {numref}`fig-conclusion-targets` draws it.",
         _wide(targets_table(found.by_target)),
         _figure("targets"),
         _left_out_by_target(found.targets),
@@ -166,9 +172,17 @@ def conclusion_figures(found: Verdict) -> dict[str, Figure]:
     }
 
 
+def _linked(text: str, subject: str) -> str:
+    """A paragraph with a link to the claims it is about, where there is anything to say."""
+    return f"{text} ({about(subject)})" if text else ""
+
+
 def _figure(name: str) -> str:
     alt, caption = FIGURES[name]
-    return f"```{{image}} generated/conclusion_{name}.svg\n:alt: {alt}\n```\n\n*{caption}*"
+    return (
+        f"```{{figure}} generated/conclusion_{name}.svg\n:name: fig-conclusion-{name}\n"
+        f":alt: {alt}\n\n{caption}\n```"
+    )
 
 
 def _wide(table: str) -> str:

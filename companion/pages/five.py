@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from companion.pages.claim_links import about
 from companion.pages.frontier import merit_words
 from companion.pages.predictions import factor, points
 from companion.pages.tables import counted
@@ -35,16 +36,19 @@ def five_sentences(found: Verdict) -> str:
     Returns
     -------
     str
-        Markdown, a numbered list.
+        Markdown, a numbered list; each with a link to the claims it is about.
     """
-    sentences = (
-        _near(found.errors),
-        _side(found.errors),
-        _rules(found.errors),
-        _targets(found.by_target),
-        merit_sentence(found.frontier, advantages(found.outcomes, "RFE")),
+    sentences = {
+        "nearness": _near(found.errors),
+        "early or late": _side(found.errors),
+        "reliability": _rules(found.errors),
+        "where accuracy gives way": _targets(found.by_target),
+        "safety": merit_sentence(found.frontier, advantages(found.outcomes, "RFE")),
+    }
+    return "\n".join(
+        f"{k}. {sentence} ({about(subject)})"
+        for k, (subject, sentence) in enumerate(sentences.items(), 1)
     )
-    return "\n".join(f"{k}. {sentence}" for k, sentence in enumerate(sentences, 1))
 
 
 def side_of_errors(errors: pd.DataFrame) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import pandas as pd
 
+from companion.pages.claim_links import claims_address
 from companion.pages.escape import in_html, in_markdown
-from companion.pages.tables import counted, markdown
+from companion.pages.tables import cells, counted, html, markdown, wide
 from companion.paper.claims import KINDS
 from companion.paper.ledger import CELLS, counts, headline, ledger, of_chapter
 from companion.paper.left_out import LEFT_OUT
@@ -16,6 +17,7 @@ from companion.paper.measures import MEASURES, READS
 from companion.paper.placebo import DRAWS, EMPTY
 from companion.paper.rules import OUTCOMES, RULES, Outcome, Stated
 from companion.paper.setup import SETUPS, UNKNOWN, Setup, differences, kinds
+from companion.paper.subjects import SUBJECTS, claims_about
 from companion.runs.chapters import chapter_title
 from companion.runs.records import Record
 
@@ -48,24 +50,18 @@ class ChapterClaims(pd.DataFrame):
     """
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in (*HEAD.values(), "Ledger"))
         rows = [
-            "<tr>"
-            + "".join(
-                f"<td>{_marked(cell) if name in ('outcome', 'setup') else in_html(cell)}</td>"
-                for name, cell in zip(HEAD, cells, strict=True)
-            )
-            + f'<td><a href="../claims.html#claim-{name}">row</a></td></tr>'
-            for name, *cells in self[list(HEAD)].itertuples(name=None)
+            [_of_chapter(str(name), column, cell) for column, cell in zip(HEAD, row, strict=True)]
+            for name, *row in self[list(HEAD)].itertuples(name=None)
         ]
-        return (
-            '<link rel="stylesheet" href="../_static/claims.css">'
-            '<div class="claims-box claims-of-chapter" tabindex="0" role="region" '
-            'aria-label="Claims about this chapter">'
-            f'<table class="claims"><thead><tr>{head}</tr></thead><tbody>\n'
-            + "\n".join(rows)
-            + "\n</tbody></table></div>"
-        )
+        return html(list(HEAD.values()), rows, classes="claims claims-of-chapter")
+
+
+def _of_chapter(name: str, column: str, cell: str) -> str:
+    """A cell on the page of a chapter, from where the ledger is a folder up."""
+    if column == "claim":
+        return f"{in_html(cell)} {_anchor(name, '../claims.html')}"
+    return _marked(cell) if column in ("outcome", "setup") else in_html(cell)
 
 
 def chapter_claims(name: str, records: Sequence[Record]) -> ChapterClaims:
@@ -164,34 +160,37 @@ def _linked(number: int, kind: str, cell: str) -> str:
         return "0"
     what, setup = CELLS.get(cell, ("", None))
     chosen = {"kind": "" if kind == "all" else kind, "outcome": str(what), "setup": setup or ""}
-    query = "&amp;".join(f"{key}={v.replace(' ', '+')}" for key, v in chosen.items() if v)
-    return f'<a href="?{query}#claims-table">{number}</a>' if query else str(number)
+    if not any(chosen.values()):
+        return str(number)
+    return f'<a href="{in_html(claims_address(**chosen))}">{number}</a>'
 
 
 def _table(table: pd.DataFrame) -> str:
     """The whole table, as HTML without blank lines, which would end it in Markdown."""
     head = "".join(f'<th scope="col">{name}</th>' for name in HEAD.values())
-    rows = "\n".join(_row(row) for row in table.to_dict("records"))
+    subjects: dict[str, list[str]] = {}
+    for subject in SUBJECTS:
+        for name in claims_about(subject):
+            subjects.setdefault(name, []).append(subject)
+    rows = "\n".join(
+        _row(row, subjects.get(str(row["id"]), ())) for row in table.to_dict("records")
+    )
     return (
-        '<link rel="stylesheet" href="_static/claims.css">\n'
-        '<div class="claims-box" id="claims-table" tabindex="0" role="region" '
-        'aria-label="Table of claims">\n'
-        f'<table class="claims">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n'
-        "</table>\n</div>\n"
+        '<div id="claims-table">\n<table class="claims" aria-label="Claims">\n'
+        f"<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>\n"
         '<script src="_static/claims.js" defer></script>\n'
     )
 
 
-def _row(row: Mapping[Any, Any]) -> str:
+def _row(row: Mapping[Any, Any], subjects: Sequence[str]) -> str:
     name, kind = row["id"], row["kind"]
     chapters, stated = row["chapters"], row["stated"]
     claim = (
         f'<div class="claims-kind"><span>{KINDS[kind]}</span> · {_chapters(chapters)}</div>'
-        f"{in_html(row['claim'])} "
-        f'<a class="claims-anchor" href="#claim-{name}" aria-label="link to this claim">#</a>'
-        f"{_quotes(stated)}"
+        f"{in_html(row['claim'])} {_anchor(name)}{_quotes(stated)}"
     )
-    cells = (
+    shown = (
         claim,
         _marked(row["outcome"]),
         _setup(row),
@@ -204,9 +203,16 @@ def _row(row: Mapping[Any, Any]) -> str:
     return (
         f'<tr id="claim-{name}" data-kind="{kind}" data-outcome="{row["outcome"]}" '
         f'data-setup="{row["setup"]}" data-placebo="{placebo}" '
-        f'data-chapters="{" ".join(chapters)}">'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
+        f'data-chapters="{" ".join(chapters)}" data-about="{";".join(map(in_html, subjects))}">'
+        f"{cells(list(HEAD.values()), shown)}</tr>"
+    )
+
+
+def _anchor(name: str, page: str = "") -> str:
+    """A link to a row of the ledger."""
+    return (
+        f'<a class="claims-anchor" href="{page}#claim-{in_html(name)}" '
+        'aria-label="this claim in the ledger">#</a>'
     )
 
 
@@ -295,7 +301,7 @@ def _setups(records: Mapping[str, Sequence[Record]]) -> str:
         f"- **{what}**, {meaning}: {', '.join(_measures(what))}." for what, meaning in READS.items()
     ]
     return "\n".join(
-        [markdown(header, rows), "", "What is read off a record depends on", "", *reads, ""]
+        [wide(header, rows), "", "What is read off a record depends on", "", *reads, ""]
     )
 
 

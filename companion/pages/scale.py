@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from companion.pages.claim_links import about
 from companion.pages.predictions import NAMES, factor, fraction, points
 from companion.pages.seeds import mean_sd
 from companion.pages.tables import counted, wide
@@ -108,19 +109,20 @@ def scale_sentences(chapters: Chapters) -> str:
     parts = []
     if can:
         tables = _over_scales(can)
-        parts += [_moved(tables), _measured(can, scales), _table(tables), FIGURE]
+        parts += [_linked(_moved(tables)), _measured(can, scales), _table(tables), FIGURE]
     parts += [_cannot(chapters), *_free(chapters, scales)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 FIGURE: Final = """\
-```{image} generated/scale.svg
+```{figure} generated/scale.svg
+:name: fig-scale
 :alt: Sparsity at the highest point of the renormalized F, and accuracy lost there, over the scale \
 of the activations, a line per network; the numbers are in the table above.
-```
 
-*The same networks, with activations of another scale and the same predictions: where the highest
-point of the renormalized F lies, and what pruning there costs, in the mean over seeds.*"""
+The same networks, with activations of another scale and the same predictions: where the highest
+point of the renormalized F lies, and what pruning there costs, in the mean over seeds.
+```"""
 
 
 def scale_figures(chapters: Chapters) -> dict[str, Figure]:
@@ -211,6 +213,11 @@ def peaks_text(chapters: Chapters) -> str:
         "chapter", "seed", "p₀", "p₀′", "μ", "predicted τ", "highest at", "β there",
     ]  # fmt: skip
     return f"{text}\n\n{wide(header, rows)}\n"
+
+
+def _linked(text: str) -> str:
+    """With a link to the claims that a change of units bears on."""
+    return f"{text} ({about('thresholds of the free energy')})"
 
 
 def _or_none(value: Any) -> str:
@@ -350,7 +357,8 @@ def _table(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
     header = ["chapter", "mark", *(f"c = {fraction(c)}" for c in SHOWN)]
     return (
         "Sparsity at the mark and the points of accuracy lost there, for the same networks at "
-        "several scales, over those seeds that have the mark:\n\n"
+        "several scales, over those seeds that have the mark ({numref}`fig-scale` draws some of "
+        "it):\n\n"
         f"{wide(header, rows)}"
     )
 

@@ -424,7 +424,11 @@ class TestPage:
     def test_every_figure_is_shown_with_words_for_who_does_not_see_it(self):
         found = of_five()
         text, figures = conclusion(found), conclusion_figures(found)
-        shown = re.findall(r"image} generated/(\w+)\.svg\n:alt: (.{60,})", text)
+        shown = re.findall(
+            r"figure} generated/(\w+)\.svg\n:name: [-\w]+\n:alt: (.{60,})\n\n.{60,}\n```", text
+        )
+        for name in re.findall(r":name: ([-\w]+)\n", text):
+            assert f"{{numref}}`{name}`" in text
         assert [name for name, _ in shown] == list(dict(shown))
         assert set(dict(shown)) == set(figures)
         assert not conclusion_figures(verdict({}))

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -21,6 +22,7 @@ from companion.paper.measures import MEASURES, measure
 from companion.paper.observed import observed
 from companion.paper.rules import OUTCOMES, RULES, Outcome
 from companion.paper.setup import SETUPS, Setup, kinds
+from companion.paper.subjects import SUBJECTS, claims_about
 from companion.runs.chapters import CHAPTERS
 from companion.runs.records import read_chapter
 from tests.companion.paper.hand_record import at, record
@@ -87,6 +89,8 @@ class TestTable:
             assert given["data-setup"] == row["setup"]
             assert given["data-placebo"] == {None: "", True: "yes", False: "no"}[row["placebo"]]
             assert tuple(given["data-chapters"].split()) == row["chapters"]
+            subjects = [s for s in SUBJECTS if row["id"] in claims_about(s)]
+            assert [s for s in given["data-about"].split(";") if s] == subjects
 
     def test_numbers_of_the_summary_link_to_the_rows_they_count(self, records):
         text = pieces(records)["claims_counts"]
@@ -100,11 +104,13 @@ class TestTable:
                 if number and (kind, name) != ("all", "all"):
                     what, setup = CELLS.get(name, ("", None))
                     chosen = {
-                        "kind": "" if kind == "all" else kind,
-                        "outcome": what.replace(" ", "+"), "setup": setup,
+                        "kind": "" if kind == "all" else kind, "outcome": what, "setup": setup,
                     }  # fmt: skip
-                    query = "&amp;".join(f"{k}={v}" for k, v in chosen.items() if v)
-                    assert f'href="?{query}#claims-table"' in cell
+                    (link,) = Page(cell).links
+                    address, _, query = link.partition("?")
+                    query, _, anchor = query.partition("#")
+                    assert (address, anchor) == ("claims.html", "claims-table")
+                    assert dict(parse_qsl(query)) == {k: v for k, v in chosen.items() if v}
                 else:
                     assert "href" not in cell
 
@@ -158,7 +164,7 @@ def test_the_kinds_of_differences_are_told_with_what_the_records_have_of_each():
 
 def test_where_the_paper_contradicts_itself_the_agreeing_version_is_marked():
     row = of_claim(pieces(SOME)["claims_table"], "vit-flowers102-beta-fe")
-    (cell,) = re.findall(r"<td>(0\.5 .*?)</td>", row)
+    (cell,) = re.findall(r'<td data-head="Paper">(0\.5 .*?)</td>', row)
     versions = cell.split("<br>")
     assert [version.split()[0] for version in versions] == ["0.5", "0.56"]
     assert [version.endswith("✓") for version in versions] == [False, True]
@@ -166,7 +172,9 @@ def test_where_the_paper_contradicts_itself_the_agreeing_version_is_marked():
     assert "Table 1" in versions[1]
     assert "CIFAR" not in cell  # the section or table alone
     # Equal versions stand there once, without a place.
-    assert "<td>0.12</td>" in of_claim(pieces(SOME)["claims_table"], "mlp-cifar10-tau-fe")
+    assert '<td data-head="Paper">0.12</td>' in of_claim(
+        pieces(SOME)["claims_table"], "mlp-cifar10-tau-fe"
+    )
 
 
 def test_every_quote_is_shown_with_its_place():
@@ -181,7 +189,7 @@ def test_the_set_up_is_told_where_there_is_a_run():
     text = pieces(SOME)["claims_table"]
 
     def cell(name):
-        return re.findall(r"<td>(.*?)</td>", of_claim(text, name))[2]
+        return re.findall(r"<td .*?>(.*?)</td>", of_claim(text, name))[2]
 
     assert re.sub("<.*?>", "", cell("mlp-cifar10-match")) == "same"
     assert re.sub("<.*?>", "", cell("t5-yelp-match")) == "–"
@@ -200,7 +208,7 @@ def test_a_placebo_that_holds_too_says_which():
     table = ledger(SOME).set_index("id")
     seen = set()
     for name, row in table.iterrows():
-        cell = re.findall(r"<td>(.*?)</td>", of_claim(text, name))[3]
+        cell = re.findall(r"<td .*?>(.*?)</td>", of_claim(text, name))[3]
         if row["placebo"] is None:
             assert cell == "–"
             continue
@@ -238,8 +246,8 @@ def test_rows_of_a_chapter_link_into_the_ledger():
     ]  # fmt: skip
     assert set(shown["placebo"].str.split(" ").str[0]) == {"yes", "no", "–"}
     page = Page(shown._repr_html_())
-    assert [link.rpartition("claims.html#claim-")[2] for link in page.links] == own
-    assert page.cells == 8 * len(own)
+    assert page.links == [f"../claims.html#claim-{name}" for name in own]
+    assert page.cells == 7 * len(own)
 
 
 def test_what_is_shown_is_escaped():
@@ -279,7 +287,9 @@ def test_the_filter_knows_every_column_that_rows_have():
     script = (ROOT / "book" / "static" / "claims.js").read_text()
     own = re.search(r"OWN = \[(.*?)\]", script)[1]
     given = {name for name in Page(pieces({})["claims_table"]).rows[0] if name.startswith("data-")}
-    assert {f"data-{name}" for name in re.findall(r'"(.*?)"', own)} == given - {"data-chapters"}
+    assert {f"data-{name}" for name in re.findall(r'"(.*?)"', own)} == given - {
+        "data-chapters", "data-about",
+    }  # fmt: skip
 
 
 def test_no_page_speaks_of_what_a_set_up_excuses():

@@ -171,5 +171,5 @@ def test_without_records():
 
 def test_the_sentence_to_quote_is_the_first_of_the_section(chapters):
     quoted = moved_sentences(chapters).strip()
-    assert scale_sentences(chapters).startswith(f"{quoted}\n")
+    assert scale_sentences(chapters).startswith(f"{quoted} (<a ")
     assert re.search(r"moves from sparsity 0\.\d\d \(\d+\.\d points lost", quoted)
