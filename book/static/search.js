@@ -21,6 +21,7 @@ const firstOf = (text, terms) => {
 const summaryOf = (pieces, terms) => {
   const score = (piece) => terms.filter((term) => piece.toLowerCase().includes(term)).length;
   const best = pieces.reduce((a, b) => (score(b) > score(a) ? b : a), pieces[0] ?? "");
+  if (!score(best)) return best.length > LONGEST ? `${best.slice(0, LONGEST)}…` : best;
   const start = Math.max(0, firstOf(best, terms) - LONGEST / 3);
   const begin = start === 0 ? 0 : best.indexOf(" ", start) + 1;
   const text = best.slice(begin, begin + LONGEST);
@@ -48,8 +49,10 @@ const describe = (item, terms) => {
   const link = item.querySelector("a");
   // What has a description of its own, as functions have, needs none.
   if (!link || item.querySelector("span, p")) return;
-  const page = link.getAttribute("href").split("#")[0].replace(/\.html$/, "");
-  const text = summaryOf(window.pageTexts[page] ?? [], terms);
+  const [address, anchor] = link.getAttribute("href").split("#");
+  const sections = window.pageTexts[address.replace(/\.html$/, "")] ?? {};
+  const pieces = sections[anchor] ?? Object.values(sections).flat();
+  const text = summaryOf(pieces.filter((piece) => !link.textContent.endsWith(piece)), terms);
   if (text) item.append(marked(text, terms));
 };
 
@@ -61,4 +64,6 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const { addedNodes } of changes)
       for (const node of addedNodes) if (node.nodeName === "LI") describe(node, terms);
   }).observe(results, { childList: true, subtree: true });
+  // Sphinx may have been here first.
+  for (const item of results.querySelectorAll("li")) describe(item, terms);
 });

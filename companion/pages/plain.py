@@ -9,7 +9,7 @@ from typing import Final
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 
-__all__ = ["paragraphs", "plain_math", "plain_text"]
+__all__ = ["plain_math", "plain_text", "words_by_section"]
 
 #: Commands that stand for a sign.
 SIGNS: Final = {
@@ -134,23 +134,32 @@ def _words(node: nodes.Node) -> Iterator[str]:
             yield " "
 
 
-def paragraphs(doctree: nodes.document) -> Iterator[str]:
+def words_by_section(doctree: nodes.document) -> dict[str, list[str]]:
     """The words of a page, a piece at a time: titles, paragraphs, items, captions.
 
     Parameters
     ----------
     doctree : docutils document
 
-    Yields
-    ------
-    str
-        In the order of the page, each once; none is empty.
+    Returns
+    -------
+    dict of str to list of str
+        Pieces by the anchor of their section, in the order of the page, each once; none is empty.
     """
     kinds = (nodes.title, nodes.paragraph, nodes.caption, nodes.term)
+    found: dict[str, list[str]] = {}
     for node in doctree.findall(lambda n: isinstance(n, kinds)):
-        above = node.parent
-        while above is not None and not isinstance(above, (*kinds, *SKIPPED)):
-            above = above.parent
-        text = plain_text(node) if above is None else ""
-        if text:
-            yield text
+        above = list(_above(node))
+        text = plain_text(node)
+        if text and not any(isinstance(part, (*kinds, *SKIPPED)) for part in above):
+            sections = [part for part in above if isinstance(part, nodes.section)]
+            anchor = sections[0]["ids"][0] if sections else ""
+            found.setdefault(anchor, []).append(text)
+    return found
+
+
+def _above(node: nodes.Node) -> Iterator[nodes.Element]:
+    """What a node stands in, from the inside outwards."""
+    while node.parent is not None:
+        node = node.parent
+        yield node

@@ -102,13 +102,13 @@ def descriptions(pages: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, st
     return made
 
 
-def texts_script(texts: Mapping[str, Sequence[str]]) -> str:
+def texts_script(texts: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
     """The words of all pages, as a script that a page opened as a file may load.
 
     Parameters
     ----------
-    texts : mapping of str to sequence of str
-        Pieces of each page.
+    texts : mapping of str to mapping of str to sequence of str
+        Pieces of each page by section.
 
     Returns
     -------
@@ -117,8 +117,8 @@ def texts_script(texts: Mapping[str, Sequence[str]]) -> str:
 
     Examples
     --------
-    >>> texts_script({"method": ["One pass."]})
-    'window.pageTexts = {"method":["One pass."]};\\n'
+    >>> texts_script({"method": {"pass": ["One pass."]}})
+    'window.pageTexts = {"method":{"pass":["One pass."]}};\\n'
     """
     content = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
     return f"window.pageTexts = {content};\n"

@@ -21,7 +21,7 @@ from sphinx.errors import ConfigError
 
 from companion.pages.icons import icon_codes, icon_fonts, icon_names, trimmed_style
 from companion.pages.launch import Repository, header_buttons, repository
-from companion.pages.plain import paragraphs
+from companion.pages.plain import words_by_section
 from companion.pages.summaries import descriptions, opening, texts_script
 from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
@@ -97,7 +97,7 @@ class _Pages:
 
     def __init__(self) -> None:
         self.about: dict[str, str] = {}
-        self.texts: dict[str, list[str]] = {}
+        self.texts: dict[str, dict[str, list[str]]] = {}
 
     def describe(self, app: Sphinx, env: BuildEnvironment) -> None:
         """Make a line about every page, once all are read."""
@@ -113,8 +113,9 @@ class _Pages:
         doctree: nodes.document | None,
     ) -> None:  # fmt: skip
         """Settle what the head of a page says and loads."""
-        context["css_files"] = [css for css in context["css_files"] if "thebe" not in str(css)]
-        context["script_files"] = _needed(context["script_files"])
+        # In place: what is added for this page from here on goes into the same lists.
+        context["css_files"][:] = [css for css in context["css_files"] if "thebe" not in str(css)]
+        context["script_files"][:] = _needed(context["script_files"])
         title = OF_SPHINX.get(page, context.get("title", page))
         about = self.about.get(page) or f"{title}: {app.config.html_title}"
         # The size of the window is said by the theme already.
@@ -125,7 +126,7 @@ class _Pages:
                 app.add_js_file(name, loading_method="defer")
         if doctree is None:
             return
-        self.texts[page] = list(paragraphs(doctree))
+        self.texts[page] = words_by_section(doctree)
         of = _repository(app.config)
         if of is not None:
             suffix = context.get("page_source_suffix") or ""

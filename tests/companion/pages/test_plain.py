@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.pages.plain import SIGNS, paragraphs, plain_math, plain_text
+from companion.pages.plain import SIGNS, plain_math, plain_text, words_by_section
 
 PAGE = r"""
 A title
@@ -31,6 +31,9 @@ The threshold :math:`\tau^*` of a *network*.
 .. list-table::
 
    * - cell
+
+Below
+-----
 
 .. figure:: x.svg
    :alt: not read
@@ -100,12 +103,14 @@ def test_what_has_no_commands_stays(text):
 
 def test_words_of_a_page_are_its_prose():
     doctree = docutils.core.publish_doctree(PAGE, settings_overrides={"raw_enabled": True})
-    words = ["A title", "The threshold τ* of a network.", "an item with code", "The caption."]
-    assert list(paragraphs(doctree)) == words
-    assert plain_text(doctree) == " ".join(words)
+    found = words_by_section(doctree)
+    first = ["A title", "The threshold τ* of a network.", "an item with code"]
+    assert found == {"": first, "below": ["Below", "The caption."]}
+    assert plain_text(doctree) == " ".join([*first, *found["below"]])
 
 
 def test_a_word_is_there_once():
     inner = docutils.nodes.paragraph("", "inner")
-    page = docutils.nodes.section("", docutils.nodes.paragraph("", "", inner))
-    assert list(paragraphs(page)) == ["inner"]
+    outer = docutils.nodes.paragraph("", "", inner)
+    page = docutils.nodes.section("", outer, ids=["here"])
+    assert words_by_section(page) == {"here": ["inner"]}

@@ -47,7 +47,7 @@ def test_only_paragraphs_of_the_page_itself_open_it():
     assert list(opening(section)) == ["first"]
 
 
-@given(st.dictionaries(st.text(), st.lists(st.text())))
+@given(st.dictionaries(st.text(), st.dictionaries(st.text(), st.lists(st.text()))))
 def test_a_script_holds_the_words_as_they_are(texts):
     name, _, content = texts_script(texts).partition(" = ")
     assert name == "window.pageTexts"
