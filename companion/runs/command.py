@@ -16,7 +16,7 @@ from thermo_utils.errors import ThermoError
 if TYPE_CHECKING:
     from companion.runs.records import Record
 
-__all__ = ["AGAIN", "in_shell", "rerun_choices", "rerun_command"]
+__all__ = ["AGAIN", "TAKEN_AWAY", "in_shell", "rerun_choices", "rerun_command"]
 
 #: Folder for records computed again: in the folder of the record itself, the command would find it,
 #: show it and compute nothing.
