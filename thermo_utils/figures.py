@@ -88,7 +88,7 @@ class Layout(NamedTuple):
 #: By the number of columns: for a page, and for a phone, where it is shown at its own size.
 LAYOUTS: Final[Mapping[int, Layout]] = {
     3: Layout((10.5, 6.2), 3, "  "),
-    2: Layout((4.97, 7.6), 2, "\n"),
+    2: Layout((4.75, 7.4), 2, "\n"),
 }
 
 
@@ -128,7 +128,7 @@ def six_panels(
         head of each panel.
     columns : {3, 2}, default 3
         Three columns, a row over the threshold and one over the sparsity; or two, a column each,
-        to be read at a width of 358 CSS pixels.
+        to be read on a screen of 390 CSS pixels.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from companion.pages.shown import fraction
-from companion.pages.tables import NOT_STATED, counted, stated
+from companion.pages.tables import NOT_STATED, stated
 from companion.runs.chapters import Chapter
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record
@@ -68,32 +68,24 @@ def caption(records: Sequence[Record]) -> str:
     result = records[0].result
     seeds = [str(record.result["seed"]) for record in records]
     chapter = Chapter(result["model"], result["dataset"])
-    found = [WHOSE[method] for method in METHODS if result["thresholds"][method] is not None]
     parts = [
-        "**(a)–(c)** over the threshold τ, **(d)–(f)** over the sparsity β: **(a)**, **(d)** test "
-        "accuracy, dotted where nothing is pruned; **(b)**, **(e)** free energy $F$; **(c)**, "
-        "**(f)** its slope, cut where it runs away so that its zeros show.",
+        "**(a)**, **(d)** test accuracy, **(b)**, **(e)** free energy $F$, **(c)**, **(f)** its slope, "
+        "over the threshold τ and the sparsity β. Slopes are cut where they run away, so that their "
+        "zeros show.",
         f"Curves: seed {seeds[0]}"
-        + (
-            f"; shaded, the range over {counted(len(seeds), 'seed')} ({', '.join(seeds)})."
-            if len(seeds) > 1
-            else ", the only one that was run."
-        ),
+        + (f"; shaded: range over seeds {_listed(seeds)}." if len(seeds) > 1 else "."),
     ]
-    if found:
-        parts.append(
-            f"Vertical lines: where the accuracy of seed {seeds[0]} gives way (dotted) and the "
-            "first features of its $F$ (FE dashed, RFE dash-dotted)"
-            + _missing([WHOSE[m] for m in METHODS if result["thresholds"][m] is None])
-        )
-        parts[-1] += ". Ticks at the foot: the same for every seed; from below, accuracy, FE, RFE."
+    none = [WHOSE[method] for method in METHODS if result["thresholds"][method] is None]
+    if len(none) < len(METHODS):
+        parts.append(f"Vertical lines: its critical thresholds{_missing(none, 'none for')}.")
     else:
-        parts.append("No threshold was found for this seed; ticks at the foot are those of others.")
-    if any(_states(chapter, method) for method in METHODS):
-        silent = [WHOSE[method] for method in METHODS if not _states(chapter, method)]
+        parts.append("It has no critical threshold.")
+    parts.append("Ticks at the foot: those of every seed; from below accuracy, FE, RFE.")
+    silent = [WHOSE[method] for method in METHODS if not _states(chapter, method)]
+    if len(silent) < len(METHODS):
         parts.append(
-            "Pale bands and lines, with marks at the head: what the paper states, every value of "
-            "it; from above, accuracy, FE, RFE" + _missing(silent, "nothing for") + "."
+            "Bands and pale lines, with marks at the head: every value that the paper states; from "
+            f"above accuracy, FE, RFE{_missing(silent, 'nothing for')}."
         )
     else:
         parts.append("The paper states no threshold for this network on these data.")
@@ -210,8 +202,13 @@ def _over(records: Sequence[Record], method: str) -> str:
     return f" (over {some}{len(records)} seeds τ {' to '.join(ends)})"
 
 
-def _missing(names: Sequence[str], words: str = "none for") -> str:
-    return f"; {words} {' and '.join(names)}" if names else ""
+def _missing(names: Sequence[str], words: str) -> str:
+    return f" ({words} {_listed(names)})" if names else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _point(found: dict[str, float | None]) -> str:

@@ -1,0 +1,111 @@
+"""A Sphinx extension: figures that a click enlarges, and a picture of its own for narrow screens.
+
+Every figure, and every picture that a notebook shows, is a link to its file. That works without
+JavaScript; with it, ``book/static/enlarge.js`` opens the file above the page instead. A figure of
+the class ``six-panels`` has a second file beside it, whose name ends with ``-narrow``, for screens
+of at most `SCREEN`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.osutil import relative_uri
+from sphinx.writers.html5 import HTML5Translator
+
+from companion.pages.escape import in_html
+from companion.pages.panels import NARROW
+
+__all__ = ["SCREEN", "setup"]
+
+#: Screens that get the narrow picture, as the style sheets call them.
+SCREEN: Final = "(max-width: 600px)"
+#: The class of figures that have one.
+TWOFOLD: Final = "six-panels"
+#: What holds the pictures that a notebook shows.
+OUTPUT: Final = "cell_output"
+
+logger = logging.getLogger(__name__)
+
+
+class enlargeable(nodes.General, nodes.Element):  # noqa: N801, as docutils names nodes
+    """A picture that is a link to its file; ``narrow`` is the other one, among the statics."""
+
+
+def _wrap(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Put a link around the pictures of a page."""
+    if app.builder.format != "html":
+        return
+    for image in list(doctree.findall(nodes.image)):
+        figure = isinstance(image.parent, nodes.figure)
+        if not figure and not _shown_by_notebook(image):
+            continue
+        link = enlargeable()
+        if TWOFOLD in [*image["classes"], *image.parent.get("classes", [])]:
+            link["narrow"] = _narrow(app, image)
+        image.replace_self(link)
+        link += image
+
+
+def _shown_by_notebook(image: nodes.image) -> bool:
+    parent = image.parent
+    while parent is not None:
+        if isinstance(parent, nodes.reference):
+            return False
+        if OUTPUT in parent.get("classes", []):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _narrow(app: Sphinx, image: nodes.image) -> str | None:
+    """The file for narrow screens, below the folder of static files; None if it is not there."""
+    file = Path(app.srcdir, image["uri"])
+    file = file.with_name(f"{file.stem}{NARROW}{file.suffix}")
+    for folder in app.config.html_static_path:
+        root = Path(app.srcdir, folder)
+        if file.is_relative_to(root) and file.exists():
+            return file.relative_to(root).as_posix()
+    logger.warning("no picture for narrow screens: %s", file, location=image)
+    return None
+
+
+def _visit(self: HTML5Translator, node: enlargeable) -> None:
+    (image,) = node.findall(nodes.image)
+    copied = self.builder.images.get(image["uri"])
+    if copied is None:  # somebody else's picture
+        address = image["uri"]
+    else:
+        address = posixpath.join(self.builder.imgpath, quote(copied))
+    self.body.append(f'<a class="enlarge" href="{in_html(address)}" title="Enlarge"><picture>')
+    if narrow := node.get("narrow"):
+        here = self.builder.get_target_uri(self.builder.current_docname)
+        other = relative_uri(here, f"_static/{quote(narrow)}")
+        self.body.append(f'<source media="{SCREEN}" srcset="{in_html(other)}" />')
+
+
+def _depart(self: HTML5Translator, node: enlargeable) -> None:
+    self.body.append("</picture></a>")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the extension.
+
+    Parameters
+    ----------
+    app : Sphinx
+
+    Returns
+    -------
+    dict
+        What Sphinx wants to know of an extension.
+    """
+    app.add_node(enlargeable, html=(_visit, _depart))
+    app.connect("doctree-resolved", _wrap)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
