@@ -23,6 +23,7 @@ from companion.pages.escape import in_figure
 from companion.pages.features import firmness
 from companion.pages.ledger import ChapterClaims, chapter_claims
 from companion.pages.panels import chapter_panels, record_threshold
+from companion.pages.said import Said, said
 from companion.pages.shown import Shown
 from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
 from companion.runs.chapters import Chapter
@@ -243,6 +244,10 @@ class Page:
             paper has no such chapter.
         """
         return chapter_claims(f"{self._result['model']}-{self._result['dataset']}", self._runs())
+
+    def said(self) -> Said:
+        """What the paper says about this chapter, see :func:`companion.pages.said.said`."""
+        return said(f"{self._result['model']}-{self._result['dataset']}")
 
     def provenance(self) -> pd.DataFrame:
         """Where the numbers of this page come from.

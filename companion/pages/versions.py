@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from companion.data.specs import DATASETS
-from companion.pages.wording import a, decimals_of, listed, span
+from companion.pages.wording import a, listed
 from companion.paper import published
 
 __all__ = ["knows", "paper_threshold", "versions"]
@@ -45,16 +45,10 @@ def versions(model: str, dataset: str, quantity: str, method: str | None = None)
     if not knows(model, dataset):
         return ""
     rows = published.lookup(model, dataset, quantity, method)
-    factor, unit = (100, " %") if quantity.startswith("accuracy") else (1, "")
-    numbers = rows[rows["low"].notna()]
-    # As many decimals for all versions, so that 0.10 stands beside 0.12; but never 0.450.
-    ends = [factor * end for name in ("low", "high") for end in numbers[name]]
-    least = min(2, decimals_of(*ends)) if ends else 0
     found: dict[str, list[str]] = {}
     hedged: dict[str, bool] = {}
-    for row in numbers.to_dict("records"):
-        number = span(factor * row["low"], factor * row["high"], least)
-        text = f"{BOUNDS.get(row['value'], '')}{number}{unit}"
+    for row in rows[rows["low"].notna()].to_dict("records"):
+        text = f"{BOUNDS.get(row['value'], '')}{published.as_printed(row)}"
         found.setdefault(text, []).append(row["source"])
         hedged[text] = hedged.get(text, False) or bool(row["approximate"])
     texts = {text: f"≈ {text}" if hedged[text] else text for text in found}

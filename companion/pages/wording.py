@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 
 from companion.pages.shown import MINUS
 
-__all__ = ["a", "decimals_of", "holding", "listed", "on_seeds", "over_seeds", "span"]
+__all__ = ["a", "holding", "listed", "on_seeds", "over_seeds"]
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
@@ -105,26 +105,3 @@ def over_seeds(
         digits = max(0, (1 if deviation < 1.95 * 10**power else 0) - power)
     text = f"{fmean(values):.{digits}f} ± {deviation:.{digits}f}".replace("-", MINUS)
     return f"{text} ({single(min(values))} to {single(max(values))})" if ends else text
-
-
-def decimals_of(*numbers: float) -> int:
-    """How many decimals the longest of some numbers has.
-
-    Examples
-    --------
-    >>> decimals_of(0.36, 0.4), decimals_of(92)
-    (2, 0)
-    """
-    return max(len(f"{number:.10g}".partition(".")[2]) for number in numbers)
-
-
-def span(low: float, high: float, least: int = 0) -> str:
-    """A published number or range, its ends with as many decimals, `least` of them or more.
-
-    Examples
-    --------
-    >>> span(0.36, 0.4), span(0.12, 0.12), span(92, 94), span(0.1, 0.1, 2)
-    ('0.36–0.40', '0.12', '92–94', '0.10')
-    """
-    digits = max(least, decimals_of(low, high))
-    return "–".join(dict.fromkeys(f"{end:.{digits}f}" for end in (low, high)))

@@ -28,10 +28,11 @@ dates and addresses, and the numbers of sections, equations and references.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -44,6 +45,7 @@ __all__ = [
     "MODELS",
     "QUANTITIES",
     "VALUES",
+    "as_printed",
     "as_range",
     "lookup",
     "published",
@@ -154,6 +156,33 @@ def as_range(low: float, high: float) -> str:
     ('0.36-0.4', '0.12')
     """
     return f"{low:g}" if low == high else f"{low:g}-{high:g}"
+
+
+def as_printed(row: Mapping[Any, Any]) -> str:
+    """A published number or range with the decimals that the paper prints.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of :func:`published` with a number; accuracies are given in percent.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> rows = lookup("vit", "flowers102", "beta_star", "full").to_dict("records")
+    >>> [(row["low"], as_printed(row)) for row in rows]
+    [(0.5, '0.50'), (0.56, '0.56')]
+    """
+    percent = str(row["quantity"]).startswith("accuracy")
+    ends = [round(100 * row[end], 6) if percent else row[end] for end in ("low", "high")]
+    printed = [word for word in re.findall(r"\d+(?:\.\d+)?", row["quote"]) if float(word) in ends]
+    words = printed or [f"{end:g}" for end in ends]
+    digits = max(len(word.partition(".")[2]) for word in words)
+    text = "–".join(dict.fromkeys(f"{end:.{digits}f}" for end in ends))
+    return f"{text} %" if percent else text
 
 
 def lookup(

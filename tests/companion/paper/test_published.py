@@ -14,6 +14,7 @@ from companion.paper.published import (
     QUANTITIES,
     VALUES,
     _validated,
+    as_printed,
     lookup,
     published,
     table,
@@ -79,6 +80,18 @@ def test_every_number_stands_in_its_quote():
     for row in ROWS.dropna(subset="low").itertuples():
         for number in (row.low, row.high):
             assert any(text in row.quote for text in spellings(number)), row.id
+
+
+def test_as_printed_is_the_same_number():
+    numbers = ROWS[ROWS["low"].notna()]
+    for row in numbers.to_dict("records"):
+        text = as_printed(row)
+        factor = 100 if row["quantity"].startswith("accuracy") else 1
+        ends = [float(end) / factor for end in text.removesuffix(" %").split("–")]
+        assert [min(ends), max(ends)] == pytest.approx([row["low"], row["high"]])
+    cells = numbers[numbers["source"].isin(["Table 1", "Table 3"])].to_dict("records")
+    other = [row["id"] for row in cells if as_printed(row) != row["quote"].removeprefix("≈ ")]
+    assert other == ["T3-gpt2-yelp-full-tau"]  # where one end has fewer decimals
 
 
 def test_fractions_are_fractions():
