@@ -185,6 +185,7 @@
     }
     const cursor = {
       show,
+      pinned: () => pinned,
       back: () => show(pinned),
       pin(i) {
         pinned = i;

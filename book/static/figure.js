@@ -105,47 +105,47 @@
     return { stage, show, find };
   }
 
-  /** Pointers: a mouse looks where it is, and leaves the cursor where it was dragged; so do fingers. */
+  /** A mouse looks where it is, and leaves the cursor where it was dragged; so does a finger. */
   function follow({ stage, find }, cursor) {
-    let from = null;
-    let used = false;
+    let start = null; // of a press within a panel
+    let used = false; // whether the press was for the cursor
     const mouse = (event) => event.pointerType === "mouse";
     stage.addEventListener("pointerdown", (event) => {
       const i = event.button === 0 ? find(event) : null;
       used = i !== null && !mouse(event);
-      from = i === null ? null : event.clientX;
+      start = i === null ? null : { x: event.clientX, pinned: cursor.pinned() };
       if (used) cursor.show(i);
     });
     stage.addEventListener("pointermove", (event) => {
       const i = find(event);
-      if (from !== null && Math.abs(event.clientX - from) > 3) used = true;
+      const dragged = start !== null && Math.abs(event.clientX - start.x) > 3;
+      used ||= dragged;
       if (i === null) cursor.back();
-      else if (from !== null && used) cursor.pin(i);
+      else if (dragged) cursor.pin(i);
       else if (mouse(event)) cursor.show(i);
     });
     stage.addEventListener("pointerup", (event) => {
       const i = find(event);
-      if (from !== null && used && i !== null) cursor.pin(i);
-      from = null;
+      if (start !== null && used && i !== null) cursor.pin(i);
+      start = null;
     });
-    for (const end of ["pointercancel", "pointerleave"]) {
-      stage.addEventListener(end, () => {
-        from = null; // a finger that scrolls the page moves nothing here
-        cursor.back();
-      });
-    }
-    // A click without a drag may still enlarge the figure.
-    stage.addEventListener(
-      "click",
-      (event) => {
-        if (used) {
-          event.preventDefault();
-          event.stopPropagation();
-        }
-        used = false;
-      },
-      true
-    );
+    stage.addEventListener("pointercancel", () => {
+      // The finger scrolls the page instead.
+      if (start !== null) cursor.pin(start.pinned);
+      start = null;
+    });
+    stage.addEventListener("pointerleave", () => {
+      start = null;
+      cursor.back();
+    });
+    // A click that was for the cursor does nothing else; any other may enlarge the figure.
+    const stop = (event) => {
+      if (!used) return;
+      event.preventDefault();
+      event.stopPropagation();
+      used = false;
+    };
+    stage.addEventListener("click", stop, true);
     stage.addEventListener("dragstart", (event) => event.preventDefault());
   }
 
