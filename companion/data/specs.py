@@ -54,6 +54,11 @@ class DatasetSpec:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
+    @property
+    def address(self) -> str:
+        """Where it is on the Hugging Face hub."""
+        return f"https://huggingface.co/datasets/{self.hub_id}"
+
 
 DATASETS: Mapping[str, DatasetSpec] = {
     spec.name: spec

@@ -18,7 +18,7 @@ from companion.runs.overrides import OVERRIDES
 from companion.runs.records import BLOCKS, CURVES, RESULT, Record, sha256
 from thermo_utils.errors import ThermoError
 
-__all__ = ["OUTPUTS", "OWN", "Runs", "data_address"]
+__all__ = ["OUTPUTS", "OWN", "Runs"]
 
 #: What every run leaves, and what it is.
 OUTPUTS: Mapping[str, str] = {
@@ -120,10 +120,8 @@ class Runs:
         if result["synthetic"] or spec is None:
             what = f"Generated in the manner of {name}" if result["synthetic"] else name
             return self._once(f"#data-{quote(result['dataset'])}", {**facts, "name": what})
-        address = data_address(spec.hub_id)
-        return self._once(
-            address, {**facts, "name": name, "identifier": spec.hub_id, "url": address}
-        )
+        known = {"name": name, "identifier": spec.hub_id, "url": spec.address}
+        return self._once(spec.address, {**facts, **known})
 
     def _values(self, result: Mapping[str, Any]) -> list[ContextEntity]:
         """Settings that are set, as the command calls them, and the fingerprint of the data."""
@@ -156,17 +154,6 @@ class Runs:
     def _once(self, identifier: str, facts: Mapping[str, Any]) -> ContextEntity:
         known = self._crate.get(identifier)
         return known or self._crate.add(ContextEntity(self._crate, identifier, dict(facts)))
-
-
-def data_address(hub_id: str) -> str:
-    """Where a data set is on the Hugging Face hub.
-
-    Examples
-    --------
-    >>> data_address("uoft-cs/cifar10")
-    'https://huggingface.co/datasets/uoft-cs/cifar10'
-    """
-    return f"https://huggingface.co/datasets/{hub_id}"
 
 
 def _title(result: Mapping[str, Any]) -> str:
