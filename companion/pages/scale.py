@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import matplotlib.pyplot as plt
@@ -146,7 +147,7 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
         for number, (name, records) in enumerate(can.items()):
-            table = _mean(_over_seeds(records, "renormalized"))
+            table = _mean(_over_seeds(tuple(records), "renormalized"))
             there = table[table["mark"] == TOP]
             style = {"color": f"C{number}", "marker": "osD^v<>p"[number % 8], "ms": 4.5}
             axes[0].plot(there["c"], there["beta"], label=chapter_title(name), **style)
@@ -257,12 +258,13 @@ def _rescalable(chapters: Chapters) -> dict[str, Sequence[Record]]:
 
 def _over_scales(chapters: Chapters) -> dict[str, dict[str, pd.DataFrame]]:
     return {
-        name: {method: _over_seeds(records, method) for method in CURVES}
+        name: {method: _over_seeds(tuple(records), method) for method in CURVES}
         for name, records in chapters.items()
     }
 
 
-def _over_seeds(records: Sequence[Record], method: str) -> pd.DataFrame:
+@cache  # sentences and figures ask for the same, of the same records
+def _over_seeds(records: tuple[Record, ...], method: str) -> pd.DataFrame:
     """A row per seed, scale and mark."""
     return pd.concat([over_scales(record, method) for record in records], ignore_index=True)
 
