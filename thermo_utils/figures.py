@@ -7,7 +7,7 @@ accuracy, as in the paper. Figures made from generated data say so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,6 +20,7 @@ from matplotlib.patches import Patch
 
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import unknown
+from thermo_utils.panel_layout import LAYOUTS, lay_out
 from thermo_utils.panels import (
     ACCURACY,
     DASHES,
@@ -44,11 +45,9 @@ from thermo_utils.panels import (
 __all__ = [
     "ACCURACY",
     "FULL",
-    "LAYOUTS",
     "RENORMALIZED",
     "SHOWN_BETA",
     "STYLE",
-    "Layout",
     "Published",
     "finish",
     "four_panels",
@@ -64,31 +63,6 @@ STYLE = {
     "font.size": 9.5,
     "axes.titlesize": 10,
     "figure.dpi": 110,
-}
-
-
-class Layout(NamedTuple):
-    """How the six panels are put together.
-
-    Attributes
-    ----------
-    size : (float, float)
-        Width and height of the figure in inches.
-    legend : int
-        Columns of its legend.
-    title : str
-        What stands between the heading and a remark on it.
-    """
-
-    size: tuple[float, float]
-    legend: int
-    title: str
-
-
-#: By the number of columns: for a page, and for a phone, where it is shown at its own size.
-LAYOUTS: Final[Mapping[int, Layout]] = {
-    3: Layout((10.5, 6.2), 3, "  "),
-    2: Layout((4.75, 7.4), 2, "\n"),
 }
 
 
@@ -144,14 +118,14 @@ def six_panels(
         raise unknown("columns", columns, map(str, LAYOUTS))
     layout = LAYOUTS[columns]
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=layout.size, layout="constrained")
+        figure = plt.figure(figsize=layout.size)
         grid = figure.add_gridspec(6 // columns, columns)
         score = full.attrs.get("metric", {"name": "accuracy"})["name"]
         words = f"test {score.replace('_', ' ')}"
         for number in range(6):
             row, column = divmod(number, 3)
             x = ("tau", "beta")[row]
-            axis = figure.add_subplot(grid[row, column] if columns == 3 else grid[column, row])
+            axis = figure.add_subplot(grid[layout.place(number)])
             y = (score, "free_energy", f"dF_d{x}")[column]
             label = (words, "free energy $F$", rf"$dF/d\{x}$")[column]
             axis.set(xlabel=NAMES[x], ylabel=label, title=f"({'abcdef'[number]})")
@@ -179,7 +153,8 @@ def six_panels(
             threshold_lines(axis, thresholds, x)
             seed_ticks(axis, seeds, x)
         _legend(figure, layout.legend, score, (bands or {}).get("full", ()), seeds, published)
-        finish(figure, title, synthetic, between=layout.title)
+        finish(figure, title, synthetic, between=layout.between)
+        lay_out(figure, columns)
     return figure
 
 
@@ -267,7 +242,7 @@ def _legend(
             handles.append(tuple(Line2D([], [], color=c, **style) for c in colors.values()))
             labels.append(name)
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
+        handles, labels, loc="lower center", ncols=columns, frameon=False, borderaxespad=0.2,
         handlelength=4.2, handler_map={tuple: HandlerTuple(ndivide=None, pad=0.4)},
     )  # fmt: skip
 

@@ -48,7 +48,7 @@ OF_SCORE: Final = ":"
 #: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
 SHOWN_BETA: Final = 0.995
 #: Points at which the curves of several seeds are compared.
-BAND_POINTS: Final = 200
+BAND_POINTS: Final = 128
 #: Height of a lane at the edge of a panel, as a fraction of the panel.
 LANE: Final = 0.055
 #: Width within which ticks hide each other, as a fraction of the panel.
@@ -291,15 +291,17 @@ def seed_ticks(axis: Axes, seeds: Sequence[Mapping[str, Threshold | None]], x: s
     """
     left, right = axis.get_xlim()
     for method, places in _places(seeds, x).items():
+        at, heights = [], []
         for together in _clusters(places, TICK * abs(right - left)):
             height = LANE / len(together)
             for k, place in enumerate(together):
                 foot = LANE * lane(method) + height * k
-                axis.plot(
-                    [place, place], [foot + 0.06 * height, foot + 0.88 * height],
-                    color=METHOD_COLORS.get(method, ACCURACY), lw=2.2, solid_capstyle="butt",
-                    transform=axis.get_xaxis_transform(), zorder=3.2, label="_seed",
-                )  # fmt: skip
+                at += [place, place, np.nan]  # the pen is lifted between two ticks
+                heights += [foot + 0.06 * height, foot + 0.88 * height, np.nan]
+        axis.plot(
+            at, heights, color=METHOD_COLORS.get(method, ACCURACY), lw=2.2, label="_seed",
+            solid_capstyle="butt", transform=axis.get_xaxis_transform(), zorder=3.2,
+        )  # fmt: skip
 
 
 def published_marks(axis: Axes, published: Sequence[Published], x: str) -> None:

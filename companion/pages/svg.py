@@ -27,6 +27,8 @@ SEEN: Final = 0.2
 MANY: Final = 24
 #: How the outline of a letter is scaled, and where a letter stands in its line.
 LETTER: Final = "scale(0.015625)"
+#: The outline of a dot: a curve from a place straight below its middle, round and closed.
+ROUND: Final = re.compile(r"M0 ([\d.]+)(?:c[^a-zA-Z]+)+z$")
 MOVED: Final = re.compile(r"translate\((\S+?)(?: (\S+))?\)")
 
 
@@ -36,7 +38,7 @@ def figure_svg(figure: Figure, title: str) -> str:
     Parameters
     ----------
     figure : Figure
-        Its layout is found once and then kept.
+        Drawn.
     title : str
         What a browser calls the file.
 
@@ -45,9 +47,6 @@ def figure_svg(figure: Figure, title: str) -> str:
     str
         The same figure gives the same text.
     """
-    if (layout := figure.get_layout_engine()) is not None:
-        layout.execute(figure)
-        figure.set_layout_engine("none")
     with (
         plt.rc_context(
             {"svg.hashsalt": "companion", "svg.fonttype": "path", "path.simplify_threshold": SEEN}
@@ -82,8 +81,10 @@ def compact(text: str) -> str:
         element.text = (element.text or "").strip()
         element.tail = ""
         _shorten(element, names)
+    marks = {element.get("id"): element for element in root.iter("path") if element.get("id")}
     for element in root.iter("g"):
         _common_style(element)
+        _dots(element, marks)
     _without_empty(root)
     _repeated_lines(root, len(names))
     _classes(root)
@@ -186,6 +187,24 @@ def _common_style(group: ET.Element) -> None:
                 del mark.attrib["style"]
 
 
+def _dots(group: ET.Element, marks: dict[str | None, ET.Element]) -> None:
+    """Write many dots of one kind as the ends of a line that goes nowhere."""
+    links = {mark.get("href", "") for mark in group}
+    if len(group) < MANY or {mark.tag for mark in group} != {"use"} or len(links) != 1:
+        return
+    outline = marks[links.pop()[1:]].get("d", "")
+    radius = ROUND.match(outline)
+    if radius is None or "stroke-width" in group.get("style", ""):
+        return
+    # A place and a step of no length, whose round ends are a dot; an outline is a point wide.
+    places = "".join(f"M{mark.get('x', '0')} {mark.get('y', '0')}h0" for mark in group)
+    (color,) = re.findall("stroke:(#[0-9a-f]+)", group.get("style", ""))
+    width = _number(2 * float(radius[1]) + 1, 1)
+    style = f"fill:none;stroke:{color};stroke-width:{width};stroke-linecap:round"
+    group[:] = [ET.Element("path", d=places, style=style)]
+    del group.attrib["style"]
+
+
 def _repeated_lines(root: ET.Element, names: int) -> None:
     """Write a line of letters that stands in several places once."""
     lines: dict[bytes, list[ET.Element]] = {}
@@ -204,21 +223,17 @@ def _repeated_lines(root: ET.Element, names: int) -> None:
 
 
 def _classes(root: ET.Element) -> None:
-    """Write a look that several parts share once, as a class."""
-    looks: dict[str, list[ET.Element]] = {}
+    """Write a look, and a part of the figure that others are cut to, once: as a class."""
+    names: dict[str, str] = {}
     for element in root.iter():
-        look = element.attrib.pop("style", "")
+        rules = [element.attrib.pop("style", "")]
         if clip := element.attrib.pop("clip-path", ""):
-            look += f";clip-path:{clip}"
-        if look:
-            looks.setdefault(look.strip(";"), []).append(element)
-    rules = ""
-    for number, (look, elements) in enumerate(looks.items()):
-        rules += f".c{number}{{{look}}}"
-        for element in elements:
-            element.set("class", f"c{number}")
+            rules.append(f"clip-path:{clip}")
+        classes = [names.setdefault(rule, f"c{len(names)}") for rule in rules if rule]
+        if classes:
+            element.set("class", " ".join(classes))
     (style,) = root.iter("style")
-    style.text = (style.text or "") + rules
+    style.text = (style.text or "") + "".join(f".{name}{{{rule}}}" for rule, name in names.items())
 
 
 def _without_empty(element: ET.Element) -> None:
