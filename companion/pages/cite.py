@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -151,8 +152,10 @@ def how_to_cite(file: Path = FILE) -> str:
         Markdown.
     """
     paper, own = citations(file)
+    doi = re.search(r"doi = \{(.+)\}", paper)
+    where = f" ([doi:{doi[1]}](https://doi.org/{doi[1]}))" if doi else ""
     return (
-        "Please cite the paper:\n\n"
+        f"Please cite the paper{where}:\n\n"
         f"```bibtex\n{paper}\n```\n\n"
         "and this companion, if you used its code or its results:\n\n"
         f"```bibtex\n{own}\n```\n"

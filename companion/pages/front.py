@@ -31,6 +31,7 @@ from companion.pages.gallery import (
     small_multiple,
     small_multiple_alt,
 )
+from companion.pages.panels import NARROW
 from companion.pages.predictions import factor
 from companion.pages.tables import NOT_RUN, counted
 from companion.paper.comparison import NEAR, near, standing
@@ -49,6 +50,10 @@ __all__ = ["Finding", "findings", "front", "front_figures", "three_lines"]
 NAMES: Final[Mapping[str, str]] = {"FE": "under full evaluation", "RFE": "renormalized"}
 #: The kind of claims about the fast way, and the claim that it is one.
 MATCH, FASTER = "match", "speedup-method"
+#: The picture, among the files that pages load by their address: a telephone gets another.
+DOTS: Final = "static/front_dots"
+#: A reference to it.
+SEE: Final = "{numref}`fig-front`"
 #: The mark of each line, and what is read out for it.
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "claim": ("❝", "claim"),
@@ -92,25 +97,25 @@ def findings(found: Verdict, claims: pd.DataFrame) -> list[Finding]:
 def _place(errors: pd.DataFrame) -> list[Finding]:
     chapters = errors["chapter"].nunique()
     close = {method: len(near(errors, method)) for method in THEORY}
-    median = {m: factor(errors.loc[errors["predictor"] == m, "octaves"].median()) for m in THEORY}
+    median = {m: errors.loc[errors["predictor"] == m, "octaves"].median() for m in THEORY}
+    off = {m: factor(v) if np.isfinite(v) else "no prediction" for m, v in median.items()}
     predicts = {method: 2 * number >= chapters for method, number in close.items()}
-    numbers = {
-        m: f"{close[m]} of {counted(chapters, 'chapter')} {NAMES[m]}, where the median factor is "
-        f"{median[m]}"
-        for m in THEORY
-    }
-    head = {True: "predicts where accuracy gives way", False: "does not predict where it does"}
     near_by = f"its first feature is within a factor of {2**NEAR:.1f} in"
-    if len(set(predicts.values())) == 1:
-        held = predicts["FE"]
-        verb = "predicts" if held else "does not predict"
-        both = (
-            f"{close['FE']} of {counted(chapters, 'chapter')} under full evaluation and "
-            f"{close['RFE']} renormalized (median factor off: {median['FE']} and {median['RFE']})"
+    verbs = {True: "predicts", False: "does not predict"}
+    of = f"of {counted(chapters, 'chapter')}"
+    if predicts["FE"] == predicts["RFE"]:
+        text = (
+            f"The free energy {verbs[predicts['FE']]} where accuracy gives way: {near_by} "
+            f"{close['FE']} {of} {NAMES['FE']} and {close['RFE']} {NAMES['RFE']} "
+            f"(median factor off: {off['FE']} and {off['RFE']}; {SEE})"
         )
-        return [Finding(held, f"The free energy {verb} where accuracy gives way: {near_by} {both}")]
+        return [Finding(predicts["FE"], text)]
     return [
-        Finding(predicts[m], f"F {NAMES[m]} {head[predicts[m]]}: {near_by} {numbers[m]}")
+        Finding(
+            predicts[m],
+            f"F {NAMES[m]} {verbs[predicts[m]]} where accuracy gives way: {near_by} {close[m]} "
+            f"{of} (median factor off: {off[m]}; {SEE})",
+        )
         for m in THEORY
     ]
 
@@ -204,7 +209,7 @@ def three_lines(found: Verdict, claims: pd.DataFrame) -> str:
     }
     if asked := same.holds + same.fails:
         link = _claims(f"{same.holds} of {asked}", outcome="holds", setup="same")
-        knowing = f", {same.empty} of them whatever the threshold" if same.empty else ""
+        knowing = f", {same.empty} of them for a {{term}}`placebo` too" if same.empty else ""
         lines["held"] += f" In the paper's set-up, {link} claims hold{knowing}."
         link = _claims(f"{same.fails} of {asked}", outcome="fails", setup="same")
         lines["failed"] += f" In the paper's set-up, {link} claims fail."
@@ -262,7 +267,7 @@ def front(found: Verdict, claims: pd.DataFrame, chapters: Mapping[str, Sequence[
 
 def _picture(found: Verdict) -> str:
     return (
-        "::::{figure} generated/front_dots.svg\n:name: fig-front\n:figclass: front-picture\n"
+        f"::::{{figure}} generated/{DOTS}.svg\n:name: fig-front\n:figclass: front-picture\n"
         f":alt: {all_dots_alt(found.predicted)}\n\n"
         "Where the first feature of F lies, over where the accuracy gives way; a mark for each "
         f"run. In the band it is {{term}}`near`, off by less than a factor of {2**NEAR:.1f}. "
@@ -307,5 +312,6 @@ def front_figures(found: Verdict, chapters: Mapping[str, Sequence[Record]]) -> d
         if (records := chapters.get(chapter.name))
     }
     if found.enough:
-        figures["front_dots"] = all_dots(found.predicted, synthetic=found.synthetic)
+        for name, narrow in ((DOTS, False), (f"{DOTS}{NARROW}", True)):
+            figures[name] = all_dots(found.predicted, narrow=narrow, synthetic=found.synthetic)
     return figures

@@ -35,13 +35,15 @@ POINTS: Final = 48
 LEAST: Final = 0.012
 
 
-def all_dots(predicted: pd.DataFrame, *, synthetic: bool = False) -> Figure:
+def all_dots(predicted: pd.DataFrame, *, narrow: bool = False, synthetic: bool = False) -> Figure:
     """Predicted thresholds over those of the accuracy, a row per chapter, a mark per run.
 
     Parameters
     ----------
     predicted : DataFrame
         As returned by :func:`companion.paper.predictors.predictions`.
+    narrow : bool, default False
+        Whether it is for a telephone.
     synthetic : bool, default False
         Whether to mark the figure as made from generated data.
 
@@ -54,7 +56,8 @@ def all_dots(predicted: pd.DataFrame, *, synthetic: bool = False) -> Figure:
     names = list(dict.fromkeys(predicted["chapter"]))
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(
-            figsize=(6.2, 1.3 + 0.215 * max(len(names), 1)), layout="constrained"
+            figsize=(3.7 if narrow else 6.2, 1.3 + 0.215 * max(len(names), 1)),
+            layout="constrained",
         )
         for row in range(len(names)):
             axis.axhline(row, color="#eeeeee", lw=0.8, zorder=0)
@@ -83,11 +86,20 @@ def all_dots(predicted: pd.DataFrame, *, synthetic: bool = False) -> Figure:
                 )  # fmt: skip
             axis.annotate("none", (at, -0.75), ha="center", fontsize=8, annotation_clip=False)
             axis.set_xlim(low, high * 1.5)
-        axis.set_yticks(range(len(names)), [chapter_title(name) for name in names], fontsize=8.5)
+        axis.set_yticks(range(len(names)), [chapter_title(name) for name in names])
+        axis.tick_params("both", labelsize=7.5 if narrow else 8.5)
         axis.set_ylim(max(len(names), 1) - 0.4, -0.6)
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel("← early, safe     predicted / measured threshold     late, costly →")
-        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+        axis.set_xlabel(
+            "← early, safe    late, costly →\npredicted / measured threshold"
+            if narrow
+            else "← early, safe     predicted / measured threshold     late, costly →",
+            fontsize=8 if narrow else 9.5,
+        )
+        figure.legend(
+            loc="outside upper center", ncols=2 if narrow else 3, frameon=False,
+            fontsize=8 if narrow else 9,
+        )  # fmt: skip
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)
     return figure

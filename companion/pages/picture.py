@@ -2,8 +2,8 @@
 
 Every figure, and every picture that a notebook shows, is a link to its file. That works without
 JavaScript; with it, ``book/static/enlarge.js`` opens the file above the page instead. A figure of
-the class ``six-panels`` has a second file beside it, whose name ends with ``-narrow``, for screens
-of at most `SCREEN`.
+a class of `TWOFOLD` has a second file beside it, whose name ends with ``-narrow``, for screens of
+at most `SCREEN`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = ["SCREEN", "setup"]
 
 #: Screens that get the narrow picture, as the style sheets call them.
 SCREEN: Final = "(max-width: 600px)"
-#: The class of figures that have one.
-TWOFOLD: Final = "six-panels"
+#: Classes of figures that have one.
+TWOFOLD: Final = frozenset({"six-panels", "front-picture"})
 #: What holds the pictures that a notebook shows.
 OUTPUT: Final = "cell_output"
 
@@ -47,7 +47,7 @@ def _wrap(app: Sphinx, doctree: nodes.document, page: str) -> None:
         if not figure and not _shown_by_notebook(image):
             continue
         link = enlargeable()
-        if TWOFOLD in [*image["classes"], *image.parent.get("classes", [])]:
+        if TWOFOLD.intersection([*image["classes"], *image.parent.get("classes", [])]):
             link["narrow"] = _narrow(app, image)
         image.replace_self(link)
         link += image

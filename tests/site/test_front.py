@@ -64,7 +64,7 @@ def test_what_the_lines_lead_to_is_there(site, front):
     assert links
     for link in links:
         address = urlsplit(link.get_attribute("href"))
-        page = site / unquote(address.path)
+        page = site / (unquote(address.path) or "index.html")
         assert page.exists()
         if address.fragment:
             assert f'id="{address.fragment}"' in page.read_text(encoding="utf-8")
