@@ -1,14 +1,12 @@
 """What a chapter's notebook shows after its run: figures and tables, from the record alone.
 
 Features, thresholds and times are those that the record holds; only how firm they are is computed
-here, from its curves. A
-network or a dataset that the paper does not have is shown under its own name, beside numbers that
-are "not stated".
+here, from its curves. A network or a dataset that the paper does not have is shown under its own
+name, beside numbers that are "not stated". Tables hold text, ready to be looked at.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,26 +14,30 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from companion.data.specs import DATASETS
-from companion.networks import NETWORKS
 from companion.pages import figures
+from companion.pages.chapter_tables import (
+    features_table,
+    seeds_table,
+    thresholds_table,
+    timings_table,
+)
 from companion.pages.curve_tables import curve_table, history_table
 from companion.pages.escape import in_figure
 from companion.pages.features import firmness
 from companion.pages.ledger import ChapterClaims, chapter_claims
-from companion.pages.panels import chapter_panels, record_threshold
+from companion.pages.panels import chapter_panels
 from companion.pages.said import Said, said
-from companion.pages.shown import Shown
-from companion.pages.tables import NONE_FOUND, NOT_STATED, stated
+from companion.pages.setting_words import setting_words
+from companion.pages.shown import Shown, percent, shown
 from companion.runs.chapters import Chapter
 from companion.runs.committed import came_with_the_project
-from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record, read_chapter, same_but_seed
 from companion.runs.settings import Settings
 
 __all__ = ["Page", "settings_table"]
 
 
-def settings_table(settings: Settings, outdated: Sequence[str] = ()) -> pd.DataFrame:
+def settings_table(settings: Settings, outdated: Sequence[str] = ()) -> Shown:
     """The settings of a run, before anything is run.
 
     Parameters
@@ -48,9 +50,10 @@ def settings_table(settings: Settings, outdated: Sequence[str] = ()) -> pd.DataF
 
     Returns
     -------
-    DataFrame
-        One column, ``value``. Where a registered network is pruned is said too. How the *data*
-        differ from the official ones is known once they are loaded, see :meth:`Page.provenance`.
+    Shown
+        One column, ``value``: :func:`companion.pages.setting_words.setting_words`, and how the
+        settings differ from the paper's. How the *data* differ from the official ones is known
+        once they are loaded, see :meth:`Page.provenance`.
 
     Examples
     --------
@@ -58,36 +61,11 @@ def settings_table(settings: Settings, outdated: Sequence[str] = ()) -> pd.DataF
     >>> settings_table(settings("mlp", "cifar10"))["value"]["network"]
     'MLP'
     """
-    s = settings
-    spec, network = DATASETS.get(s.dataset), NETWORKS.get(s.model)
-    rows: dict[str, object] = {
-        "network": network.title if network else s.model,
-        "dataset": spec.title if spec else s.dataset,
-        "profile": s.profile,
-        "seed": s.seed,
-    }
-    if network:
-        rows["pruned"] = f"{network.where} ({', '.join(network.layers)})"
-    rows["training"] = (
-        f"at most {s.epochs} epochs, batch {s.batch_size}, Adam {s.learning_rate:g}, "
-        f"patience {s.patience}"
-    )
-    training = [
-        "random crops and flips" if s.augment else "",
-        f"learning rate falls along a {s.schedule}" if s.schedule != "constant" else "",
-        f"from its own training on {DATASETS[s.transfer].title}" if s.transfer else "",
-    ]
-    rows["training"] = ", ".join([str(rows["training"]), *filter(None, training)])
-    if spec and spec.kind == "image":
-        rows["split"] = s.split
-    if s.options:
-        rows["options"] = ", ".join(f"{name}={value}" for name, value in s.options.items())
-    if s.checkpoint:
-        rows["checkpoint"] = s.checkpoint
-    rows["settings that differ from the paper"] = "; ".join(s.differs) or "none"
+    rows = setting_words(settings)
+    rows["settings that differ from the paper"] = "; ".join(settings.differs) or "none"
     if outdated:
         rows["an older record, which a new run would change"] = "; ".join(outdated)
-    return pd.DataFrame({"value": rows})
+    return shown(["setting", "value"], rows.items())
 
 
 class Page:
@@ -144,95 +122,31 @@ class Page:
         """The paper's figure of the chapter; several seeds shade their range."""
         return chapter_panels([self.record, *self.siblings], title=self.title)
 
-    def features(self) -> pd.DataFrame:
-        """Features of both curves, each curve's earliest first.
+    def features(self) -> Shown:
+        """Features of both curves of the record, the earliest first."""
+        return features_table(self.record)
+
+    def thresholds(self) -> Shown:
+        """Thresholds over all seeds beside the paper's."""
+        return thresholds_table(self._runs())
+
+    def firmness(self) -> Shown:
+        """How firmly the curves show their first feature, and under which variants of the rule.
 
         Returns
         -------
-        DataFrame
-            Columns ``method``, ``kind``, ``tau``, ``beta``, ``prominence``, ``low``, ``high``: the
-            thresholds that noise does not tell from ``tau``; and ``flat``: whether it counts only
-            where there is no other.
-        """
-        columns = ["method", "kind", "tau", "beta", "prominence", "low", "high"]
-        table = pd.DataFrame(self._result["features"], columns=[*columns, "flat"])
-        return table.astype(dict.fromkeys(columns[2:], float)).assign(flat=table["flat"].eq(True))
-
-    def thresholds(self) -> pd.DataFrame:
-        """Our thresholds beside the paper's.
-
-        Returns
-        -------
-        DataFrame
-            A row per way of finding the threshold; columns ``feature``, ``tau*``, the ``low`` and
-            ``high`` end of what the data do not tell from it, ``beta*``, and what the paper states,
-            with its source.
-        """
-        rows = {}
-        for method, printed in METHODS.items():
-            found = record_threshold(self.record, method)
-            rows[printed.title] = {
-                "feature": found.kind if found else NONE_FOUND,
-                "tau*": found.tau if found else math.nan,
-                "low": found.low if found else math.nan,
-                "high": found.high if found else math.nan,
-                "beta*": found.beta if found else math.nan,
-                "paper tau*": self._stated("tau_star", method),
-                "paper beta*": self._stated("beta_star", method),
-            }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("threshold from")
-
-    def firmness(self) -> pd.DataFrame:
-        """How firmly the curves show their first feature.
-
-        Returns
-        -------
-        DataFrame
+        Shown
             See :func:`companion.pages.features.firmness`.
         """
-        return firmness(self.record, self.siblings)
+        return Shown(firmness(self.record, self.siblings).rename_axis("asked of F"))
 
-    def seeds(self) -> pd.DataFrame:
-        """Accuracy and thresholds seed by seed, as far as they have been run.
+    def seeds(self) -> Shown:
+        """Accuracy and thresholds seed by seed, as far as they have been run."""
+        return seeds_table(self._runs())
 
-        Returns
-        -------
-        DataFrame
-            A row per seed; with two or more also ``mean``, ``sd`` (the standard deviation of a
-            sample) and ``sd, %`` (of the mean). Columns: ``accuracy``, ``tau*`` and ``beta*`` as
-            found from the accuracy, FE and RFE; ``nan`` where there is none.
-        """
-        rows = {}
-        for run in self._runs():
-            row = {"accuracy": run.result["metrics"]["test_accuracy"]}
-            for method, printed in METHODS.items():
-                found = record_threshold(run, method)
-                row[f"tau*, {printed.short}"] = found.tau if found else math.nan
-                row[f"beta*, {printed.short}"] = found.beta if found else math.nan
-            rows[str(run.result["seed"])] = row
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        if len(table) > 1:
-            mean, deviation = table.mean(), table.std()
-            table.loc["mean"], table.loc["sd"] = mean, deviation
-            table.loc["sd, %"] = 100 * deviation / mean
-        return table.rename_axis("seed")
-
-    def timings(self) -> pd.DataFrame:
-        """Wall time of the stages, and the speed-up of RFE over FE, beside the paper's.
-
-        Returns
-        -------
-        DataFrame
-            Columns ``seconds`` and ``paper seconds``; a last row holds the ratio.
-        """
-        seconds = self._result["timings"]
-        rows = {"training": (seconds["train"], NOT_STATED)}
-        for method in CURVES:
-            points = len(self.record.curve(method))
-            row = f"{METHODS[method].title}, {points} thresholds"
-            rows[row] = seconds[method], self._stated("time_s", method)
-        rows["ratio"] = seconds["speedup"], self._stated("speedup")
-        return pd.DataFrame(rows, index=["seconds", "paper seconds"]).T
+    def timings(self) -> Shown:
+        """Wall time of the stages over all seeds beside the paper's."""
+        return timings_table(self._runs())
 
     def claims(self) -> ChapterClaims:
         """What the paper claims about this chapter alone, and what the runs of all seeds say.
@@ -249,12 +163,12 @@ class Page:
         """What the paper says about this chapter, see :func:`companion.pages.said.said`."""
         return said(f"{self._result['model']}-{self._result['dataset']}")
 
-    def provenance(self) -> pd.DataFrame:
+    def provenance(self) -> Shown:
         """Where the numbers of this page come from.
 
         Returns
         -------
-        DataFrame
+        Shown
             One column, ``value``.
         """
         made, data = self._result["provenance"], self._result["data"]
@@ -271,7 +185,7 @@ class Page:
                 f"{train:,} training, {validation or 'no'} validation, {test:,} test"
             )
         rows |= {
-            "accuracy of always naming the most frequent class": f"{data['most_frequent']:.1%}",
+            "accuracy of always naming the most frequent class": percent(data["most_frequent"]),
             "data fingerprint": data["fingerprint"][:16],
             "parameters of the network": f"{self._result['metrics']['parameters']:,}",
             "device": made["device"],
@@ -279,15 +193,11 @@ class Page:
             "python": made["python"],
             **{name: version for name, version in made["packages"].items() if version},
         }
-        return pd.DataFrame({"value": rows})
+        return shown(["of these numbers", "value"], rows.items())
 
     def _runs(self) -> list[Record]:
         """This run and its siblings, by seed."""
         return sorted([self.record, *self.siblings], key=lambda run: int(run.result["seed"]))
-
-    def _stated(self, quantity: str, method: str | None = None) -> str:
-        model, dataset = self._result["model"], self._result["dataset"]
-        return stated(model, dataset, quantity, method, places=True)
 
 
 def _beside(record: Record) -> list[Record]:

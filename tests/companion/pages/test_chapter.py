@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from companion.pages.chapter import Page, settings_table
+from companion.pages.shown import NOTHING
 from companion.pages.tables import NONE_FOUND, NOT_STATED
 from companion.paper.claims import claims
 from companion.paper.published import lookup
@@ -29,64 +30,70 @@ def page(record):
     return Page(record(), siblings=[])
 
 
-COLUMNS = ["method", "kind", "tau", "beta", "prominence", "low", "high", "flat"]
-
-
 class TestFeatures:
     def test_are_those_of_the_record(self, page, record):
         table = page.features()
-        assert list(table) == COLUMNS
-        assert table["method"].tolist() == ["full", "full", "renormalized"]
+        assert table.index.tolist() == ["FE", "FE", "RFE"]
         assert table["kind"].tolist() == ["peak", "valley", "bend"]
-        assert table["tau"].tolist() == [0.12, 0.9, 0.31]
-        assert table["beta"].tolist() == [0.13, 0.6, 0.27]
-        assert table["prominence"].tolist()[:2] == [0.007, 0.2]
-        assert math.isnan(table["prominence"][2])
-        assert table[["low", "high"]].isna().all(axis=None)  # which this record does not say
+        assert table["τ"].tolist() == ["0.12", "0.9", "0.31"]
+        assert table["β"].tolist() == ["0.13", "0.60", "0.27"]
+        assert table["prominence"].tolist() == ["0.007", "0.2", NOTHING]
+        assert set(table["not told apart by noise"]) == {NOTHING}  # which this record does not say
         peak = {**page.record.result["features"][0], "low": 0.08, "high": 0.2}
         told = Page(record(features=[peak]), siblings=[]).features()
-        assert told[["low", "high"]].to_numpy().tolist() == [[0.08, 0.2]]
+        assert told["not told apart by noise"].tolist() == ["0.08 to 0.2"]
 
     def test_a_flat_one_says_so(self, page, record):
-        assert page.features()["flat"].tolist() == [False] * 3  # which this record does not say
         first, *others = page.record.result["features"]
         flat = [{**first, "flat": True}, *({**other, "flat": False} for other in others)]
         told = Page(record(features=flat), siblings=[]).features()
-        assert told["flat"].tolist() == [True, False, False]
+        assert told["kind"].tolist() == ["flat peak", "valley", "bend"]
 
-    def test_none(self, record):
+    def test_none(self, record, page):
         table = Page(record(features=[]), siblings=[]).features()
-        assert list(table) == COLUMNS
-        assert table.empty
+        assert list(table) == list(page.features())
+        assert table["kind"].tolist() == [NONE_FOUND]
 
 
 class TestThresholds:
-    def test_ours_beside_the_papers(self, page, record):
+    def test_ours_beside_the_papers(self, page):
         table = page.thresholds()
         assert table.index.tolist() == [method.title for method in METHODS.values()]
-        assert table["feature"].tolist() == ["accuracy", "peak", "bend"]
-        assert table["tau*"].tolist() == [0.8, 0.12, 0.31]
-        assert table["beta*"].tolist() == [0.55, 0.13, 0.27]
-        known = {
-            m: {**t, "low": 0.1, "high": 0.9} for m, t in page.record.result["thresholds"].items()
-        }
-        told = Page(record(thresholds=known), siblings=[]).thresholds()
-        assert (told["low"] == 0.1).all()
-        assert (told["high"] == 0.9).all()
-        for name, quantity in (("paper tau*", "tau_star"), ("paper beta*", "beta_star")):
+        assert table["found"].tolist() == ["accuracy gives way", "peak", "bend"]
+        assert table["τ*"].tolist() == ["0.8", "0.12", "0.31"]
+        assert table["β*"].tolist() == ["0.55", "0.13", "0.27"]
+        for name, quantity in (("paper τ*", "tau_star"), ("paper β*", "beta_star")):
             for method, printed in METHODS.items():
                 cell = table.loc[printed.title, name]
                 rows = lookup("mlp", "cifar10", quantity, method)
                 assert (cell == NOT_STATED) == rows.empty
                 for row in rows.to_dict("records"):
                     assert f"{row['low']:g}" in cell
-                    assert row["source"] in cell
+
+    def test_versions_of_the_paper_stand_with_their_places(self, record):
+        table = Page(record("resnet18", "cifar10"), []).thresholds()
+        cell = table.loc["full evaluation", "paper β*"]
+        assert cell == "≈ 0.50–0.55 (Section 5.1) or 0.05–0.10 (Table 1)"
+
+    def test_over_seeds_those_of_a_kind_together(self, record):
+        marks = record().result["thresholds"]
+        other = {**marks["full"], "kind": "valley"}
+        runs = [
+            record(seed=seed, thresholds=marks | {"full": full})
+            for seed, full in enumerate(
+                [{**marks["full"], "tau": 0.1}, None, {**marks["full"], "tau": 0.2}, other]
+            )
+        ]
+        row = Page(runs[0], runs[1:]).thresholds().loc["full evaluation"]
+        assert row["found"] == "peak (seeds 0 and 2); valley (seed 3); none found (seed 1)"
+        assert row["τ*"] == "0.15 ± 0.07 (2); 0.12"
+        assert row["β*"] == "0.13 ± 0.00 (2); 0.13"
 
     def test_none_found(self, record):
         missing = Page(record(thresholds=dict.fromkeys(METHODS)), siblings=[])
         table = missing.thresholds()
-        assert set(table["feature"]) == {NONE_FOUND}
-        assert table[["tau*", "beta*"]].isna().all(axis=None)
+        assert set(table["found"]) == {NONE_FOUND}
+        assert set(table[["τ*", "β*"]].stack()) == {NOTHING}
 
 
 class TestSixPanels:
@@ -94,7 +101,7 @@ class TestSixPanels:
         run = record()
         axes = Page(run, siblings=[]).six_panels().axes
         drawn = {
-            to_rgba(line.get_color()): line for line in axes[1].lines if len(line.get_xdata()) > 2
+            to_rgba(line.get_color()): line for line in axes[1].lines if len(line.get_xdata()) > 9
         }
         for method, color in (("full", FULL), ("renormalized", RENORMALIZED)):
             curve = run.curve(method)
@@ -150,19 +157,17 @@ class TestSeeds:
     def test_by_seed_with_mean_and_deviation(self, record):
         runs = {seed: record(seed=seed, accuracy=0.5 + 0.01 * seed) for seed in (2, 0, 7)}
         table = Page(runs[2], siblings=[runs[7], runs[0]]).seeds()
-        assert table.index.tolist() == ["0", "2", "7", "mean", "sd", "sd, %"]
-        accuracy = [0.5, 0.52, 0.57]
-        assert table["accuracy"].tolist()[:3] == pytest.approx(accuracy)
-        assert table.loc["mean", "accuracy"] == pytest.approx(np.mean(accuracy))
-        assert table.loc["sd", "accuracy"] == pytest.approx(np.std(accuracy, ddof=1))
-        assert table.loc["sd, %", "accuracy"] == pytest.approx(
-            100 * np.std(accuracy, ddof=1) / np.mean(accuracy)
-        )
+        assert table.index.tolist() == ["0", "2", "7", "mean ± sd (n)"]
+        shares = [50, 52, 57]
+        assert table["accuracy"].tolist()[:3] == [f"{share:.1f} %" for share in shares]
+        mean, deviation = np.mean(shares), np.std(shares, ddof=1)
+        assert table["accuracy"].iloc[-1] == f"{mean:.1f} ± {deviation:.1f} % (3)"
         for method, printed in METHODS.items():
-            for symbol in ("tau", "beta"):
-                column = table[f"{symbol}*, {printed.short}"]
-                assert column["mean"] == pytest.approx(runs[0].result["thresholds"][method][symbol])
-                assert column["sd"] == pytest.approx(0)
+            tau, beta = (runs[0].result["thresholds"][method][name] for name in ("tau", "beta"))
+            digits = len(f"{tau:g}".partition(".")[2])
+            assert table[f"τ*, {printed.short}"].tolist()[:3] == [f"{tau:g}"] * 3
+            assert table[f"τ*, {printed.short}"].iloc[-1] == f"{tau:g} ± {0:.{digits}f} (3)"
+            assert table[f"β*, {printed.short}"].iloc[-1] == f"{beta:.2f} ± 0.00 (3)"
 
     def test_one_has_no_mean(self, page):
         assert page.seeds().index.tolist() == ["0"]
@@ -170,8 +175,15 @@ class TestSeeds:
     def test_a_seed_without_a_threshold_is_left_out_of_the_mean(self, record):
         other = record(seed=1, thresholds=dict.fromkeys(METHODS))
         table = Page(record(), siblings=[other]).seeds()
-        assert math.isnan(table.loc["1", "tau*, FE"])
-        assert table.loc["mean", "tau*, FE"] == 0.12
+        assert table.loc["1", "τ*, FE"] == NOTHING
+        assert table["τ*, FE"].iloc[-1] == "0.12"  # of one, which has no deviation
+
+    def test_unlike_features_have_no_mean(self, record):
+        marks = record().result["thresholds"]
+        valley = marks | {"full": marks["full"] | {"kind": "valley"}}
+        last = Page(record(), [record(seed=1, thresholds=valley)]).seeds().iloc[-1]
+        assert last["τ*, FE"] == last["β*, FE"] == "several kinds"
+        assert last["τ*, RFE"] == "0.31 ± 0.00 (2)"
 
 
 class TestSiblings:
@@ -184,7 +196,7 @@ class TestSiblings:
         for folder, others in ((chapter, [1, 5]), (chapter / "seed-5", [0, 1])):
             page = Page(read_record(folder))
             assert [run.result["seed"] for run in page.siblings] == others
-            assert page.seeds().index.tolist()[:3] == ["0", "1", "5"]
+            assert page.seeds().index.tolist() == ["0", "1", "5", "mean ± sd (n)"]
         assert Page(read_record(chapter / "seed-2")).siblings == []
 
     def test_of_a_network_of_your_own(self, tmp_path, written):
@@ -202,17 +214,23 @@ class TestSiblings:
 
 def test_times_stand_beside_the_papers(page):
     table = page.timings()
-    assert table["seconds"].tolist() == [414.0, 80.0, 4.0, 20.0]
+    assert table["ours"].tolist() == ["414 s", "80.0 s", "4.00 s", "20.0"]
     assert [row.split(",")[0] for row in table.index] == [
-        "training", "full evaluation", "renormalized", "ratio",
+        "training", "full evaluation", "renormalized", "FE / RFE",
     ]  # fmt: skip
     assert ["20 " in table.index[1], "200 " in table.index[2]] == [True, True]  # thresholds
-    assert table["paper seconds"].iloc[0] == NOT_STATED
-    for row, (quantity, method) in enumerate(
-        [("time_s", "full"), ("time_s", "renormalized"), ("speedup", None)], start=1
-    ):
-        low = lookup("mlp", "cifar10", quantity, method)["low"].iloc[0]
-        assert table["paper seconds"].iloc[row].startswith(f"{low:g} ")
+    paper = [f"{n:.2f}" for n in (113.24, 1.22, 92.81)]
+    assert table["paper"].tolist() == [NOT_STATED, f"{paper[0]} s", f"{paper[1]} s", paper[2]]
+
+
+def test_times_of_several_seeds_and_words_of_the_paper(record):
+    runs = [
+        record("bert", "yelp", seed, timings={**record().result["timings"], "full": full})
+        for seed, full in enumerate((80.0, 90.0))
+    ]
+    table = Page(runs[0], runs[1:]).timings()
+    assert table["ours"].iloc[1] == "85.0 ± 7.1 s (2)"
+    assert table["paper"].iloc[-1].startswith("slower (")
 
 
 def test_provenance_is_that_of_the_record(page):
@@ -220,7 +238,7 @@ def test_provenance_is_that_of_the_record(page):
     assert value["device"] == "an abacus"
     assert value["commit"] == "abcdef1234567890"
     assert value["data fingerprint"] == "0123456789abcdef"
-    assert value["accuracy of always naming the most frequent class"] == "12.5%"
+    assert value["accuracy of always naming the most frequent class"] == "12.5 %"
     assert value["data"] == "a drawer"
     assert value["parameters of the network"] == "1,234,567"
     assert value["differs from the paper"] == "half of the images"
@@ -263,8 +281,8 @@ class TestForeign:
 
     def test_the_paper_states_nothing(self, foreign):
         columns = [
-            foreign.thresholds()[["paper tau*", "paper beta*"]].stack(),
-            foreign.timings()["paper seconds"],
+            foreign.thresholds()[["paper τ*", "paper β*"]].stack(),
+            foreign.timings()["paper"],
         ]
         assert {cell for column in columns for cell in column} == {NOT_STATED}
 
@@ -275,7 +293,7 @@ class TestForeign:
 
     def test_everything_else_is_the_same(self, foreign, page):
         pd.testing.assert_frame_equal(foreign.features(), page.features())
-        assert foreign.seeds().index.tolist() == ["0", "1", "mean", "sd", "sd, %"]
+        assert foreign.seeds().index.tolist() == ["0", "1", "mean ± sd (n)"]
         assert foreign.provenance()["value"]["device"] == "an abacus"
         for figure in (foreign.training(), foreign.six_panels()):
             assert figure.get_suptitle() == foreign.title
@@ -286,11 +304,29 @@ class TestForeign:
             assert ("official sizes" in table.index) == known
 
 
+class TestShown:
+    """Every table of the story says what its columns are, and no cell is a number of NumPy's."""
+
+    NAMES = ("features", "thresholds", "seeds", "timings", "firmness", "provenance", "history")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_heads_and_cells(self, record, name):
+        nothing = record(thresholds=dict.fromkeys(METHODS), features=[])
+        for runs in ([record()], [record(seed=s) for s in range(3)], [nothing]):
+            table = getattr(Page(runs[0], runs[1:]), name)()
+            html = table._repr_html_()
+            assert "<th></th>" not in html
+            assert "None" not in html
+            assert not re.search(r"(?i)\bnan\b", html)
+            assert table.map(lambda cell: isinstance(cell, str)).all(axis=None)
+            assert table.index.name
+
+
 class TestSettings:
     def test_of_a_chapter(self):
         value = settings_table(settings("mlp", "flowers102", "small", 3, epochs=7))["value"]
         assert (value["network"], value["dataset"]) == ("MLP", "Flowers-102")
-        assert (value["profile"], value["seed"]) == ("small", 3)
+        assert (value["profile"], value["seed"]) == ("small", "3")
         assert "hidden.relu*" in value["pruned"]
         assert "7 epochs" in value["training"]
         assert {"options", "checkpoint"}.isdisjoint(value.index)

@@ -1,0 +1,216 @@
+"""The tables of a chapter's story: thresholds, features, seeds and times, over all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from companion.pages.features import interval
+from companion.pages.seeds import mean_sd
+from companion.pages.shown import NOTHING, Shown, fraction, percent, shown, significant
+from companion.pages.tables import NONE_FOUND, NOT_STATED, counted, stated
+from companion.pages.versions import versions
+from companion.pages.wording import listed
+from companion.runs.methods import CURVES, METHODS
+from companion.runs.records import Record
+
+__all__ = ["features_table", "seeds_table", "thresholds_table", "timings_table"]
+
+#: A row of the table of seeds.
+OVER_SEEDS: Final = "mean ± sd (n)"
+#: What stands in it for features that have nothing in common.
+SEVERAL: Final = "several kinds"
+#: What is found where accuracy falls.
+GIVES_WAY: Final = "accuracy gives way"
+
+
+def features_table(record: Record) -> Shown:
+    """The features of both curves, each curve's earliest first.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    Shown
+        Index ``curve``; columns ``kind``, which says where a feature is flat and counts only where
+        there is no other, ``τ``, the thresholds that noise does not tell from it, ``β``, and the
+        prominence. One row that says so where there is none.
+    """
+    rows = [
+        (
+            METHODS[feature["method"]].short,
+            f"flat {feature['kind']}" if feature.get("flat") else feature["kind"],
+            significant(feature["tau"], 4),
+            _within(feature),
+            fraction(feature["beta"]),
+            _number(feature["prominence"], 2),
+        )
+        for feature in record.result["features"]
+    ]
+    none = [("FE, RFE", NONE_FOUND, *[NOTHING] * 4)]
+    head = ["curve", "kind", "τ", "not told apart by noise", "β", "prominence"]
+    return shown(head, rows or none, f"Features of F, seed {record.result['seed']}")
+
+
+def thresholds_table(runs: Sequence[Record]) -> Shown:
+    """Our thresholds beside the paper's.
+
+    Parameters
+    ----------
+    runs : sequence of Record
+        By seed.
+
+    Returns
+    -------
+    Shown
+        A row per way of finding the threshold; columns ``found`` (the kinds), ``τ*`` and ``β*``,
+        each a mean ± the standard deviation of a sample with the number of seeds, those of a kind
+        together, and what the paper states, with its places where it states more than one thing.
+    """
+    rows = []
+    for method, printed in METHODS.items():
+        kinds = _by_kind(runs, method)
+        rows.append(
+            (
+                printed.title,
+                "; ".join(_kind_cell(kind, some, runs) for kind, some in kinds.items()),
+                *(
+                    "; ".join(
+                        _mean([run.result["thresholds"][method][place] for run in some], single)
+                        for kind, some in kinds.items()
+                        if kind != NONE_FOUND
+                    )
+                    or NOTHING
+                    for place, single in (("tau", _tau), ("beta", fraction))
+                ),
+                *(_paper(runs[0], quantity, method) for quantity in ("tau_star", "beta_star")),
+            )
+        )
+    head = ["threshold from", "found", "τ*", "β*", "paper τ*", "paper β*"]
+    return shown(
+        head, rows, f"Over {counted(len(runs), 'seed')}: mean ± standard deviation (number)"
+    )
+
+
+def seeds_table(runs: Sequence[Record]) -> Shown:
+    """Accuracy and thresholds seed by seed, as far as they have been run.
+
+    Parameters
+    ----------
+    runs : sequence of Record
+        By seed.
+
+    Returns
+    -------
+    Shown
+        A row per seed and, with two or more, one for all that have the number; columns
+        ``accuracy``, and ``τ*`` and ``β*`` as found from the accuracy, FE and RFE.
+    """
+    shares = [float(run.result["metrics"]["test_accuracy"]) for run in runs]
+    columns = {"accuracy": [*map(percent, shares), _mean(shares, percent)]}
+    for method, printed in METHODS.items():
+        marks = [run.result["thresholds"][method] for run in runs]
+        kinds = {mark["kind"] for mark in marks if mark is not None}
+        for symbol, place, single in (("τ*", "tau", _tau), ("β*", "beta", fraction)):
+            found = [None if mark is None else mark[place] for mark in marks]
+            columns[f"{symbol}, {printed.short}"] = [
+                *(NOTHING if value is None else single(value) for value in found),
+                # The mean of a peak and a valley is neither.
+                _mean(found, single) if len(kinds) < 2 else SEVERAL,
+            ]
+    names = [*(str(run.result["seed"]) for run in runs), OVER_SEEDS]
+    rows = list(zip(names, *columns.values(), strict=True))
+    return shown(["seed", *columns], rows if len(runs) > 1 else rows[:1])
+
+
+def timings_table(runs: Sequence[Record]) -> Shown:
+    """Wall time of the stages, and the speed-up of RFE over FE, beside the paper's.
+
+    Parameters
+    ----------
+    runs : sequence of Record
+        By seed.
+
+    Returns
+    -------
+    Shown
+        Index ``stage``; columns ``ours``, a mean ± the standard deviation with the number of
+        seeds, and ``paper``.
+    """
+    seconds = [run.result["timings"] for run in runs]
+
+    def ours(name: str, unit: str) -> str:
+        return mean_sd([float(one[name]) for one in seconds], unit=unit)
+
+    rows = [("training", ours("train", " s"), NOT_STATED)]
+    for method in CURVES:
+        points = listed(sorted({str(len(run.curve(method))) for run in runs}, key=int), "or")
+        rows.append(
+            (
+                f"{METHODS[method].title}, {points} thresholds",
+                ours(method, " s"),
+                _stated(runs[0], "time_s", method, " s"),
+            )
+        )
+    rows.append(("FE / RFE", ours("speedup", ""), _stated(runs[0], "speedup", None, "")))
+    return shown(["stage", "ours", "paper"], rows)
+
+
+def _by_kind(runs: Sequence[Record], method: str) -> dict[str, list[Record]]:
+    """Runs by the kind of their threshold, those without one last."""
+    kinds: dict[str, list[Record]] = {}
+    for run in sorted(runs, key=lambda run: run.result["thresholds"][method] is None):
+        mark = run.result["thresholds"][method]
+        name = GIVES_WAY if method == "accuracy" else str(mark["kind"]) if mark else ""
+        kinds.setdefault(name if mark else NONE_FOUND, []).append(run)
+    return kinds
+
+
+def _kind_cell(kind: str, some: Sequence[Record], runs: Sequence[Record]) -> str:
+    """A kind, and the seeds that have it where not all do."""
+    if len(some) == len(runs):
+        return kind
+    seeds = listed([str(run.result["seed"]) for run in some])
+    return f"{kind} (seed{'' if len(some) == 1 else 's'} {seeds})"
+
+
+def _mean(values: Sequence[float | None], single: Callable[[float], str]) -> str:
+    """A mean over seeds, with as many decimals as the values are given with, or two."""
+    known = [float(value) for value in values if value is not None]
+    if not known:
+        return NOTHING
+    if len(known) == 1:
+        return single(known[0])
+    if single is percent:
+        return mean_sd([100 * value for value in known], digits=1, unit=" %")
+    digits = max(2, *(len(single(value).partition(".")[2]) for value in known))
+    return mean_sd(known, digits=digits)
+
+
+def _within(feature: dict[str, Any]) -> str:
+    """The thresholds that noise does not tell from a feature; older records do not know them."""
+    low, high = feature.get("low"), feature.get("high")
+    return NOTHING if low is None or high is None else interval(low, high)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return NOTHING if value is None else significant(value, digits)
+
+
+def _tau(tau: float) -> str:
+    return significant(tau, 3)
+
+
+def _paper(record: Record, quantity: str, method: str) -> str:
+    result = record.result
+    return versions(result["model"], result["dataset"], quantity, method) or NOT_STATED
+
+
+def _stated(record: Record, quantity: str, method: str | None, unit: str) -> str:
+    """What the paper states, also where that is a word."""
+    result = record.result
+    text = versions(result["model"], result["dataset"], quantity, method)
+    return f"{text}{unit}" if text else stated(result["model"], result["dataset"], quantity,
+                                               method, places=True)  # fmt: skip
