@@ -42,7 +42,7 @@ def results_table(records: Runs) -> str:
                 accuracies(runs) if runs else NOT_RUN,
                 stated(model, dataset, "accuracy"),
                 _most_frequent(runs),
-                *(thresholds(runs, method) if runs else NOT_RUN for method in METHODS),
+                *_thresholds(runs),
                 stated(model, dataset, "tau_star", "accuracy"),
                 stated(model, dataset, "tau_star", "full"),
                 _matches(runs),
@@ -141,7 +141,12 @@ def _found(runs: Sequence[Record]) -> list[str]:
     """Accuracy and thresholds."""
     if not runs:
         return [NOT_RUN] * len(_HEADS)
-    return [accuracies(runs), *(thresholds(runs, method) for method in METHODS)]
+    return [accuracies(runs), *_thresholds(runs)]
+
+
+def _thresholds(runs: Sequence[Record]) -> list[str]:
+    """In narrow columns the sparsity has a line of its own."""
+    return [thresholds(runs, m, between="<br>") if runs else NOT_RUN for m in METHODS]
 
 
 def other_runs_table(records: Sequence[Record]) -> str:

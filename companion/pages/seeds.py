@@ -73,7 +73,7 @@ def accuracies(records: Sequence[Record]) -> str:
     return mean_sd(shares, digits=1, unit=" %")
 
 
-def thresholds(records: Sequence[Record], method: str) -> str:
+def thresholds(records: Sequence[Record], method: str, *, between: str = ", ") -> str:
     """The thresholds that seeds have, their kinds, and the sparsity they cause.
 
     Parameters
@@ -82,6 +82,8 @@ def thresholds(records: Sequence[Record], method: str) -> str:
         One per seed, at least one.
     method : {"accuracy", "full", "renormalized"}
         The way they were found.
+    between : str, optional
+        Put before the sparsity, in Markdown.
 
     Returns
     -------
@@ -93,7 +95,7 @@ def thresholds(records: Sequence[Record], method: str) -> str:
     if all(text == NONE_FOUND for text in found):
         return NONE_FOUND
     listed = ", ".join(in_markdown(text) for text in found)
-    return f"{listed}, β {sparsities(records, method)}"
+    return f"{listed}{between}β {sparsities(records, method)}"
 
 
 def positions(records: Sequence[Record], method: str, *, kind: bool = True) -> list[str]:

@@ -47,7 +47,7 @@ def test_what_was_run_once_is_that_of_the_record(record):
     assert cells["accuracy"] == "56.0 %"
     assert cells["most frequent class"] == "12.5 %"
     assert [cells[head] for head in PLACES] == [
-        "0.8, β 0.55", "0.12 peak, β 0.13", "0.31 bend, β 0.27",
+        "0.8<br>β 0.55", "0.12 peak<br>β 0.13", "0.31 bend<br>β 0.27",
     ]  # fmt: skip
     assert cells["match"] == "no"
     matching = results_table(NOTHING | {MLP: [record(match=True)]})
@@ -66,9 +66,9 @@ def test_what_was_run_more_than_once_is_that_of_all_seeds(record):
     cells = row(results_table(NOTHING | {MLP: runs}), MLP.name)
     assert cells["accuracy"] == "53.0 ± 3.0 % (3)"
     assert [cells[head] for head in PLACES] == [
-        "0.8, 0.8, 0.8, β 0.55 ± 0.00 (3)",
-        "0.12, 0.16, 0.16 peak, β 0.16 ± 0.02 (3)",  # of 0.13, 0.17 and 0.17
-        "0.31 bend, none, 0.5 valley, β 0.30 ± 0.04 (2)",  # of 0.27 and 0.33
+        "0.8, 0.8, 0.8<br>β 0.55 ± 0.00 (3)",
+        "0.12, 0.16, 0.16 peak<br>β 0.16 ± 0.02 (3)",  # of 0.13, 0.17 and 0.17
+        "0.31 bend, none, 0.5 valley<br>β 0.30 ± 0.04 (2)",  # of 0.27 and 0.33
     ]
     assert cells["match"] == "1 of 3"
 
@@ -80,7 +80,7 @@ def test_seeds_that_are_too_many_to_list_are_a_mean_and_a_range(record):
         for k in range(7)
     ]
     cells = row(results_table(NOTHING | {MLP: runs}), MLP.name)
-    assert cells["first feature, FE"] == "0.8 (0.1 to 6.4) peak, β 0.13 ± 0.00 (7)"
+    assert cells["first feature, FE"] == "0.8 (0.1 to 6.4) peak<br>β 0.13 ± 0.00 (7)"
 
 
 def test_the_papers_values_stand_in_their_columns():
@@ -152,7 +152,7 @@ def test_cells_of_the_committed_records_are_those_of_their_files(chapter):
         if not beta.size:
             assert cells[head] == NONE_FOUND
             continue
-        listed, _, sparsity = cells[head].rpartition(", β ")
+        listed, _, sparsity = cells[head].rpartition("<br>β ")
         told = [text.split()[0] for text in listed.split(", ")]
         assert told == [f"{mark['tau']:.3g}" if mark else "none" for mark in marks]
         mean, *deviation = sparsity.split(" (")[0].split(" ± ")
