@@ -164,9 +164,8 @@ class TestSeeds:
         assert table["accuracy"].iloc[-1] == f"{mean:.1f} ± {deviation:.1f} % (3)"
         for method, printed in METHODS.items():
             tau, beta = (runs[0].result["thresholds"][method][name] for name in ("tau", "beta"))
-            digits = len(f"{tau:g}".partition(".")[2])
             assert table[f"τ*, {printed.short}"].tolist()[:3] == [f"{tau:g}"] * 3
-            assert table[f"τ*, {printed.short}"].iloc[-1] == f"{tau:g} ± {0:.{digits}f} (3)"
+            assert table[f"τ*, {printed.short}"].iloc[-1] == f"{tau:.2f} ± 0.00 (3)"
             assert table[f"β*, {printed.short}"].iloc[-1] == f"{beta:.2f} ± 0.00 (3)"
 
     def test_one_has_no_mean(self, page):
