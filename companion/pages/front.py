@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from companion.pages.escape import in_html
 from companion.pages.five import side_of_errors
 from companion.pages.gallery import (
     all_dots,
@@ -176,7 +177,7 @@ def _fast_way(claims: pd.DataFrame) -> list[Finding]:
     for row in faster[faster["outcome"] != Outcome.NOT_RUN].to_dict("records"):
         held = row["outcome"] == Outcome.HOLDS
         verb = "takes less time" if held else "does not always take less time"
-        link = f'<a href="claims.html#claim-{FASTER}">{row["ours"]}</a>'
+        link = f'<a href="claims.html#claim-{FASTER}">{in_html(row["ours"])}</a>'
         result.append(Finding(held, f"It {verb} ({link})"))
     return result
 

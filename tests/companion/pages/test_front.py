@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import time
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -11,16 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.cli import main
+from companion import cli
 from companion.pages.five import five_sentences
 from companion.pages.front import DOTS, FASTER, MATCH, findings, front, front_figures, three_lines
-from companion.pages.gallery import all_dots
+from companion.pages.gallery import all_dots, small_multiple, small_multiple_alt
 from companion.pages.panels import NARROW
 from companion.paper.ledger import CELLS, counts, ledger
 from companion.paper.rules import Outcome
 from companion.paper.setup import Setup
 from companion.paper.verdict import MIN_CHAPTERS, verdict
-from companion.runs.chapters import CHAPTERS
+from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.records import read_chapter
 from tests.companion.pages import test_conclusion as by_hand
 from tests.companion.paper.exponential_runs import five
@@ -284,6 +286,40 @@ class TestFigures:
             figure.savefig(tmp_path / "a.svg", metadata={"Date": None})
             assert (tmp_path / "a.svg").stat().st_size < (130_000 if DOTS in name else 12_000)
 
+    @pytest.mark.slow
+    def test_twenty_of_them_cost_little(self, tmp_path):
+        records, _, _ = committed()
+        for each in records.values():
+            assert all(len(record.curves) for record in each)  # reading them is no part of it
+        start = time.process_time()
+        for chapter in CHAPTERS:
+            figure = small_multiple(chapter, records[chapter.name])
+            figure.savefig(tmp_path / "a.svg", metadata={"Date": None})
+        assert time.process_time() - start < 5
+
+    def test_without_thresholds_no_line_is_drawn(self, record):
+        none = record(thresholds=dict.fromkeys(("accuracy", "full", "renormalized")))
+        mine = Chapter("mine", "cifar10")
+        figure = small_multiple(mine, [none])
+        assert not any(self.drawn(figure, c) for c in (ACCURACY, FULL, RENORMALIZED))
+        assert small_multiple_alt(mine, [none]).count("nowhere") == 3
+        # A network that the paper does not have has no bands.
+        assert not any(axis.patches for axis in figure.axes)
+        assert "paper" not in small_multiple_alt(mine, [none])
+        known = small_multiple(CHAPTERS[0], [none])
+        assert all(axis.patches for axis in known.axes)
+
+    def test_words_have_the_middle_of_the_seeds(self, record):
+        seeds = []
+        for beta in (0.1, 0.2, 0.6):
+            peak = {"tau": 0.12, "beta": beta, "kind": "peak", "prominence": 0.1, "rule": "r"}
+            thresholds = {"accuracy": peak, "full": peak, "renormalized": None}
+            seeds.append(record(thresholds=thresholds))
+        words = small_multiple_alt(CHAPTERS[0], seeds)
+        assert words.count("at 0.20") == 2
+        assert words.count("nowhere") == 1
+        assert words.startswith(f"{CHAPTERS[0].title},")
+
     def drawn(self, figure, color):
         """Sparsities of the vertical lines of a colour."""
         return sorted(
@@ -337,17 +373,14 @@ class TestCommands:
         text = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
         return re.findall(r"^```bash\n(.+?)\n```$", text, re.M | re.S)
 
-    def test_they_are_understood(self, monkeypatch, capsys):
+    def test_they_are_understood(self):
         blocks = self.commands()
         assert len(blocks) == 3
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         for line in "\n".join(blocks).splitlines():
-            program, verb, *words = line.split()
+            program, *words = shlex.split(line)
             if program == "make":
-                assert re.search(rf"^{verb}:", makefile, re.M)
+                assert all(re.search(rf"^{word}:", makefile, re.M) for word in words)
             else:
                 assert program == "thermo"
-                with pytest.raises(SystemExit) as stopped:
-                    main([verb, *words, "--help"])
-                assert stopped.value.code == 0
-        capsys.readouterr()
+                assert cli._parser().parse_args(words)
