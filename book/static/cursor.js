@@ -112,8 +112,8 @@
 
   const drawn = ({ name, head, rows }) =>
     element(
-      "section", { className: `live-card live-${name}` },
-      element("h4", {}, head),
+      "div", { className: `live-card live-${name}`, role: "group", "aria-label": head },
+      element("p", { className: "live-head" }, head),
       element("dl", {}, ...rows.flatMap(([label, what, value, more]) => [
         element("dt", {}, label),
         element("dd", { "data-what": what }, element("b", {}, value), element("small", {}, more)),
@@ -135,7 +135,7 @@
       type: "range", id, min: 0, max: tau.length - 1, step: 1, value: first,
     });
     const shown = element("output", { className: "live-tau", htmlFor: id });
-    const goto = chapter.marks.map((mark) => {
+    const jumps = chapter.marks.map((mark) => {
       const button = element("button", { type: "button" }, mark.label);
       button.addEventListener("click", () => cursor.pin(nearest(tau, mark.tau)));
       return button;
@@ -158,7 +158,7 @@
         element(
           "div", { className: "live-controls" },
           element("label", { htmlFor: id }, "Move the threshold"), slider, shown,
-          element("div", { className: "live-marks" }, ...goto)
+          element("div", { className: "live-marks" }, ...jumps)
         ),
         readout, said, plot, caption
       )
@@ -166,6 +166,7 @@
 
     const parts = [panels(chapter), histogram(chapter, plot)].filter(Boolean);
     let pinned = first;
+    let heard = first;
     let later = null;
     function show(i) {
       const at = { renormalized: i, full: measured(chapter, tau[i]) };
@@ -179,9 +180,13 @@
       plot.setAttribute(
         "aria-label", `Histogram of the activations, ${percent(beta[i])} of them below ${text}`
       );
-      // Said once the cursor rests: a listener cannot follow every step of a drag.
+      // Said once the cursor rests elsewhere: nobody can listen to every step of a drag.
       clearTimeout(later);
-      later = setTimeout(() => { said.textContent = spoken(all); }, 250);
+      if (i === heard) return;
+      later = setTimeout(() => {
+        heard = i;
+        said.textContent = spoken(all);
+      }, 250);
     }
     const cursor = {
       show,

@@ -188,7 +188,8 @@
     const csv = element("a", { href: address(`records/${known[i]}/curves.csv`) }, "curves.csv");
     const which = curve === full ? "full evaluation" : "renormalized, accuracy from full evaluation";
     return element(
-      "div", { className: "live-scroll" },
+      "div",
+      { className: "live-scroll", tabIndex: 0, role: "region", "aria-label": chapter.title },
       element(
         "table", { className: "shown" },
         element("caption", {}, `${chapter.title}: ${which}. Every threshold and digit: `, csv),

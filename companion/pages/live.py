@@ -39,7 +39,7 @@ from companion.runs.records import CURVES, Record
 from thermo_utils.files import write_atomically
 from thermo_utils.panels import SHOWN_BETA
 
-__all__ = ["live_block", "live_data", "overlay_block", "write_live"]
+__all__ = ["VENDOR", "live_block", "live_data", "overlay_block", "write_live"]
 
 #: A renormalized curve of more thresholds is thinned, to within this fraction of its range.
 MOST: Final = 1000
@@ -48,6 +48,7 @@ TOLERANCE: Final = 0.0025
 BARS: Final = 200
 #: Significant digits of the numbers.
 DIGITS: Final = 5
+#: The library that draws, among the static files.
 VENDOR: Final = "vendor/uplot-1.6.32/uPlot.iife.min.js"
 #: What the overlay compares, and what ranges over seeds are given of.
 SLOPES: Final = ("dF_dtau", "dF_dbeta")

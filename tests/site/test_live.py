@@ -137,7 +137,7 @@ def read(page):
     return page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll(".live-card")].map((card) => [
           [...card.classList].find((name) => /live-(full|renormalized)/.test(name)).slice(5),
-          { head: card.querySelector("h4").textContent, ...Object.fromEntries(
+          { head: card.querySelector(".live-head").textContent, ...Object.fromEntries(
             [...card.querySelectorAll("dd")].map((dd) => [
               dd.dataset.what,
               [dd.querySelector("b").textContent, dd.querySelector("small").textContent],
@@ -228,6 +228,26 @@ def test_the_narrow_figure_is_the_one_on_a_phone(chapter):
         "all => all.map((l) => l.style.top)"
     )
     assert len(set(tops)) == 1
+
+
+def test_dots_follow_the_scale_of_the_axis(chapter):
+    page = chapter("mlp-cifar10")
+    tops = page.evaluate(
+        """async () => {
+          const chapter = await thermo.load("mlp-cifar10");
+          const top = (scale) => {
+            const wide = structuredClone(chapter.geometry.wide);
+            Object.assign(wide[0], { scale, ylim: [0.01, 1], box: [0.1, 0.2, 0.3, 0.4] });
+            thermo.panels({ ...chapter, geometry: { wide, narrow: wide } })
+              .show({ renormalized: 0, full: 0 });
+            return [...document.querySelectorAll(".live-dot[data-panel='0']")].at(-1).style.top;
+          };
+          return [top("linear"), top("log")].map(parseFloat);
+        }"""
+    )
+    accuracy = curve("mlp-cifar10", "full")["accuracy"].iloc[0]
+    linear, log = (accuracy - 0.01) / 0.99, np.log(accuracy / 0.01) / np.log(100)
+    assert tops == pytest.approx([60 - 40 * linear, 60 - 40 * log], abs=0.01)
 
 
 def test_keys_reach_both_ends(chapter):
@@ -385,17 +405,16 @@ def test_the_histogram_counts_all_and_shades_what_is_pruned(chapter):
 def test_what_is_said_follows_the_cursor(chapter):
     page = chapter("mlp-cifar10")
     live = page.locator(".live [aria-live]")
-    page.wait_for_function(
-        "document.querySelector('.live [aria-live]').textContent.includes('0.36')"
-    )
+    page.wait_for_timeout(350)
+    assert live.text_content() == ""  # nobody has moved it yet
     page.get_by_role("slider").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "document.querySelector('.live [aria-live]').textContent.includes('0.364')"
-    )
-    text = live.text_content()
-    assert "accuracy" in text
-    assert "pruned" in text
+    for tau in (0.364, 0.368):
+        page.keyboard.press("ArrowRight")
+        live.filter(has_text=f"τ = {tau:g}").wait_for(state="attached")
+        text = live.text_content()
+        point = curve("mlp-cifar10", "renormalized").set_index("tau").loc[tau]
+        assert f"β {point['beta']:.3f}" in text
+        assert "accuracy 55.9 %" in text
 
 
 @pytest.mark.parametrize("width", [1440, 390])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.pages.live import live_block, live_data, overlay_block, write_live
+from companion.pages.live import VENDOR, live_block, live_data, overlay_block, write_live
 from companion.paper.published import lookup
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.provenance import ROOT
@@ -240,3 +240,14 @@ def test_only_chapters_with_records_are_offered(record):
     block = overlay_block({Chapter("mlp", "cifar10"): [record()], Chapter("vit", "cifar10"): []})
     assert "MLP on CIFAR-10" in block
     assert "ViT" not in block
+
+
+def test_the_library_is_what_its_note_says():
+    folder = ROOT / "book" / "static" / VENDOR
+    note = (folder.parent / "VERSION.txt").read_text(encoding="utf-8")
+    sizes = re.findall(r"^(\S+\.(?:js|css)) +([\d,]+) bytes", note, re.MULTILINE)
+    assert len(sizes) == 2
+    for name, size in sizes:
+        assert (folder.parent / name).stat().st_size == int(size.replace(",", ""))
+    assert f"(v{note.split()[1].rstrip(',')})" in folder.read_text(encoding="utf-8")[:100]
+    assert "MIT" in (folder.parent / "LICENSE").read_text(encoding="utf-8")
