@@ -16,13 +16,14 @@ $(READY): constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[book,dev,slurm]"
 	touch $@
 
-# All chapters (of PROFILE, demo unless said otherwise), then the site.
+# All chapters (of PROFILE, demo unless said otherwise), then the site that shows them beside the
+# records that came with it.
 book: $(READY)
 	snakemake --jobs $(JOBS) --config profile=$(PROFILE) --quiet rules --rerun-incomplete --keep-going
 
-# The site from the committed records: nothing is trained, no data needed.
+# The site alone: the records that came with it, and what was run here. Nothing is computed.
 read: $(READY)
-	snakemake --jobs $(JOBS) --config profile=small frozen=1 --quiet rules --rerun-incomplete
+	thermo book --jobs $(JOBS)
 
 # Every method side by side on the chapters of PROFILE; the book's page on speed shows it.
 benchmark: $(READY)
@@ -49,4 +50,4 @@ mutants: $(READY)
 	OMP_NUM_THREADS=1 python -m benchmarks.mutants
 
 clean:
-	rm -rf _build .snakemake mutants book/chapters book/generated results/.work results/demo
+	rm -rf _build .snakemake mutants book/chapters book/generated book/runs results/.work results/demo

@@ -1,9 +1,9 @@
 # chapters -> book. Rules call the thermo command, so notebooks stay ordinary notebooks.
 #
-#   snakemake -j2                                  all chapters at the demo profile, then the site
-#   snakemake -j2 --config profile=small           on real data (THERMO_DATA or the hub)
-#   snakemake -j2 --config profile=small frozen=1  the site from committed records, nothing computed
-#   snakemake --profile profiles/slurm             every chapter a job of a cluster
+#   snakemake -j2                         all chapters at the demo profile, then the site
+#   snakemake -j2 --config profile=small  on real data (THERMO_DATA or the hub)
+#   snakemake --profile profiles/slurm    every chapter a job of a cluster
+#   thermo book                           the site alone, nothing computed
 import os
 import sys
 from pathlib import Path
@@ -16,15 +16,10 @@ from companion.runs.chapters import CHAPTERS, added
 
 PROFILE = config.get("profile", "demo")
 RESULTS = config.get("results", "results")
-FROZEN = bool(int(config.get("frozen", 0)))
 # The pages for adapting show themselves on generated data, unless the real ones are at hand.
-REAL = PROFILE == "small" and not FROZEN and "THERMO_DATA" in os.environ
+REAL = PROFILE == "small" and "THERMO_DATA" in os.environ
 SHOWN = "small" if REAL else "demo"
-NAMES = [
-    chapter.name
-    for chapter in (*CHAPTERS, *added(PROFILE))
-    if not FROZEN or Path(RESULTS, PROFILE, chapter.name, "result.json").exists()
-]
+NAMES = [chapter.name for chapter in (*CHAPTERS, *added(PROFILE))]
 
 # Snakemake's locks are files: they stay when it is killed, and do not tell who holds them. This one
 # is the system's and goes with the process that holds it, so whoever has it may remove those.
@@ -69,24 +64,21 @@ rule book:
         expand(f"{RESULTS}/{PROFILE}/{{name}}/chapter.ipynb", name=NAMES),
         expand(f"{RESULTS}/.work/your_model_{{example}}.ipynb", example=PAGES),
     shell:
-        "thermo book --profile {PROFILE} --results {RESULTS}"
+        "thermo book --results {RESULTS}"
 
 
 def sources(wildcards):
-    """The notebook, and the records where only these may be used.
+    """The notebook, and what the network starts from.
 
     A network that starts from what it learned on other data waits for that chapter: it would train
     there first itself, or sit on a core until the other process has.
     """
     notebook = f"notebooks/{wildcards.model}.md"
-    profile = Path(RESULTS, wildcards.profile)
-    if FROZEN:
-        folder = profile / f"{wildcards.model}-{wildcards.dataset}"
-        return [notebook, folder / "result.json", *sorted(folder.glob("seed-*/result.json"))]
     recipe = NETWORKS[wildcards.model].recipes[wildcards.dataset, wildcards.profile]
     if recipe.transfer is None:
         return [notebook]
-    return [notebook, profile / f"{wildcards.model}-{recipe.transfer}" / "chapter.ipynb"]
+    other = Path(RESULTS, wildcards.profile, f"{wildcards.model}-{recipe.transfer}")
+    return [notebook, other / "chapter.ipynb"]
 
 
 # Finished stages are kept, so running a chapter again after a crash or a change of its notebook
@@ -96,8 +88,6 @@ rule chapter:
         sources,
     output:
         RESULTS + "/{profile}/{model}-{dataset}/chapter.ipynb",
-    params:
-        frozen="--frozen" if FROZEN else "",
     wildcard_constraints:
         model="[a-z0-9_]+",
         dataset="[a-z0-9_]+",
@@ -108,7 +98,7 @@ rule chapter:
         gpu=gpus,
     shell:
         "OMP_NUM_THREADS={threads} thermo run {wildcards.model} {wildcards.dataset}"
-        " --profile {wildcards.profile} --results {RESULTS} --quiet {params.frozen}"
+        " --profile {wildcards.profile} --results {RESULTS} --quiet"
 
 
 rule your_model:

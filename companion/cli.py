@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from companion.analysis.command import add_arguments
 from companion.analysis.command import run as run_analysis
+from companion.export import command as export_command
 from companion.interrupts import INTERRUPTED, MESSAGE, end_on_signals
-from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.errors import ThermoError
 
 if TYPE_CHECKING:
     from companion.runs.records import Record
@@ -157,10 +158,25 @@ def _parser() -> _Parser:
     scale.add_argument("--quiet", action="store_true", help="no progress bars")
     scale.set_defaults(function=_scale)
 
-    book = verbs.add_parser("book", help="build the site from the records of a profile")
-    book.add_argument("--profile", default="demo", help="demo (default), small or paper")
-    book.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
+    book = verbs.add_parser(
+        "book",
+        help="build the site",
+        description="Build the site: the records that came with it, and what was run here.",
+    )
+    book.add_argument(
+        "--results", type=_folder, default=RESULTS, help="folder of what was run here"
+    )
+    book.add_argument("--jobs", type=_count, default=2, help="processes (default 2)")
     book.set_defaults(function=_book)
+
+    export = verbs.add_parser(
+        "export",
+        help="records, notebooks, code and pins as one archive",
+        description="Pack records with their provenance, as a Workflow Run RO-Crate.",
+    )
+    export_command.add_arguments(export)
+    export.add_argument("--results", type=_folder, default=RESULTS, help="folder of the records")
+    export.set_defaults(function=export_command.run)
 
     notebook = verbs.add_parser("notebook", help="execute a text notebook, such as your_model.md")
     notebook.add_argument("notebook", type=Path, help="text notebook (MyST Markdown)")
@@ -193,6 +209,13 @@ def _folder(word: str) -> Path:
     except OSError as error:  # a file, or none of the user's business
         raise argparse.ArgumentTypeError(f"{path}: {error.strerror}; name another folder") from None
     return path
+
+
+def _count(word: str) -> int:
+    """A number of processes."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of processes")
+    return int(word)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -272,7 +295,7 @@ def _run(options: argparse.Namespace) -> None:
     if not options.frozen:
         run.check_sources()
     from companion.runs.chapters import chapter
-    from companion.runs.notebooks import EXECUTED, execute, notebook_path
+    from companion.runs.notebooks import EXECUTED, notebook_path
 
     values: dict[str, Any] = {
         "dataset": options.dataset,
@@ -284,13 +307,16 @@ def _run(options: argparse.Namespace) -> None:
         "overrides": overrides,
     }
     about = chapter(options.model, options.dataset)
-    execute(
-        notebook_path(options.model),
-        run.folder / EXECUTED,
-        values,
-        heading=about.title if about.figure is None else f"Fig. {about.figure}: {about.title}",
-        progress=not options.quiet,
-    )
+    source, target = notebook_path(options.model), run.folder / EXECUTED
+    if options.frozen:
+        from companion.runs.frozen import show, write
+
+        write(target, show(source, values, heading=about.title))
+    else:
+        from companion.runs.notebooks import execute
+
+        progress = not options.quiet
+        execute(source, target, values, heading=about.title, progress=progress)
     print(f"{about.title}: {run.folder}")
 
 
@@ -356,11 +382,8 @@ def _overrides(pairs: list[list[str]]) -> dict[str, Any]:
 
 def _book(options: argparse.Namespace) -> None:
     from companion.pages.site import build
-    from companion.runs.settings import PROFILES
 
-    if options.profile not in PROFILES:
-        raise unknown("profile", options.profile, PROFILES)
-    print(build(options.profile, options.results))
+    print(build(options.results, jobs=options.jobs))
 
 
 if __name__ == "__main__":

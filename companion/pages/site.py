@@ -1,8 +1,8 @@
 """Assemble and build the site: pages, chapters and tables from the records.
 
-There is one site. Its chapters, tables and figures show the records that came with the project; what
-was run on this machine stands beside them, in a part of its own. The book never computes a result,
-and a chapter without a record shows as that.
+There is one site. Its chapters, tables and figures show the records that came with the project;
+what was run on this machine stands beside them, in a part of its own. The book never computes a
+result, and a chapter without a record shows as that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from tempfile import TemporaryDirectory
 import matplotlib.pyplot as plt
 
 from companion.pages.architecture import floors_figure, module_table
+from companion.pages.artifact import artifact_pieces
 from companion.pages.chapter_files import Wanted, write_chapters
+from companion.pages.cite import how_to_cite
 from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.errata import errata_page
 from companion.pages.figures import weight_and_activation_pruning
+from companion.pages.front import front, front_figures
 from companion.pages.gathered import PROFILE, Gathered, gather
 from companion.pages.kinds import kinds_text
 from companion.pages.ledger import pieces
+from companion.pages.live import overlay_block
 from companion.pages.outdated import outdated_text
 from companion.pages.overview import added_table, other_runs_table, results_table, status_table
 from companion.pages.paper_tables import paper_table
@@ -36,14 +40,16 @@ from companion.pages.scale import (
     scale_figures,
     scale_sentences,
 )
+from companion.pages.silent import silent_table
 from companion.pages.speed import growth_figure, speed_page
 from companion.pages.speed_files import GROWTH
-from companion.pages.stamp import write_stamp
+from companion.pages.stamp import digest_of_sources, write_stamp
 from companion.pages.survives import faults_table, soak_text
 from companion.pages.toc import table_of_contents
 from companion.pages.variants import variants_page
 from companion.pages.your_model import NOTEBOOK, PAGES, not_executed
 from companion.pages.zeros import zeros_text
+from companion.paper.ledger import ledger
 from companion.paper.verdict import verdict
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.committed import COMMITTED
@@ -69,7 +75,8 @@ import sys
 from jupyter_book.sphinx import build_sphinx
 book, html, config, toc, jobs = sys.argv[1:]
 failed = build_sphinx(
-    book, html, path_config=config, confoverrides={"external_toc_path": toc}, force_all=True,
+    book, html, path_config=config, force_all=True,
+    confoverrides={"external_toc_path": toc, "latex_individualpages": False},
     freshenv=True, warningiserror=True, keep_going=True, quiet=True, jobs=int(jobs),
 )
 sys.exit(bool(failed))
@@ -98,6 +105,7 @@ def build(results: str | Path, *, committed: Path = COMMITTED, jobs: int = 2) ->
     ThermoError
         If the book's sources are not beside the package, or the build fails.
     """
+    sources = digest_of_sources(ROOT)
     assemble(Path(results), committed=committed, jobs=jobs)
     book, html = ROOT / "book", ROOT / OUTPUT / "html"
     shutil.rmtree(html, ignore_errors=True)
@@ -109,7 +117,7 @@ def build(results: str | Path, *, committed: Path = COMMITTED, jobs: int = 2) ->
     done = subprocess.run(command, cwd=ROOT, check=False, start_new_session=True)
     if done.returncode != 0:
         raise ThermoError("the book did not build; the warnings above say which page and why")
-    write_stamp(html, ROOT)
+    write_stamp(html, sources)
     return html / "index.html"
 
 
@@ -244,6 +252,11 @@ def _pieces(folder: Path, read: Gathered) -> None:
         ),
         **{f"table{number}": paper_table(number, paper) for number in (1, 2, 3, 4)},
         **pieces(chapters),
+        **artifact_pieces(paper),
+        "silent": silent_table() + "\n",
+        "overlay": overlay_block(paper | read.added),
+        "front": front(judged, ledger(chapters), chapters),
+        "cite": how_to_cite(),
         "speed": speed_page(speed),
         "growth": "Not measured.\n",
         "conclusion": conclusion(judged),
@@ -264,6 +277,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}
     figures |= conclusion_figures(judged)
+    figures |= front_figures(judged, chapters)
     figures |= scale_figures(chapters)
     if GROWTH in speed:
         figures["growth"] = growth_figure(speed[GROWTH])

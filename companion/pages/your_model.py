@@ -5,9 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-__all__ = ["NOTEBOOK", "PAGES", "YourModel"]
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from companion.runs.notebooks import read_notebook, set_heading
+
+__all__ = ["NOTEBOOK", "PAGES", "YourModel", "not_executed"]
 
 #: The notebook that all of them are made from, in the folder of notebooks.
 NOTEBOOK: Final = "your_model"
@@ -79,3 +85,32 @@ PAGES: Final[Mapping[str, YourModel]] = {
         YourModel("language_model", "a language model"),
     )
 }
+
+
+def not_executed(page: YourModel, source: Path, command: str) -> str:
+    """What stands for a page that was not executed: its notebook without outputs.
+
+    Parameters
+    ----------
+    page : YourModel
+        Which.
+    source : Path
+        The text notebook.
+    command : str
+        The line of shell that executes it.
+
+    Returns
+    -------
+    str
+        A notebook, as JSON.
+    """
+    notebook = read_notebook(source)
+    set_heading(notebook, page.title)
+    note = (
+        ":::{note}\nThis notebook was not executed where this site was built, so it has no "
+        f"outputs. `make book` executes it, and so does\n\n```bash\n{command}\n```\n:::"
+    )
+    notebook.cells.insert(1, new_markdown_cell(note))
+    for number, cell in enumerate(notebook.cells):  # the same page has the same bytes
+        cell["id"] = f"cell-{number}"
+    return nbformat.writes(notebook) + "\n"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import yaml
 
 from companion.pages import site as book
 from companion.pages.your_model import PAGES
-from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.chapters import CHAPTERS
+from companion.runs.committed import LIST
+from companion.runs.records import sha256
 from thermo_utils.errors import ThermoError
 
 SOURCES = Path(__file__).parents[3]
@@ -23,20 +25,45 @@ SOURCES = Path(__file__).parents[3]
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The book's sources in a folder of this test, without what was assembled before."""
-    generated = shutil.ignore_patterns("chapters", "generated", "your_model*", "_build")
+    generated = shutil.ignore_patterns("chapters", "generated", "runs", "your_model*", "_build")
     shutil.copytree(SOURCES / "book", tmp_path / "site" / "book", ignore=generated)
     shutil.copy(SOURCES / "_config.yml", tmp_path / "site")
     monkeypatch.setattr(book, "ROOT", tmp_path / "site")
     return tmp_path / "site"
 
 
+def seal(results: Path) -> None:
+    """Have every record of a folder of results be one that came with the project."""
+    found = {
+        path.parent.relative_to(results).as_posix(): sha256(path.read_bytes())
+        for path in results.rglob("result.json")
+    }
+    (results / LIST).write_text(json.dumps(found))
+
+
+@pytest.fixture
+def committed(tmp_path, written):
+    """Results that came with the project: two chapters, one of them with two seeds."""
+    folder = tmp_path / "committed"
+    small = folder / "small"
+    written(small / "mlp-cifar10", profile="small")
+    written(small / "mlp-cifar10" / "seed-1", seed=1, profile="small")
+    written(small / "mlp-flowers102", "mlp", "flowers102", profile="small")
+    seal(folder)
+    return folder
+
+
 @pytest.fixture
 def results(tmp_path, written):
-    """Results with a finished chapter, and one whose record has no page."""
+    """What was run here: a chapter with its notebook, and one whose notebook is gone."""
     folder = tmp_path / "results"
     for dataset in ("cifar10", "flowers102"):
         written(folder / "demo" / f"mlp-{dataset}", "mlp", dataset, profile="demo", synthetic=True)
-    executed = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Fig. 2: ours")])
+    cells = [
+        nbformat.v4.new_markdown_cell("# MLP on CIFAR-10\n\nOnce upon a time."),
+        nbformat.v4.new_code_cell("print(1)"),
+    ]
+    executed = nbformat.v4.new_notebook(cells=cells)
     nbformat.write(executed, folder / "demo" / "mlp-cifar10" / "chapter.ipynb")
     return folder
 
@@ -49,76 +76,141 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def page(path: Path) -> str:
+    """All that a notebook's cells say, and what they show."""
+    notebook = nbformat.read(path, as_version=4)
+    return "\n".join(cell.source for cell in notebook.cells)
+
+
 class TestAssemble:
     def test_without_any_record(self, root, tmp_path):
-        book.assemble("small", tmp_path / "nowhere")
+        nowhere = tmp_path / "nowhere"
+        book.assemble(nowhere, committed=nowhere)
         for chapter in CHAPTERS:
-            page = (root / "book" / "chapters" / f"{chapter.name}.md").read_text()
-            assert page.startswith(f"# Fig. {chapter.figure}: {chapter.title}\n")
-            assert f"thermo run {chapter.model} {chapter.dataset} --profile small\n" in page
-        for page in PAGES.values():
-            text = (root / "book" / f"{page.name}.md").read_text()
-            assert text.startswith(f"# {page.title}\n")
-            assert f"-p example {page.example}" in text
-        assert not (tmp_path / "nowhere").exists()
+            text = (root / "book" / "chapters" / f"{chapter.name}.md").read_text()
+            assert text.startswith(f"# {chapter.title}\n")
+            assert f"thermo run {chapter.model} {chapter.dataset} --profile small\n" in text
+        for shown in PAGES.values():
+            text = page(root / "book" / f"{shown.name}.ipynb")
+            assert text.startswith(f"# {shown.title}\n")
+            assert f"-p example {shown.example}" in text
+            assert "not executed" in text
+        assert "Nothing was run here yet" in (root / "book" / "runs" / "index.md").read_text()
+        assert not nowhere.exists()
 
-    def test_with_a_chapter_and_a_record(self, root, results):
-        book.assemble("demo", results)
+    def test_chapters_are_the_committed_records_whatever_was_run_here(
+        self, root, results, committed
+    ):
+        book.assemble(results, committed=committed)
         pages = root / "book" / "chapters"
-        assert (pages / "mlp-cifar10.ipynb").exists()
-        assert not (pages / "mlp-cifar10.md").exists()
-        recorded = (pages / "mlp-flowers102.md").read_text()
-        assert "thermo run mlp flowers102 --profile demo --frozen\n" in recorded
+        for name in ("mlp-cifar10", "mlp-flowers102"):
+            assert "from our own runs" in page(pages / f"{name}.ipynb")
+            record = pages.parent / "generated" / "static" / "records" / name / "result.json"
+            assert record.read_bytes() == (committed / "small" / name / "result.json").read_bytes()
         assert len(list(pages.iterdir())) == len(CHAPTERS)
+        alone = contents(root / "book" / "generated")
+        book.assemble(results / "nowhere", committed=committed)
+        without = contents(root / "book" / "generated")
+        sources = {"floors.svg", "modules.md"}  # of the code, which may be worked on
+        changed = {name for name in alone if alone[name] != without.get(name)} - sources
+        assert all(n == "_toc.yml" or "demo-mlp" in n for n in changed), changed
 
-    def test_forgets_what_was_assembled_before(self, root, results, tmp_path):
-        book.assemble("demo", results)
-        book.assemble("demo", tmp_path / "nowhere")
+    def test_what_was_run_here_has_a_part_of_its_own(self, root, results, committed):
+        book.assemble(results, committed=committed)
+        pages = root / "book" / "runs"
+        assert sorted(p.name for p in pages.iterdir()) == [
+            "demo-mlp-cifar10.ipynb", "demo-mlp-flowers102.ipynb", "index.md",
+        ]  # fmt: skip
+        text = page(pages / "demo-mlp-cifar10.ipynb")
+        assert "Run on this machine" in text
+        assert "Once upon a time." in text
+        assert "Once upon a time." not in page(pages / "demo-mlp-flowers102.ipynb")
+        overview = (pages / "index.md").read_text()
+        assert "synthetic data" in overview
+        assert "(demo-mlp-cifar10)" in overview
+        assert "(../chapters/mlp-cifar10)" in overview
+
+    def test_a_seed_beside_the_committed_ones_is_not_mixed_with_them(
+        self, root, committed, written
+    ):
+        book.assemble(committed, committed=committed)
+        before = page(root / "book" / "chapters" / "mlp-cifar10.ipynb")
+        written(
+            committed / "small" / "mlp-cifar10" / "seed-7", seed=7, profile="small", accuracy=0.93
+        )
+        book.assemble(committed, committed=committed)
+        assert page(root / "book" / "chapters" / "mlp-cifar10.ipynb") == before
+        text = page(root / "book" / "runs" / "small-mlp-cifar10.ipynb")
+        assert "seed 7" in text
+
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_says_that_a_committed_record_was_replaced(self, root, committed, written, gone):
+        folder = committed / "small" / "mlp-cifar10" / "seed-1"
+        if gone:
+            shutil.rmtree(folder)
+        else:
+            written(folder, seed=1, profile="small", accuracy=0.93)
+        book.assemble(committed, committed=committed)
+        text = page(root / "book" / "chapters" / "mlp-cifar10.ipynb")
+        assert "git checkout -- results" in text
+        assert "`small/mlp-cifar10/seed-1`" in text
+        assert (root / "book" / "runs" / "small-mlp-cifar10.ipynb").exists() != gone
+        assert "git checkout" not in page(root / "book" / "chapters" / "mlp-flowers102.ipynb")
+
+    def test_forgets_what_was_assembled_before(self, root, results, committed):
+        book.assemble(results, committed=committed)
+        book.assemble(results / "nowhere", committed=results / "nowhere")
         pages = root / "book" / "chapters"
         assert (pages / "mlp-cifar10.md").exists()
         assert not (pages / "mlp-cifar10.ipynb").exists()
+        assert [p.name for p in (root / "book" / "runs").iterdir()] == ["index.md"]
 
-    def test_executed_pages_for_your_model_take_precedence(self, root, results):
-        book.assemble("demo", results)
-        names = [page.name for page in PAGES.values()]
+    def test_executed_pages_for_your_model_take_precedence(self, root, results, committed):
+        book.assemble(results, committed=committed)
+        names = [shown.name for shown in PAGES.values()]
         executed = results / ".work" / f"{names[1]}.ipynb"
         executed.parent.mkdir()
         shutil.copy(results / "demo" / "mlp-cifar10" / "chapter.ipynb", executed)
-        book.assemble("demo", results)
-        found = sorted(p.name for p in (root / "book").glob("your_model*"))
-        assert found == sorted([f"{names[0]}.md", f"{names[1]}.ipynb", f"{names[2]}.md"])
+        book.assemble(results, committed=committed)
+        for name in names:
+            text = page(root / "book" / f"{name}.ipynb")
+            assert ("not executed" in text) == (name != names[1])
 
-    def test_a_damaged_record_leaves_everything_in_place(self, root, results):
-        book.assemble("demo", results)
+    def test_a_damaged_record_leaves_everything_in_place(self, root, results, committed):
+        book.assemble(results, committed=committed)
         before = contents(root / "book")
-        (results / "demo" / "mlp-flowers102" / "result.json").write_text("{")
-        with pytest.raises(ThermoError, match="mlp-flowers102"):
-            book.assemble("demo", results)
+        for folder in (results / "demo", committed / "small"):
+            path = folder / "mlp-flowers102" / "result.json"
+            content = path.read_bytes()
+            path.write_text("{")
+            with pytest.raises(ThermoError, match="mlp-flowers102"):
+                book.assemble(results, committed=committed)
+            path.write_bytes(content)
         assert contents(root / "book") == before
 
-    def test_all_damaged_records_are_named(self, root, results):
-        damaged = [results / "demo" / f"mlp-{name}" for name in ("cifar10", "flowers102")]
-        shutil.copytree(damaged[0], damaged[0] / "seed-1")  # of seed 0
+    def test_all_damaged_records_are_named(self, root, results, committed):
+        damaged = [results / "demo" / "mlp-cifar10", committed / "small" / "mlp-flowers102"]
+        (damaged[0] / "result.json").write_text("[]")
         (damaged[1] / "curves.csv").write_text("")
         with pytest.raises(ThermoError) as caught:
-            book.assemble("demo", results)
-        for path in (damaged[0] / "seed-1" / "result.json", damaged[1] / "curves.csv"):
+            book.assemble(results, committed=committed)
+        for path in (damaged[0] / "result.json", damaged[1] / "curves.csv"):
             assert str(path) in str(caught.value)
         assert not (root / "book" / "chapters").exists()
 
     @pytest.mark.parametrize("name", ["benchmarks/growth.json", "mlp-cifar10/variants.json"])
-    def test_so_does_any_other_damaged_file(self, root, results, name):
-        book.assemble("demo", results)
+    def test_so_does_any_other_damaged_file(self, root, committed, name):
+        book.assemble(committed, committed=committed)
         before = contents(root / "book")
-        (results / "demo" / name).parent.mkdir(exist_ok=True)
-        (results / "demo" / name).write_text("{")
-        (results / "demo" / name).with_suffix(".csv").write_text("")
+        (committed / "small" / name).parent.mkdir(exist_ok=True)
+        (committed / "small" / name).write_text("{")
+        (committed / "small" / name).with_suffix(".csv").write_text("")
         with pytest.raises(ThermoError, match=Path(name).name):
-            book.assemble("demo", results)
+            book.assemble(committed, committed=committed)
         assert contents(root / "book") == before
 
-    def test_so_does_a_page_that_cannot_be_made(self, root, results, monkeypatch):
-        book.assemble("demo", results)
+    def test_so_does_a_page_that_cannot_be_made(self, root, committed, monkeypatch):
+        book.assemble(committed, committed=committed)
         before = contents(root)
 
         def fail(*arguments):
@@ -126,83 +218,44 @@ class TestAssemble:
 
         monkeypatch.setattr(book, "errata_page", fail)
         with pytest.raises(KeyError):
-            book.assemble("demo", results)
+            book.assemble(committed, committed=committed)
         assert contents(root) == before  # and nothing is left behind
 
-    def test_the_same_records_give_the_same_bytes(self, root, results):
-        book.assemble("demo", results)
+    def test_the_same_records_give_the_same_bytes(self, root, results, committed):
+        book.assemble(results, committed=committed)
         before = contents(root)
-        book.assemble("demo", results)
+        book.assemble(results, committed=committed, jobs=2)
         assert contents(root) == before
-
-    def test_every_file_of_results_is_read_once(self, root, results, monkeypatch):
-        opened = Counter()
-        real = Path.open
-
-        def count(path, *arguments, **options):
-            opened[path] += path.is_relative_to(results)
-            return real(path, *arguments, **options)
-
-        monkeypatch.setattr(Path, "open", count)
-        book.assemble("demo", results)
-        for dataset in ("cifar10", "flowers102"):
-            for name in ("result.json", "curves.csv"):
-                assert opened[results / "demo" / f"mlp-{dataset}" / name] == 1
-
-    def test_chapters_that_were_added_change_nothing_of_the_papers(
-        self, root, results, written, monkeypatch
-    ):
-        written(results / "demo" / "mine-cifar10", "mine", "cifar10", profile="demo", accuracy=0.99)
-        book.assemble("demo", results)
-        without = contents(root / "book" / "generated")
-        assert "mine on cifar10" in without["other_runs.md"].decode()
-        monkeypatch.setattr(book, "added", lambda profile: [Chapter("mine", "cifar10")])
-        book.assemble("demo", results)
-        changed = {
-            name: text.decode()
-            for name, text in contents(root / "book" / "generated").items()
-            if text != without[name] and name not in ("floors.svg", "modules.md")  # of the sources
-        }
-        assert set(changed) == {"_toc.yml", "added.md", "other_runs.md", "status.md"}
-        assert "mine on cifar10" not in changed.pop("other_runs.md")
-        assert all("chapters/mine-cifar10" in text for text in changed.values())
-        page = (root / "book" / "chapters" / "mine-cifar10.md").read_text()
-        assert page.startswith("# mine on CIFAR-10\n")
-        assert "thermo run mine cifar10 --profile demo --frozen\n" in page
-
-    @pytest.mark.parametrize("profile", ["demo", "small", "paper"])
-    def test_says_what_was_shown(self, root, tmp_path, profile):
-        book.assemble(profile, tmp_path / "nowhere")
-        banner = (root / "book" / "generated" / "profile.md").read_text()
-        assert f"`{profile}`" in banner
-        assert ("synthetic data" in banner) == (profile == "demo")
 
     def test_outside_a_clone(self, tmp_path, monkeypatch):
         monkeypatch.setattr(book, "ROOT", tmp_path)
         with pytest.raises(ThermoError, match=re.escape("pip install -e .")):
-            book.assemble("demo", tmp_path)
+            book.assemble(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_build_that_fails(self, root, tmp_path, monkeypatch):
         monkeypatch.setattr(book.sys, "executable", "false")
         with pytest.raises(ThermoError):
-            book.build("demo", tmp_path)
+            book.build(tmp_path, committed=tmp_path)
 
 
 class TestContents:
     def listed(self, path=SOURCES / "book" / "_toc.yml") -> list[str]:
         toc = yaml.safe_load(path.read_text())
-        return [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+        chapters = [c for part in toc["parts"] for c in part["chapters"]]
+        below = [section["file"] for c in chapters for section in c.get("sections", [])]
+        return [toc["root"], *(c["file"] for c in chapters), *below]
 
-    def test_every_page_is_listed_once_and_exists(self, root, tmp_path):
-        book.assemble("demo", tmp_path / "nowhere")
-        listed = self.listed()
-        assert len(set(listed)) == len(listed)
+    def test_every_page_is_listed_once_and_exists(self, root, results, committed):
+        book.assemble(results, committed=committed)
         folder = root / "book"
+        listed = self.listed(folder / book.TOC)
+        assert len(set(listed)) == len(listed)
         pages = [p for p in folder.rglob("*") if p.suffix in (".md", ".ipynb")]
         there = {str(p.relative_to(folder).with_suffix("")) for p in pages}
         assert set(listed) <= there
-        assert self.listed(folder / book.TOC) == listed  # with nothing added
+        here = ["runs/index", "runs/demo-mlp-cifar10", "runs/demo-mlp-flowers102"]
+        assert [page for page in listed if page not in here] == self.listed()
         # Generated pieces are included in pages, not pages of their own.
         assert {page for page in there - set(listed) if not page.startswith("generated/")} == set()
 
@@ -210,11 +263,12 @@ class TestContents:
         pages = [f"chapters/{c.name}" for c in CHAPTERS]
         assert [page for page in self.listed() if page.startswith("chapters/")] == pages
 
-    def test_every_generated_piece_is_shown(self, root, tmp_path):
-        book.assemble("demo", tmp_path / "nowhere")
-        pages = [*(root / "book").glob("*.md"), *(root / "book" / "generated").glob("*.md")]
+    def test_every_generated_piece_is_shown(self, root, committed):
+        book.assemble(committed, committed=committed)
+        generated = root / "book" / "generated"
+        pages = [*(root / "book").glob("*.md"), *generated.glob("*.md")]
         text = "".join(p.read_text() for p in pages)
-        for piece in {*(root / "book" / "generated").iterdir()} - {root / "book" / book.TOC}:
+        for piece in {*generated.iterdir()} - {root / "book" / book.TOC, generated / "static"}:
             assert f"generated/{piece.name}" in text
 
 
@@ -235,7 +289,7 @@ class _Loads(HTMLParser):
 
 @pytest.mark.slow
 def test_the_site_of_nothing_builds_and_needs_no_network(root, tmp_path):
-    first = book.build("demo", tmp_path / "nowhere")
+    first = book.build(tmp_path / "nowhere", committed=tmp_path / "nowhere")
     assert first == root / "_build" / "html" / "index.html"
     pages = sorted(first.parent.rglob("*.html"))
     assert len(pages) > len(CHAPTERS)
@@ -256,6 +310,17 @@ def test_the_site_of_nothing_builds_and_needs_no_network(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_site_with_a_chapter_builds(root, results):
-    first = book.build("demo", results)
-    assert "Fig. 2: ours" in (first.parent / "chapters" / "mlp-cifar10.html").read_text()
+def test_the_site_with_a_chapter_and_a_run_builds(root, results, committed):
+    first = book.build(results, committed=committed)
+    chapter = (first.parent / "chapters" / "mlp-cifar10.html").read_text()
+    run = (first.parent / "runs" / "demo-mlp-cifar10.html").read_text()
+    assert "from our own runs" in chapter
+    assert "Once upon a time" not in chapter
+    assert "Run on this machine" in run
+    assert "Once upon a time" in run
+    for loaded in (
+        "panels/mlp-cifar10.svg",
+        "data/mlp-cifar10.js",
+        "records/mlp-cifar10/curves.csv",
+    ):
+        assert (first.parent / "_static" / loaded).exists()

@@ -1,0 +1,170 @@
+"""The pages of chapters and runs with everything that lies beside them, several at a time."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import nbformat
+from tqdm.auto import tqdm
+
+from companion.networks import NETWORKS
+from companion.pages.chapter_page import Shown, chapter_page
+from companion.pages.live import live_data, write_live
+from companion.pages.panels import write_panels
+from companion.runs.chapters import Chapter
+from companion.runs.command import rerun_choices
+from companion.runs.frozen import ON_TOP, show, write
+from companion.runs.notebooks import EXECUTED, notebook_path
+from companion.runs.records import CURVES, RESULT, Record, record_folder
+from companion.runs.settings import overridden, recorded, settings
+from thermo_utils.errors import ThermoError
+
+__all__ = ["Wanted", "write_chapters"]
+
+#: The notebook beside a page, as one would run it.
+NOTEBOOK: Final = "chapter.ipynb"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A page that is to be made.
+
+    Attributes
+    ----------
+    chapter : Chapter
+        Network and data.
+    page : str
+        The page, with the folder of the book it lies in.
+    records : sequence of Record
+        By seed, at least one.
+    committed : bool
+        Whether they came with the project.
+    remarks : sequence of str
+        What a reader must know first.
+    """
+
+    chapter: Chapter
+    page: str
+    records: Sequence[Record]
+    committed: bool
+    remarks: Sequence[str]
+
+
+def write_chapters(wanted: Sequence[Wanted], book: Path, static: Path, *, jobs: int = 1) -> None:
+    """Write pages.
+
+    Parameters
+    ----------
+    wanted : sequence of Wanted
+        The pages.
+    book : Path
+        The folder their names start from.
+    static : Path
+        Where figures, data and files of records go, in folders of their own.
+    jobs : int, default 1
+        Processes.
+
+    Raises
+    ------
+    ThermoError
+        If a page cannot be made.
+    """
+    for name in ("panels", "data", "records"):
+        (static / name).mkdir(parents=True, exist_ok=True)
+    one = partial(_write, book, static)
+    bar = partial(tqdm, total=len(wanted), desc="chapters", disable=not wanted or None)
+    if jobs == 1 or len(wanted) < 2:
+        for _ in bar(map(one, wanted)):
+            pass
+        return
+    # Started anew: a process that is forked inherits threads that do not live on.
+    with ProcessPoolExecutor(min(jobs, len(wanted)), get_context("spawn")) as pool:
+        for _ in bar(pool.map(one, wanted)):
+            pass
+
+
+def _write(book: Path, static: Path, wanted: Wanted) -> None:
+    page = wanted.page.rpartition("/")[2]
+    first = wanted.records[0]
+    title = wanted.chapter.title
+    panels = write_panels(static / "panels", page, wanted.records, title=title)
+    write_live(static / "data", page, live_data(page, wanted.records, panels.geometry))
+    files = static / "records" / page
+    files.mkdir()
+    for name in (CURVES, RESULT):
+        shutil.copyfile(first.folder / name, files / name)
+    notebook = _notebook(wanted)
+    if notebook is not None:
+        write(files / NOTEBOOK, notebook)
+    shown = Shown(
+        wanted.chapter,
+        page,
+        wanted.records,
+        panels,
+        notebook,
+        wanted.committed,
+        wanted.remarks,
+        sorted(path.name for path in files.iterdir()),
+    )
+    write(book / f"{wanted.page}.ipynb", chapter_page(shown))
+
+
+def _notebook(wanted: Wanted) -> nbformat.NotebookNode | None:
+    """The notebook as it ran, or as the record shows it; None where the record has no notebook."""
+    first = wanted.records[0]
+    if not wanted.committed and (first.folder / EXECUTED).exists():
+        try:
+            with warnings.catch_warnings():  # of notebooks from before cells had names
+                warnings.simplefilter("ignore")
+                return nbformat.read(first.folder / EXECUTED, as_version=4)
+        except (OSError, ValueError) as error:
+            raise ThermoError(
+                f"{first.folder / EXECUTED} is no notebook ({error}): delete it, or run the "
+                "chapter again"
+            ) from error
+    given = recorded(first)
+    found = _found_by(first)
+    if found is None:
+        return None
+    results, overrides = found
+    return show(
+        notebook_path(given.model),
+        {
+            "dataset": given.dataset,
+            "profile": given.profile,
+            "seed": given.seed,
+            "results": str(results),
+            "frozen": True,
+            "overrides": overrides,
+        },
+        heading=wanted.chapter.title,
+        left_out=[ON_TOP],
+    )
+
+
+def _found_by(record: Record) -> tuple[Path, dict[str, Any]] | None:
+    """The folder of results and the overrides by which a notebook finds a record; None if by none."""
+    given = recorded(record)
+    name = f"{given.model}-{given.dataset}"
+    if given.model not in NETWORKS or not notebook_path(given.model).exists():
+        return None
+    inside = record.folder.parents
+    results = next((p.parent.parent for p in (record.folder, *inside) if p.name == name), None)
+    if results is None or (given.dataset, given.profile) not in NETWORKS[given.model].recipes:
+        return None
+    try:
+        plain = record_folder(results, given.profile, name, given.seed) == record.folder
+        overrides = {} if plain else rerun_choices(record)
+        asked = settings(given.model, given.dataset, given.profile, given.seed, **overrides)
+    except ThermoError:
+        return None
+    folder = record_folder(results, given.profile, name, given.seed, overridden(asked))
+    return (results, overrides) if folder == record.folder else None

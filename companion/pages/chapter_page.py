@@ -1,0 +1,158 @@
+"""A chapter's page: the figure and what was found first, then the story of its notebook.
+
+A notebook runs in the order in which things are computed. A reader wants what came of it first. So
+a page begins with what the records say, and the notebook's cells follow with their code folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import nbformat
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from companion.pages.card import card
+from companion.pages.found import found
+from companion.pages.live import live_block
+from companion.pages.panels import Panels
+from companion.runs.chapters import Chapter
+from companion.runs.frozen import COMPUTES, ON_TOP
+from companion.runs.records import CURVES, Record
+
+__all__ = ["PANELS", "RECORDS", "Shown", "chapter_page", "story"]
+
+#: Where figures and files of records lie, below the page's folder and below the site's.
+PANELS: Final = "../generated/static/panels"
+RECORDS: Final = "../_static/records"
+#: Tags of cells that only set a run going, and how the theme is told to hide or fold a cell.
+SETTING: Final = ("parameters", "injected-parameters")
+HIDDEN, FOLDED = "remove-input", "hide-input"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page is made of.
+
+    Attributes
+    ----------
+    chapter : Chapter
+        Which.
+    page : str
+        Name of the page, and of the files made for it.
+    records : sequence of Record
+        By seed, at least one; the first is shown.
+    panels : Panels
+        Its figure.
+    notebook : NotebookNode or None
+        The notebook as it was executed; None where there is none.
+    committed : bool
+        Whether the records came with the project.
+    remarks : sequence of str
+        What a reader must know first, such as that a record was replaced; Markdown.
+    files : sequence of str
+        Names of the record's files that lie beside the site.
+    """
+
+    chapter: Chapter
+    page: str
+    records: Sequence[Record]
+    panels: Panels
+    notebook: nbformat.NotebookNode | None
+    committed: bool
+    remarks: Sequence[str] = ()
+    files: Sequence[str] = ()
+
+
+def chapter_page(shown: Shown) -> nbformat.NotebookNode:
+    """Put a chapter's page together.
+
+    Parameters
+    ----------
+    shown : Shown
+        What it is made of.
+
+    Returns
+    -------
+    NotebookNode
+        Without kernel metadata of its own if there is no notebook.
+    """
+    first, *siblings = shown.records
+    links = {name: f"{RECORDS}/{shown.page}/{name}" for name in shown.files}
+    top = [
+        _title(shown),
+        *(f":::{{warning}}\n{remark}\n:::" for remark in shown.remarks),
+        _figure(shown.page, shown.panels),
+        found(shown.chapter, shown.records),
+        live_block(shown.page, shown.records, csv=links.get(CURVES)),
+        card(first, siblings, committed=shown.committed, links=links),
+    ]
+    cells = [new_markdown_cell(text) for text in top]
+    if shown.notebook is None:
+        notebook = new_notebook(cells=cells)
+    else:
+        notebook = nbformat.from_dict({**shown.notebook, "cells": cells})
+        notebook.cells += story(shown.notebook.cells)
+    for number, cell in enumerate(notebook.cells):  # the same page has the same bytes
+        cell["id"] = f"cell-{number}"
+    return notebook
+
+
+def story(cells: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """A notebook's cells as they follow below: code folded, what stands above left out.
+
+    Parameters
+    ----------
+    cells : iterable of NotebookNode
+        Of an executed chapter, from its heading on.
+
+    Returns
+    -------
+    list of NotebookNode
+        Copies.
+    """
+    told = []
+    for number, cell in enumerate(cells):
+        tags = list(cell.metadata.get("tags", []))
+        if ON_TOP in tags:
+            continue
+        copy = nbformat.from_dict(dict(cell))
+        copy.metadata = nbformat.from_dict(dict(cell.metadata))
+        if number == 0:
+            _, _, rest = cell.source.partition("\n")
+            copy.source = f"## The story\n{rest}"
+        elif cell.cell_type == "markdown":
+            # The notebook's own parts are parts of the story.
+            copy.source = "\n".join(
+                f"#{line}" if line.startswith("## ") else line for line in cell.source.split("\n")
+            )
+        else:
+            hidden = any(tag in tags for tag in SETTING)
+            copy.metadata["tags"] = [*tags, HIDDEN if hidden else FOLDED]
+            if COMPUTES in tags:  # what came of it is shown by others, in the same way everywhere
+                copy.outputs = []
+        told.append(copy)
+    return told
+
+
+def _title(shown: Shown) -> str:
+    title = shown.chapter.title
+    if shown.committed:
+        figure = shown.chapter.figure
+        below = "" if figure is None else f"\n\nThe paper's Figure {figure}, from our own runs."
+        return f"# {title}{below}"
+    result = shown.records[0].result
+    seeds = ", ".join(str(record.result["seed"]) for record in shown.records)
+    below = f"Run on this machine: profile `{result['profile']}`, seed {seeds}."
+    if result["differs"]:
+        below += " It differs from the paper; the card below says in what."
+    return f"# {title}, run here\n\n{below}"
+
+
+def _figure(page: str, panels: Panels) -> str:
+    alt = " ".join(panels.alt.split())
+    return (
+        f"```{{figure}} {PANELS}/{page}.svg\n:name: fig-{page}\n:class: six-panels\n:alt: {alt}\n\n"
+        f"{panels.caption}\n```"
+    )
