@@ -15,7 +15,7 @@
   const look = (i) => ({ color: COLORS[i % 7], dash: DASHES[i % 3], border: BORDERS[i % 3] });
 
   const CHOICES = {
-    y: [["free_energy", "free energy F"], ["slope", "slope of F"], ["accuracy", "accuracy (%)"]],
+    y: [["free_energy", "free energy F"], ["slope", "slope of F"], ["accuracy", "accuracy under pruning (%)"]],
     x: [["tau", "threshold τ"], ["beta", "sparsity β"]],
     curve: [["renormalized", "renormalized (RFE)"], ["full", "full evaluation (FE)"]],
   };
@@ -105,8 +105,7 @@
 
   async function draw() {
     remember();
-    fields.curve.disabled = fields.y.value === "accuracy";
-    fields.curve.title = fields.curve.disabled ? "accuracy is measured in full evaluation" : "";
+    fields.curve.parentElement.hidden = fields.y.value === "accuracy"; // there is no choice
     const now = (turn += 1);
     const shown = chosen();
     const results = await Promise.allSettled(shown.map((i) => load(chapters[i][0])));

@@ -499,7 +499,12 @@ def test_two_chapters_are_two_curves_also_after_a_reload(overlay):
     assert page.locator("#overlay").get_by_label("show").input_value() == "slope"
 
 
-def test_curves_are_told_apart(overlay, site):
+def luminance(rgb):
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+    return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+
+def test_curves_are_told_apart_in_both_themes(overlay):
     page = overlay()
     looks = page.locator("#overlay .live-swatch").evaluate_all(
         "all => all.map((s) => getComputedStyle(s).borderTop)"
@@ -508,11 +513,20 @@ def test_curves_are_told_apart(overlay, site):
     # Neighbours differ by dashes too, for eyes and printers without colour.
     styles = [look.split()[1] for look in looks]
     assert all(one != other for one, other in pairwise(styles))
+    colors = {tuple(int(v) / 255 for v in re.findall(r"\d+", look)[1:4]) for look in looks}
+    for theme in ("light", "dark"):
+        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme }", theme)
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        paper = luminance([int(v) / 255 for v in re.findall(r"\d+", ground)[:3]])
+        for color in map(luminance, colors):
+            light, dark = max(color, paper), min(color, paper)
+            assert (light + 0.05) / (dark + 0.05) >= 3, theme
 
 
 def test_what_is_under_the_mouse_is_the_curve(overlay):
     page = overlay("?curves=mlp-cifar10+resnet18-cifar10&y=accuracy&x=tau")
-    assert page.locator("#overlay").get_by_label("from").is_disabled()
+    # Accuracy is of the full evaluation: nothing says otherwise.
+    assert not page.locator("#overlay").get_by_text("renormalized").first.is_visible()
     box = page.locator("#overlay .u-over").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 3, box["y"] + 30)
     values = page.locator("#overlay .u-legend .u-value").all_text_contents()
