@@ -199,25 +199,23 @@ def three_lines(found: Verdict, claims: pd.DataFrame) -> str:
     known = findings(found, claims)
     held, failed, still = ([f.text for f in known if f.held is k] for k in (True, False, None))
     same = headline(claims)[Setup.SAME]
+    if asked := same.holds + same.fails:
+        link = _claims(f"{same.holds} of {asked}", outcome="holds", setup="same")
+        knowing = f", {same.empty} of them for a {{term}}`placebo` too" if same.empty else ""
+        held.append(f"In the paper's set-up, {link} claims hold{knowing}")
+        link = _claims(f"{same.fails} of {asked}", outcome="fails", setup="same")
+        failed.append(f"In the paper's set-up, {link} claims fail")
+    if not found.enough:
+        still.append(f"whether it predicts the drop, to be judged from {MIN_CHAPTERS} chapters on")
     run = len({c for names in claims.loc[claims["setup"] != "", "chapters"] for c in names})
     lines = {
         "claim": "**The paper claims** that the first feature of the free energy marks the "
         "threshold at which accuracy gives way, and that one pass of the unpruned network shows "
-        f"it. With all that follows, it makes {_claims(counted(len(claims), 'claim'))}; "
-        f"{run} of {len(CHAPTERS)} chapters have been run.",
+        f"it. With all that follows, it makes {_claims(counted(len(claims), 'claim'))}. We have "
+        f"run {run} of {len(CHAPTERS)} chapters.",
         "held": f"**What held.** {_sentences(held)}",
         "failed": f"**What did not.** {_sentences(failed)}",
     }
-    if asked := same.holds + same.fails:
-        link = _claims(f"{same.holds} of {asked}", outcome="holds", setup="same")
-        knowing = f", {same.empty} of them for a {{term}}`placebo` too" if same.empty else ""
-        lines["held"] += f" In the paper's set-up, {link} claims hold{knowing}."
-        link = _claims(f"{same.fails} of {asked}", outcome="fails", setup="same")
-        lines["failed"] += f" In the paper's set-up, {link} claims fail."
-    if not found.enough:
-        lines["failed"] += (
-            f" Whether it predicts the drop is not judged with fewer than {MIN_CHAPTERS} chapters."
-        )
     if still:
         lines["failed"] += f" *Open*: {'; '.join(still)}."
     if found.synthetic:
