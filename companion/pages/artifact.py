@@ -147,6 +147,11 @@ def duration(seconds: float) -> str:
     return " ".join([f"{minutes // 60} h", *rest])
 
 
+def _shown(seconds: float) -> str:
+    """A time in a cell, in one line."""
+    return f'<span class="text-nowrap">{duration(seconds)}</span>'
+
+
 def _hardware(records: Sequence[Record]) -> str:
     """What the records were made on, and what they take on a disk."""
     if not records:
@@ -191,7 +196,7 @@ def _data(records: Runs) -> str:
         if weights
         else "No network of the records starts from pretrained weights.\n"
     )
-    return f"{html(heads, rows, classes='artifact')}\n\n{started}"
+    return f"{html(heads, rows, classes='table')}\n\n{started}"
 
 
 def _time(records: Runs) -> str:
@@ -204,10 +209,10 @@ def _time(records: Runs) -> str:
         stages = [fmean(_seconds(run, stage) for run in runs) for stage in STAGES]
         total += sum(stages) * len(runs)
         rows.append([
-            _link(chapter), str(len(runs)), *map(duration, stages), duration(sum(stages))
+            _link(chapter), str(len(runs)), *map(_shown, stages), _shown(sum(stages))
         ])  # fmt: skip
     heads = ["Chapter", "Seeds", *map(_stage, STAGES), "One seed"]
-    table = html(heads, rows, classes="artifact")
+    table = html(heads, rows, classes="table")
     return f"{table}\n\nAll of them together: {duration(total)} of one processor's time.\n"
 
 
@@ -229,7 +234,7 @@ def _tolerances() -> str:
 
 def _wide(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose code breaks into lines."""
-    return f":::{{div}} wide-table\n{html(heads, rows, classes='artifact')}\n:::\n"
+    return f":::{{div}} wide-table\n{html(heads, rows, classes='table')}\n:::\n"
 
 
 def _claims(records: Runs) -> str:
@@ -240,29 +245,31 @@ def _claims(records: Runs) -> str:
         whole = [sum(_seconds(run, stage) for stage in STAGES) for run in runs]
         rows.append([
             _link(chapter), str(alone[chapter.name]), _command(chapter, runs),
-            duration(sum(whole)) if whole else "not run",
+            _shown(sum(whole)) if whole else "not run",
         ])  # fmt: skip
-    return (
-        html(["Chapter", "Claims", "Command", "Time, all seeds"], rows, classes="artifact") + "\n"
-    )
+    return html(["Chapter", "Claims", "Command", "Time, all seeds"], rows, classes="table") + "\n"
+
+
+def _code(words: Sequence[str]) -> str:
+    """A command that breaks into lines between its words alone, not at their hyphens."""
+    shown = [f'<span class="text-nowrap">{in_html(in_shell([word]))}</span>' for word in words]
+    return f"<code>{' '.join(shown)}</code>"
 
 
 def _command(chapter: Chapter, runs: Sequence[Record]) -> str:
     """The command of the first record, and what of it is another for the others."""
     if not runs:
-        return (
-            f"<code>thermo run {chapter.model} {chapter.dataset} --profile small --results {AGAIN}"
-            "</code>"
-        )
+        command = f"thermo run {chapter.model} {chapter.dataset} --profile small --results {AGAIN}"
+        return _code(command.split())
     try:
-        said = f"<code>{in_html(in_shell(rerun_command(runs[0])))}</code>"
+        said = _code(rerun_command(runs[0]))
     except ThermoError as error:
         return in_html(error)
     if seeds := [str(run.result["seed"]) for run in runs[1:]]:
         said += f", and with seed{'' if len(seeds) == 1 else 's'} {listed(seeds)}"
     if (source := recorded(runs[0]).source) is not None:
         said += f"; trains on {in_html(DATASETS[source.dataset].title)} first"
-    return said
+    return f"<div>{said}</div>"  # one thing beside its head where a row is a card
 
 
 def _across(records: Runs) -> str:
@@ -278,9 +285,9 @@ def _across(records: Runs) -> str:
             names = {name for claim in found for name in claim.chapters}
             rows.append([
                 in_html(meaning), str(len(found)), str(len(names)),
-                duration(sum(taken.get(name, 0.0) for name in names)),
+                _shown(sum(taken.get(name, 0.0) for name in names)),
             ])  # fmt: skip
-    return html(["About", "Claims", "Chapters", "Time, all seeds"], rows, classes="artifact") + "\n"
+    return html(["About", "Claims", "Chapters", "Time, all seeds"], rows, classes="table") + "\n"
 
 
 def _link(chapter: Chapter) -> str:

@@ -37,7 +37,7 @@ def silent_table() -> str:
         A table in HTML, made from the registry of networks and data.
     """
     rows = [[in_html(cell) for cell in row] for row in _rows()]
-    return html(["Choice", "What the paper says", "What is done here"], rows, classes="silent")
+    return html(["Choice", "What the paper says", "What is done here"], rows, classes="table")
 
 
 def _rows() -> Iterable[tuple[str, str, str]]:
