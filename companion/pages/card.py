@@ -61,7 +61,9 @@ def card(
             for name, target in links.items()
         )
         cells.append(_cell("files", files, long=False))
-    return "\n".join(["## The run", "", '<dl class="card">', *cells, "</dl>", "", _again(runs)])
+    return "\n".join(
+        ["## The run", "", '<dl class="record-card">', *cells, "</dl>", "", _again(runs)]
+    )
 
 
 def _cell(name: str, html: str, *, long: bool) -> str:

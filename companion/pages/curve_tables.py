@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from companion.pages.shown import NOTHING, Shown, decimals, fraction, percent, shown, significant
+from companion.pages.shown import Shown, decimals, fraction, percent, shown, significant
 from companion.pages.tables import counted
 from companion.runs.methods import METHODS
 from companion.runs.records import CURVES, Record
@@ -41,7 +41,7 @@ def history_table(record: Record) -> Shown:
             decimals(epoch["train_loss"], 3),
             decimals(epoch["validation_loss"], 3),
             percent(epoch["validation_accuracy"]),
-            "kept" if epoch["best"] else NOTHING,
+            "kept" if epoch["best"] else "",
         )
         for epoch in history.iloc[at].to_dict("records")
     ]
@@ -84,7 +84,7 @@ def curve_table(record: Record, method: str) -> Shown:
             "undefined" if np.isnan(point["free_energy"]) else decimals(point["free_energy"], 3),
             significant(point["dF_dtau"], 3),
             *([percent(point["accuracy"])] if pruned else []),
-            marks.get(i, NOTHING),
+            marks.get(i, ""),
         )
         for i, point in zip(at, curve.iloc[at].to_dict("records"), strict=True)
     ]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from companion.pages.claim_links import claims_address
 from companion.pages.escape import in_html, in_markdown
 from companion.pages.found_ours import Names, accuracy, cost, features, order, short_tau
 from companion.pages.seen import Seen, read_runs
-from companion.pages.shown import fraction
+from companion.pages.shown import fraction, unbroken
 from companion.pages.tables import counted
 from companion.pages.versions import knows, paper_threshold, versions
 from companion.pages.wording import holding, listed
@@ -70,7 +71,7 @@ def found(chapter: Chapter, records: Sequence[Record]) -> str:
     paragraphs = [" ".join(filter(None, part)) for part in parts]
     if names.synthetic:
         paragraphs.insert(0, _synthetic(names))
-    return "\n\n".join(["## What was found", *filter(None, paragraphs)]) + "\n"
+    return unbroken("\n\n".join(["## What was found", *filter(None, paragraphs)])) + "\n"
 
 
 def _synthetic(names: Names) -> str:
@@ -121,7 +122,7 @@ def _outside(names: Names, chapter: Chapter, seen: Sequence[Seen]) -> str:
 
 
 def _claims(names: Names, chapter: Chapter, records: Sequence[Record]) -> str:
-    """How many claims about this chapter alone hold and fail, each count a link to them."""
+    """How many claims about this chapter alone hold and fail, each count a link to the ledger."""
     table = of_chapter(chapter.name, records, draws=DRAWS)
     if table.empty:
         return ""
@@ -140,16 +141,13 @@ def _claims(names: Names, chapter: Chapter, records: Sequence[Record]) -> str:
         verb = "was" if waiting == 1 else "were"
         text = _link(chapter.name, str(waiting), outcome=str(Outcome.NOT_RUN))
         parts.append(f"{text} {verb} not run")
-    return f"Of the {about}, {listed(parts)}."
+    return f"Of the {about}, {listed(parts)}; the ledger has them among those of several chapters."
 
 
 def _link(name: str, text: str, **chosen: str) -> str:
-    """A link to the rows of the ledger about this chapter."""
-    query = "&amp;".join(
-        f"{key}={in_html(value.replace(' ', '+'))}"
-        for key, value in {"chapter": name, **chosen}.items()
-    )
-    return f'<a href="../claims.html?{query}#claims-table">{text}</a>'
+    """A link to rows of the ledger, from a folder below it."""
+    address = in_html(f"../{claims_address(chapter=name, **chosen)}")
+    return f'<a href="{address}">{text}</a>'
 
 
 def _differs(names: Names, records: Sequence[Record]) -> str:

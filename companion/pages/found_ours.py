@@ -155,24 +155,17 @@ def order(names: Names, seen: Sequence[Seen]) -> str:
         where = "at" if abs(steps) <= 1 + TINY else "before" if steps < 0 else "after"
         groups[where].append((run.seed, max(tau / drop, drop / tau)))
     seeds = [run.seed for run in seen]
-    some = {where: here for where, here in groups.items() if here}
-    if len(some) == 1 and len(both) == len(seen):
-        ((where, here),) = some.items()
-        to = f"{where} the accuracy of {names.title} gives way"
-        if where == "at":
-            return f"**The first feature of F comes within a grid step of where{to[2:]}.**"
-        return f"**The first feature of F comes {to}, {_factors(here)}.**"
-    parts = [
-        f"within a grid step of it{on}" if where == "at" else f"{where} it{on} ({_factors(here)})"
-        for where, here in some.items()
-        for on in [on_seeds([seed for seed, _ in here], seeds)]
-    ]
+    parts: list[str] = []
+    for where, here in groups.items():
+        if not here:
+            continue
+        gives = "it does" if parts else "the accuracy gives way"
+        to = f"within a grid step of where {gives}" if where == "at" else f"{where} {gives}"
+        by = "" if where == "at" else f" ({_factors(here)})"
+        parts.append(f"{to}{on_seeds([seed for seed, _ in here], seeds)}{by}")
     missing = [run.seed for run in seen if run.full is None]
-    none = f"; there is no feature{on_seeds(missing, seeds)}" if missing else ""
-    return (
-        f"**Held against the threshold at which the accuracy of {names.title} gives way, the first "
-        f"feature of F comes {listed(parts)}{none}.**"
-    )
+    none = f"; there is none{on_seeds(missing, seeds)}" if missing else ""
+    return f"**In {names.title}, the first feature of F comes {listed(parts)}{none}.**"
 
 
 def _factors(here: Sequence[tuple[int, float]]) -> str:
@@ -195,7 +188,7 @@ def cost(names: Names, seen: Sequence[Seen]) -> str:
     told = listed([_interval(lost, gained=gained) for _, lost in costs])
     each = ", seed by seed" if len(costs) > 1 else ""
     known = all(not math.isnan(lost.error) for _, lost in costs)
-    brackets = f" (in brackets: ± {ERRORS:g} standard errors, by pairs)" if known else ""
+    brackets = f" (in brackets: ± {ERRORS:g} standard errors of the difference)" if known else ""
     return f"{where} {told} points of accuracy on {names.data}{seeds or each}{brackets}."
 
 

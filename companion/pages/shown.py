@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from companion.pages.escape import in_html
 
-__all__ = ["NOTHING", "Shown", "decimals", "fraction", "percent", "shown", "significant"]
+__all__ = [
+    "NOTHING",
+    "Shown",
+    "decimals",
+    "fraction",
+    "percent",
+    "shown",
+    "significant",
+    "unbroken",
+]
 
 #: What stands where there is nothing to say.
 NOTHING = "–"
 MINUS = "\N{MINUS SIGN}"
+#: Spaces around signs and before units.
+_TOGETHER = re.compile(r" (?=[≈=±%]|s(?![\w*]))|(?<=[≈=±]) ")
+#: Characters that fit side by side on a telephone.
+PHONE = 42
 
 
 class Shown(pd.DataFrame):
     """A table to look at, in one line of heads with that of the rows first.
 
     A DataFrame, so that a notebook may go on with it; what is made from it is an ordinary one.
-    ``attrs["caption"]`` is shown above it.
+    ``attrs["caption"]`` is shown above it. Where a telephone has no room for the columns, cells
+    know their heads, so that the style sheet can show rows as cards.
     """
 
     def _repr_html_(self) -> str:
         heads = [str(self.index.name), *map(str, self.columns)]
+        lines = [[_text(cell) for cell in line] for line in self.itertuples(name=None)]
         head = "".join(f'<th scope="col">{in_html(name)}</th>' for name in heads)
+        known = _needs_cards(heads, lines)
         rows = [
             f'<tr><th scope="row">{in_html(name)}</th>'
             + "".join(
-                f'<td data-head="{in_html(column)}">{in_html(_text(cell))}</td>'
+                f'<td data-head="{in_html(column)}">' + in_html(cell) + "</td>"
+                if known
+                else f"<td>{in_html(cell)}</td>"
                 for column, cell in zip(heads[1:], cells, strict=True)
             )
             + "</tr>"
-            for name, *cells in self.itertuples(name=None)
+            for name, *cells in lines
         ]
         caption = self.attrs.get("caption")
         above = f"<caption>{in_html(caption)}</caption>" if caption else ""
@@ -116,6 +135,17 @@ def fraction(beta: float | None) -> str:
     return f"{beta:.{digits}f}"
 
 
+def unbroken(text: str) -> str:
+    """A text whose numbers stay with their signs and units when a line is broken.
+
+    Examples
+    --------
+    >>> unbroken("β ≈ 0.3 ± 0.1 and 5 %").split(" ")
+    ['β\\xa0≈\\xa00.3\\xa0±\\xa00.1', 'and', '5\\xa0%']
+    """
+    return _TOGETHER.sub("\u00a0", text)
+
+
 def percent(share: float) -> str:
     """A share in percent.
 
@@ -127,5 +157,20 @@ def percent(share: float) -> str:
     return NOTHING if math.isnan(share) else f"{100 * share:.1f} %"
 
 
+def _needs_cards(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
+    """Whether a telephone has too little room for the longest words of all columns.
+
+    Two columns always fit.
+    """
+    words = (max(map(_longest, column)) for column in zip(heads, *lines, strict=True))
+    return len(heads) > 2 and sum(words) > PHONE
+
+
+def _longest(cell: str) -> int:
+    return max((len(word) for word in cell.split(" ")), default=0)
+
+
 def _text(cell: object) -> str:
-    return NOTHING if cell is None or cell != cell else str(cell)
+    """A cell; what belongs together stays on a line."""
+    text = NOTHING if cell is None or cell != cell else str(cell)
+    return unbroken(text)

@@ -178,5 +178,5 @@ def test_text_of_a_record_is_text(record):
     text = card(record(data=data, differs=[name]), committed=True)
     html, _, _ = text.partition("</dl>")
     assert "<script" not in text
-    _, _, inside = html.partition('<dl class="card">')
+    _, _, inside = html.partition('<dl class="record-card">')
     assert "\n\n" not in inside  # which would end the list

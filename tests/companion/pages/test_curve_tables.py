@@ -28,7 +28,7 @@ class TestHistory:
         assert table.index.tolist() == ["1", "2", "3"]
         assert table["training loss"].tolist() == ["2.000", "1.000", "0.667"]
         assert table["validation accuracy"].tolist() == ["50.0 %"] * 3
-        assert table["weights"].tolist() == [NOTHING, "kept", NOTHING]
+        assert table["weights"].tolist() == ["", "kept", ""]
         assert not table.attrs["caption"]
 
     @pytest.mark.parametrize("best", [1, 7, 38, 40])
@@ -61,10 +61,10 @@ class TestCurve:
     def test_thresholds_have_their_rows(self, record):
         run = record()
         full, fast = (curve_table(run, method) for method in CURVES)
-        named = full["threshold"][full["threshold"] != NOTHING]
+        named = full["threshold"][full["threshold"] != ""]
         # The record's thresholds need not be on the grid of a curve written by hand.
         assert named.to_dict() == {"0.1": "peak, FE", "0.8": "accuracy"}
-        assert fast["threshold"][fast["threshold"] != NOTHING].to_dict() == {"0.31": "bend, RFE"}
+        assert fast["threshold"][fast["threshold"] != ""].to_dict() == {"0.31": "bend, RFE"}
 
     def test_two_thresholds_in_one_row(self, record):
         both = record().result["thresholds"]
@@ -74,7 +74,7 @@ class TestCurve:
     def test_no_threshold_no_mark(self, record):
         run = record(thresholds=dict.fromkeys(("accuracy", *CURVES)))
         for method in CURVES:
-            assert set(curve_table(run, method)["threshold"]) == {NOTHING}
+            assert set(curve_table(run, method)["threshold"]) == {""}
 
     def test_what_is_left_out_is_told(self, record):
         table = curve_table(record(), "renormalized")

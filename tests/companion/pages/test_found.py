@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.pages.found import found
+from companion.pages.found import found as on_page
 from companion.pages.shown import fraction
 from companion.paper.ledger import of_chapter
 from companion.paper.published import lookup
@@ -26,6 +26,11 @@ from tests.companion.pages.conftest import made
 
 MLP = Chapter("mlp", "cifar10", 2)
 PEAK = {"tau": 0.5, "beta": 0.39, "kind": "peak", "prominence": 0.1, "rule": ""}
+
+
+def found(chapter, records):
+    """What is found, with ordinary spaces."""
+    return on_page(chapter, records).replace("\u00a0", " ")
 
 
 def sentences(text):
@@ -61,7 +66,9 @@ class TestOneSeed:
         assert "reaches about 58 %" in text
         assert "right on 56.0 % of the CIFAR-10 test images" in text
         assert "most frequent class: 12.5 %" in text
-        assert "±" not in text.replace("± 2 standard errors", "")  # one seed has no deviation
+        assert "±" not in text.replace(
+            "± 2 standard errors of the difference", ""
+        )  # one seed has no deviation
         assert "a peak at τ\\* = 0.12, β\\* = 0.13" in text
         assert "a bend at τ\\* = 0.31, β\\* = 0.27" in text
         assert "the two do not match" in text
@@ -71,10 +78,10 @@ class TestOneSeed:
     @pytest.mark.parametrize(
         ("tau", "words"),
         [
-            (0.1, "within a grid step of where the accuracy of MLP on CIFAR-10 gives way"),
-            (0.2, "within a grid step of where the accuracy of MLP on CIFAR-10 gives way"),
-            (0.3, "after the accuracy of MLP on CIFAR-10 gives way, by a factor of 3.0"),
-            (1.2, "after the accuracy of MLP on CIFAR-10 gives way, by a factor of 12 in"),
+            (0.1, "within a grid step of where the accuracy gives way"),
+            (0.2, "within a grid step of where the accuracy gives way"),
+            (0.3, "after the accuracy gives way (by a factor of 3.0"),
+            (1.2, "after the accuracy gives way (by a factor of 12 in"),
         ],
     )
     def test_place_of_the_first_feature(self, record, tau, words):
@@ -87,7 +94,7 @@ class TestOneSeed:
         run.curves.loc[full & late, ["lost", "gained"]] = 3
         run.curves.loc[full & late, "accuracy"] = 0.56
         text = found(MLP, [run])
-        assert "before the accuracy of MLP on CIFAR-10 gives way, by a factor of 8.0" in text
+        assert "before the accuracy gives way (by a factor of 8.0" in text
         assert "up to τ = 0.8, where" in text
         low, high = lost_at(run, 0.1)
         assert f"costs 0.0 (−{high:.1f} to {high:.1f}) points" in text
@@ -127,13 +134,13 @@ class TestSeveralSeeds:
         assert "seeds 0, 1 and 2" in text
         assert f"right on {mean:.1f} ± {deviation:.1f} %" in text
         assert "a peak at τ\\* = 0.7 ± 0.2 (0.5 to 0.9), β\\* = 0.35 ± 0.10" in text
-        assert "by a factor of 7 ± 2 (5.0 to 9.0)" in text
+        assert "(by a factor of 7 ± 2 (5.0 to 9.0) in τ)" in text
 
     def test_a_seed_without_a_feature(self, record):
         runs = [record(seed=s, thresholds=thresholds(None if s == 2 else PEAK)) for s in range(3)]
         text = found(MLP, runs)
         assert "a peak at τ\\* = 0.5, β\\* = 0.39 on seeds 0 and 1 and no feature on seed 2" in text
-        assert "there is no feature on seed 2" in text
+        assert "there is none on seed 2" in text
         assert "on CIFAR-10 on seeds 0 and 1" in text
 
     def test_kinds_stand_apart(self, record):
@@ -152,8 +159,8 @@ class TestSeveralSeeds:
             for s, t in enumerate((0.1, 0.4, 0.6))
         ]
         text = found(MLP, runs)
-        assert "within a grid step of it on seed 0" in text
-        assert "after it on seeds 1 and 2 (by factors of 4.0 and 6.0 in τ)" in text
+        assert "within a grid step of where the accuracy gives way on seed 0" in text
+        assert "after it does on seeds 1 and 2 (by factors of 4.0 and 6.0 in τ)" in text
 
     @pytest.mark.parametrize(
         ("matching", "words"),
@@ -193,7 +200,7 @@ class TestNotJudged:
         data = record().result["data"] | {"most_frequent": 0.545}
         text = told(record, data=data, thresholds=thresholds())
         assert "is not judged" in text
-        assert "The first feature of F comes" not in text
+        assert "the first feature of F comes" not in text
         assert "Pruning MLP at the first feature of F costs 5.0" in text
 
     def test_the_grid_ends_before(self, record):
@@ -201,7 +208,7 @@ class TestNotJudged:
         run.curves[["accuracy", "lost", "gained"]] = 0.56, 3, 3
         text = found(MLP, [run])
         assert "loses no more than 1 point up to the last threshold, τ = 2" in text
-        assert "The first feature of F comes" not in text
+        assert "the first feature of F comes" not in text
 
     def test_it_falls_at_once(self, record):
         run = record(thresholds=thresholds())
@@ -213,7 +220,7 @@ class TestNotJudged:
         runs[1].curves[["accuracy", "lost", "gained"]] = 0.56, 3, 3
         text = found(MLP, runs)
         assert re.search(r"up to τ = 0.1, where β = 0\.\d+ on seed 0 and loses no more than", text)
-        assert "after it on seed 0 (by a factor of 5.0 in τ)" in text
+        assert "after the accuracy gives way on seed 0 (by a factor of 5.0 in τ)" in text
 
 
 def test_what_the_paper_does_not_have(record):
