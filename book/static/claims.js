@@ -36,7 +36,7 @@
   form.setAttribute("role", "search");
   form.setAttribute("aria-label", "Filter the claims");
   const fields = {};
-  const LABELS = { setup: "set-up", placebo: "a placebo holds too" };
+  const LABELS = { about: "subject", setup: "set-up", placebo: "a placebo holds too" };
 
   function labelled(name, field) {
     const label = document.createElement("label");

@@ -49,9 +49,9 @@ def results_table(records: Runs) -> str:
             ]
         )
     header = [
-        "chapter", "the paper's Fig.", "accuracy", "the paper's accuracy", "most frequent class",
+        "chapter", "paper's Fig.", "accuracy", "paper's accuracy", "most frequent class",
         "accuracy gives way", "first feature, FE", "first feature, RFE",
-        "the paper's τ*, accuracy", "the paper's τ*, FE", "match",
+        "paper's τ*, accuracy", "paper's τ*, FE", "match",
     ]  # fmt: skip
     return markdown(header, rows) + "\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from companion.data.specs import DATASETS
 from companion.runs.records import FORMAT, Record, to_json
 from companion.runs.settings import Settings, recorded
 
@@ -31,10 +32,19 @@ def changed(before: Settings, now: Settings) -> tuple[str, ...]:
     """
     old, new = (json.loads(to_json(dataclasses.asdict(s))) for s in (before, now))
     return tuple(
-        f"{name} {old[name]}, now {value}"
+        f"{name} {_word(old[name])}, now {_word(value)}"
         for name, value in new.items()
         if name != "differs" and old[name] != value
     )
+
+
+def _word(value: object) -> str:
+    """A value as people say it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
+    return DATASETS[value].title if isinstance(value, str) and value in DATASETS else str(value)
 
 
 def outdated(record: Record, recipe: Settings) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from companion.pages.outdated import outdated_text
 from companion.runs.chapters import CHAPTERS
+from companion.runs.outdated import changed
 from companion.runs.records import FORMAT, Record
 from companion.runs.settings import settings
 
@@ -57,3 +58,12 @@ def test_nothing_left_is_said():
         everything[chapter.name] = [Record(None, facts, b"")]
     assert outdated_text("demo", everything).startswith("Nothing")
     assert outdated_text("demo", {}).startswith(f"{len(CHAPTERS)} of {len(CHAPTERS)} runs")
+
+
+def test_values_are_said_in_words():
+    then = settings("mlp", "flowers102", "small")
+    now = settings("mlp", "flowers102", "small", augment=not then.augment, test_size=7)
+    assert changed(then, now) == (
+        f"test_size {then.test_size or 'none'}, now 7",
+        f"augment {'yes' if then.augment else 'no'}, now {'no' if then.augment else 'yes'}",
+    )

@@ -86,12 +86,12 @@ def test_seeds_that_are_too_many_to_list_are_a_mean_and_a_range(record):
 def test_the_papers_values_stand_in_their_columns():
     cells = row(results_table(NOTHING), MLP.name)
     for head, what in {
-        "the paper's τ*, accuracy": ("tau_star", "accuracy"),
-        "the paper's τ*, FE": ("tau_star", "full"),
-        "the paper's accuracy": ("accuracy",),
+        "paper's τ*, accuracy": ("tau_star", "accuracy"),
+        "paper's τ*, FE": ("tau_star", "full"),
+        "paper's accuracy": ("accuracy",),
     }.items():
         assert cells[head] == stated("mlp", "cifar10", *what)
-    assert cells["the paper's Fig."] == "2"
+    assert cells["paper's Fig."] == "2"
 
 
 def test_the_status_says_how_long_and_where_for_every_run(record):
