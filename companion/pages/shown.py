@@ -42,15 +42,10 @@ class Shown(pd.DataFrame):
         heads = [str(self.index.name), *map(str, self.columns)]
         lines = [[_text(cell) for cell in line] for line in self.itertuples(name=None)]
         head = "".join(f'<th scope="col">{in_html(name)}</th>' for name in heads)
-        known = _needs_cards(heads, lines)
+        known = heads if _needs_cards(heads, lines) else [""] * len(heads)
         rows = [
             f'<tr><th scope="row">{in_html(name)}</th>'
-            + "".join(
-                f'<td data-head="{in_html(column)}">' + in_html(cell) + "</td>"
-                if known
-                else f"<td>{in_html(cell)}</td>"
-                for column, cell in zip(heads[1:], cells, strict=True)
-            )
+            + "".join(map(_cell, known[1:], cells))
             + "</tr>"
             for name, *cells in lines
         ]
@@ -166,11 +161,15 @@ def _needs_cards(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
     return len(heads) > 2 and sum(words) > PHONE
 
 
+def _cell(head: str, text: str) -> str:
+    """A cell that knows the head of its column, if that is given."""
+    attribute = f' data-head="{in_html(head)}"' if head else ""
+    return f"<td{attribute}>{unbroken(in_html(text))}</td>"
+
+
 def _longest(cell: str) -> int:
     return max((len(word) for word in cell.split(" ")), default=0)
 
 
 def _text(cell: object) -> str:
-    """A cell; what belongs together stays on a line."""
-    text = NOTHING if cell is None or cell != cell else str(cell)
-    return unbroken(text)
+    return NOTHING if cell is None or cell != cell else str(cell)

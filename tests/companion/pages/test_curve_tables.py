@@ -114,3 +114,20 @@ class TestShown:
     def test_nothing_is_a_dash(self):
         html = shown(["a", "b", "c"], [("0", None, float("nan"))])._repr_html_()
         assert html.count(f">{NOTHING}</td>") == 2
+
+    def test_a_number_stays_with_its_sign_and_unit(self):
+        html = shown(["a", "b"], [("0", "0.3 ± 0.1 (3) and 5 %")])._repr_html_()
+        assert "<td>0.3\u00a0±\u00a00.1 (3) and 5\u00a0%</td>" in html
+
+    @pytest.mark.parametrize(
+        ("cells", "cards"),
+        [
+            (("1.234", "peak"), False),
+            (("one and another word",) * 2, False),
+            (("x" * 20,) * 3, True),
+        ],
+    )
+    def test_rows_are_cards_on_a_telephone_where_it_has_no_room(self, cells, cards):
+        heads = ["τ", *(f"head {k}" for k in range(len(cells)))]
+        html = shown(heads, [("0", *cells)])._repr_html_()
+        assert ('<td data-head="head 0">' in html) == cards
