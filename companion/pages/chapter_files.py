@@ -151,7 +151,7 @@ def _notebook(wanted: Wanted) -> nbformat.NotebookNode | None:
 
 
 def _found_by(record: Record) -> tuple[Path, dict[str, Any]] | None:
-    """The folder of results and the overrides by which a notebook finds a record; None if by none."""
+    """Results and overrides by which a notebook finds a record; None if by none."""
     given = recorded(record)
     name = f"{given.model}-{given.dataset}"
     if given.model not in NETWORKS or not notebook_path(given.model).exists():

@@ -69,18 +69,6 @@ TOC = "generated/_toc.yml"
 STATIC = "generated/static"
 #: Where the executed pages for adapting are, in the folder of the records.
 YOUR_MODEL = ".work"
-#: Builds the book with several processes, which the command of jupyter-book has no option for.
-SPHINX = """
-import sys
-from jupyter_book.sphinx import build_sphinx
-book, html, config, toc, jobs = sys.argv[1:]
-failed = build_sphinx(
-    book, html, path_config=config, force_all=True,
-    confoverrides={"external_toc_path": toc, "latex_individualpages": False},
-    freshenv=True, warningiserror=True, keep_going=True, quiet=True, jobs=int(jobs),
-)
-sys.exit(bool(failed))
-"""
 
 
 def build(results: str | Path, *, committed: Path = COMMITTED, jobs: int = 2) -> Path:
@@ -107,17 +95,23 @@ def build(results: str | Path, *, committed: Path = COMMITTED, jobs: int = 2) ->
     """
     sources = digest_of_sources(ROOT)
     assemble(Path(results), committed=committed, jobs=jobs)
-    book, html = ROOT / "book", ROOT / OUTPUT / "html"
-    shutil.rmtree(html, ignore_errors=True)
-    command = [
-        sys.executable, "-c", SPHINX, str(book), str(html), str(ROOT / "_config.yml"),
-        str(book / TOC), str(jobs),
-    ]  # fmt: skip
-    # In a session of its own: a Ctrl-C is for this command, which ends the build and says so.
-    done = subprocess.run(command, cwd=ROOT, check=False, start_new_session=True)
-    if done.returncode != 0:
-        raise ThermoError("the book did not build; the warnings above say which page and why")
-    write_stamp(html, sources)
+    with TemporaryDirectory(prefix="site-", dir=ROOT / OUTPUT) as folder:
+        command = [
+            sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
+            "build", str(ROOT / "book"),
+            "--config", str(ROOT / "_config.yml"), "--toc", str(ROOT / "book" / TOC),
+            "--path-output", folder,
+            "--all",
+            "--warningiserror", "--keep-going", "--quiet",
+        ]  # fmt: skip
+        # In a session of its own: a Ctrl-C is for this command, which ends the build and says so.
+        done = subprocess.run(command, cwd=ROOT, check=False, start_new_session=True)
+        if done.returncode != 0:
+            raise ThermoError("the book did not build; the warnings above say which page and why")
+        built, html = Path(folder, OUTPUT, "html"), ROOT / OUTPUT / "html"
+        write_stamp(built, sources)
+        shutil.rmtree(html, ignore_errors=True)  # no page of an earlier site stays
+        built.rename(html)
     return html / "index.html"
 
 
