@@ -8,6 +8,7 @@ from typing import Any
 
 from companion.pages.escape import in_markdown
 from companion.pages.seeds import accuracies, mean_sd, thresholds
+from companion.pages.shown import unbroken
 from companion.pages.tables import NOT_RUN, markdown, stated
 from companion.runs.chapters import Chapter
 from companion.runs.methods import METHODS
@@ -39,7 +40,7 @@ def results_table(records: Runs) -> str:
             [
                 _link(chapter),
                 chapter.figure,
-                accuracies(runs) if runs else NOT_RUN,
+                unbroken(accuracies(runs)) if runs else NOT_RUN,
                 stated(model, dataset, "accuracy"),
                 _most_frequent(runs),
                 *_thresholds(runs),
@@ -141,12 +142,13 @@ def _found(runs: Sequence[Record]) -> list[str]:
     """Accuracy and thresholds."""
     if not runs:
         return [NOT_RUN] * len(_HEADS)
-    return [accuracies(runs), *_thresholds(runs)]
+    return [unbroken(accuracies(runs)), *_thresholds(runs)]
 
 
 def _thresholds(runs: Sequence[Record]) -> list[str]:
     """In narrow columns the sparsity has a line of its own."""
-    return [thresholds(runs, m, between="<br>") if runs else NOT_RUN for m in METHODS]
+    found = [thresholds(runs, m, between="<br>") if runs else NOT_RUN for m in METHODS]
+    return [unbroken(text).replace("β ", "β\u00a0") for text in found]
 
 
 def other_runs_table(records: Sequence[Record]) -> str:

@@ -12,6 +12,7 @@ from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.pages.escape import in_html
 from companion.pages.seeds import kinds, mean_sd, positions, sparsities
+from companion.pages.shown import unbroken
 from companion.pages.tables import DASH, NONE_FOUND, NOT_RUN, cells
 from companion.paper import published
 from companion.runs.chapters import Chapter
@@ -95,7 +96,7 @@ def _both(
     found = runs.get((place["model"], place["dataset"]))
     ours = _ours(found, place["quantity"], place["method"]) if found else NOT_RUN
     return (
-        f'<span class="ours">{ours}</span><br><span class="paper">'
+        f'<span class="ours">{unbroken(ours)}</span><br><span class="paper">'
         f"{_theirs(theirs, place['quantity'])}</span>"
     )
 

@@ -19,11 +19,16 @@ MLP = next(c for c in CHAPTERS if c.name == "mlp-cifar10")
 PLACES = ("accuracy gives way", "first feature, FE", "first feature, RFE")
 
 
+def plain(text: str) -> str:
+    """Numbers stay with their signs by spaces that are not broken."""
+    return text.replace("\u00a0", " ")
+
+
 def rows(table: str, name: str = "") -> list[dict[str, str]]:
     """Rows by the heads of their columns, those that link to a chapter."""
     lines = [line for line in table.splitlines() if line.startswith("|")]
     head, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    found = [dict(zip(head, cells, strict=True)) for cells in body]
+    found = [dict(zip(head, map(plain, cells), strict=True)) for cells in body]
     return [cells for cells in found if f"(chapters/{name}" in next(iter(cells.values()))]
 
 
@@ -127,7 +132,7 @@ def test_other_runs_stand_together_if_only_the_seed_differs(record):
         record(seed=0, accuracy=0.10),  # the same once more, as a copy of a folder would be
     ]
     lines = other_runs_table(runs).splitlines()[2:]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    cells = [[cell.strip() for cell in plain(line).strip("|").split("|")] for line in lines]
     assert [(c[1], c[3]) for c in cells] == [
         ("0, 1", "52.0 ± 2.8 % (2)"), ("0", "30.0 %"), ("0", "10.0 %"),
     ]  # fmt: skip

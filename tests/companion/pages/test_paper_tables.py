@@ -38,6 +38,7 @@ def shown(number, records, whose="ours"):
             # On a narrow screen a cell stands alone and must say what it is.
             assert [cell.get("data-head") for cell in found] == [", ".join(c) for c in columns]
             texts = [cell.find(f"span[@class='{whose}']").text for cell in found]
+            texts = [text.replace("\u00a0", " ") for text in texts]
             rows[head.find("th").text, row.find("th").text] = texts
     return pd.DataFrame(
         list(rows.values()),
