@@ -25,6 +25,8 @@ LINK: Final = "{http://www.w3.org/1999/xlink}href"
 #: commands on it is made to.
 SEEN: Final = 0.2
 MANY: Final = 24
+#: From how many dots on they are written as one line.
+SOME: Final = 4
 #: How the outline of a letter is scaled, and where a letter stands in its line.
 LETTER: Final = "scale(0.015625)"
 #: The outline of a dot: a curve from a place straight below its middle, round and closed.
@@ -87,6 +89,7 @@ def compact(text: str) -> str:
         _dots(element, marks)
     _without_empty(root)
     _repeated_lines(root, len(names))
+    _without_unused(root)
     _classes(root)
     root.set("xmlns", SVG)
     return ET.tostring(root, encoding="unicode").replace(" />", "/>") + "\n"
@@ -190,7 +193,7 @@ def _common_style(group: ET.Element) -> None:
 def _dots(group: ET.Element, marks: dict[str | None, ET.Element]) -> None:
     """Write many dots of one kind as the ends of a line that goes nowhere."""
     links = {mark.get("href", "") for mark in group}
-    if len(group) < MANY or {mark.tag for mark in group} != {"use"} or len(links) != 1:
+    if len(group) < SOME or {mark.tag for mark in group} != {"use"} or len(links) != 1:
         return
     outline = marks[links.pop()[1:]].get("d", "")
     radius = ROUND.match(outline)
@@ -234,6 +237,13 @@ def _classes(root: ET.Element) -> None:
             element.set("class", " ".join(classes))
     (style,) = root.iter("style")
     style.text = (style.text or "") + "".join(f".{name}{{{rule}}}" for rule, name in names.items())
+
+
+def _without_unused(root: ET.Element) -> None:
+    """Drop the outlines that nothing refers to any more."""
+    used = {element.get("href", "")[1:] for element in root.iter()}
+    for holder in root.iter("defs"):
+        holder[:] = [part for part in holder if part.tag != "path" or part.get("id") in used]
 
 
 def _without_empty(element: ET.Element) -> None:
