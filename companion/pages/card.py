@@ -11,6 +11,7 @@ from companion.pages.seeds import mean_sd
 from companion.pages.setting_words import setting_words
 from companion.pages.tables import counted
 from companion.pages.wording import listed
+from companion.paper.setup import differences
 from companion.runs.command import AGAIN, in_shell, rerun_command
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record, place
@@ -53,7 +54,7 @@ def card(
         Markdown with a list in HTML, and a command for each seed that computes it again.
     """
     runs = sorted([record, *siblings], key=lambda run: int(run.result["seed"]))
-    rows = {**_settings(record), **_runs(runs), **_made(runs), **_origin(runs, committed)}
+    rows = {**_settings(runs), **_runs(runs), **_made(runs), **_origin(runs, committed)}
     cells = [_cell(name, in_html(text), long=len(text) > LONG) for name, text in rows.items()]
     if links:
         files = ", ".join(
@@ -72,11 +73,12 @@ def _cell(name: str, html: str, *, long: bool) -> str:
     return f"<div{kind}><dt>{in_html(name)}</dt><dd>{html}</dd></div>"
 
 
-def _settings(record: Record) -> dict[str, str]:
+def _settings(runs: Sequence[Record]) -> dict[str, str]:
     """What was asked for, and what of it differs from the paper."""
-    words = setting_words(recorded(record))
+    words = setting_words(recorded(runs[0]))
     rows = {name: text for name, text in words.items() if name not in ELSEWHERE}
-    return {**rows, "differs from the paper": "; ".join(record.result["differs"]) or "nothing"}
+    found = [note.text for note in differences(run.result for run in runs)]
+    return {**rows, "differs from the paper": "; ".join(found) or "nothing that we know of"}
 
 
 def _runs(runs: Sequence[Record]) -> dict[str, str]:

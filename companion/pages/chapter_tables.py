@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import fmean, stdev
 from typing import Any, Final
 
 from companion.pages.features import interval
@@ -16,9 +17,7 @@ from companion.runs.records import Record
 
 __all__ = ["features_table", "seeds_table", "thresholds_table", "timings_table"]
 
-#: A row of the table of seeds.
-OVER_SEEDS: Final = "mean ± sd (n)"
-#: What stands in it for features that have nothing in common.
+#: What stands in the place of the mean for features that have nothing in common.
 SEVERAL: Final = "several kinds"
 #: What is found where accuracy falls.
 GIVES_WAY: Final = "accuracy gives way"
@@ -78,12 +77,12 @@ def thresholds_table(runs: Sequence[Record]) -> Shown:
                 "; ".join(_kind_cell(kind, some, runs) for kind, some in kinds.items()),
                 *(
                     "; ".join(
-                        _mean([run.result["thresholds"][method][place] for run in some], single)
+                        _numbered([run.result["thresholds"][method][place] for run in some], single)
                         for kind, some in kinds.items()
                         if kind != NONE_FOUND
                     )
                     or NOTHING
-                    for place, single in (("tau", _tau), ("beta", fraction))
+                    for place, single in _PLACES
                 ),
                 *(_paper(runs[0], quantity, method) for quantity in ("tau_star", "beta_star")),
             )
@@ -105,24 +104,38 @@ def seeds_table(runs: Sequence[Record]) -> Shown:
     Returns
     -------
     Shown
-        A row per seed and, with two or more, one for all that have the number; columns
-        ``accuracy``, and ``τ*`` and ``β*`` as found from the accuracy, FE and RFE.
+        A row per seed and, with two or more, one with the mean ± the standard deviation, and over
+        how many seeds where some have no such threshold. Columns ``accuracy``, and ``τ* (β*)`` as
+        found from the accuracy, FE and RFE.
     """
     shares = [float(run.result["metrics"]["test_accuracy"]) for run in runs]
     columns = {"accuracy": [*map(percent, shares), _mean(shares, percent)]}
     for method, printed in METHODS.items():
         marks = [run.result["thresholds"][method] for run in runs]
-        kinds = {mark["kind"] for mark in marks if mark is not None}
-        for symbol, place, single in (("τ*", "tau", _tau), ("β*", "beta", fraction)):
-            found = [None if mark is None else mark[place] for mark in marks]
-            columns[f"{symbol}, {printed.short}"] = [
-                *(NOTHING if value is None else single(value) for value in found),
-                # The mean of a peak and a valley is neither.
-                _mean(found, single) if len(kinds) < 2 else SEVERAL,
-            ]
-    names = [*(str(run.result["seed"]) for run in runs), OVER_SEEDS]
+        columns[f"τ* (β*), {printed.short}"] = [*map(_point, marks), _points(marks)]
+    names = [*(str(run.result["seed"]) for run in runs), f"mean ± sd of {len(runs)}"]
     rows = list(zip(names, *columns.values(), strict=True))
     return shown(["seed", *columns], rows if len(runs) > 1 else rows[:1])
+
+
+def _point(mark: dict[str, Any] | None) -> str:
+    """A threshold with its sparsity."""
+    if mark is None:
+        return NONE_FOUND
+    beta = "" if mark["beta"] is None else f" ({fraction(mark['beta'])})"
+    return f"{_tau(mark['tau'])}{beta}"
+
+
+def _points(marks: Sequence[dict[str, Any] | None]) -> str:
+    """The mean of thresholds and of their sparsities; that of a peak and a valley is neither."""
+    known = [mark for mark in marks if mark is not None]
+    if not known:
+        return NOTHING
+    if len({mark["kind"] for mark in known}) > 1:
+        return SEVERAL
+    tau, beta = (_mean([m[name] for m in known], one) for name, one in _PLACES)
+    some = f", {counted(len(known), 'seed')}" if len(known) < len(marks) else ""
+    return f"{tau}{'' if beta == NOTHING else f' ({beta})'}{some}"
 
 
 def timings_table(runs: Sequence[Record]) -> Shown:
@@ -176,6 +189,12 @@ def _kind_cell(kind: str, some: Sequence[Record], runs: Sequence[Record]) -> str
     return f"{kind} (seed{'' if len(some) == 1 else 's'} {seeds})"
 
 
+def _numbered(values: Sequence[float | None], single: Callable[[float], str]) -> str:
+    """A mean over seeds, and how many they are."""
+    number = sum(value is not None for value in values)
+    return f"{_mean(values, single)} ({number})" if number > 1 else _mean(values, single)
+
+
 def _mean(values: Sequence[float | None], single: Callable[[float], str]) -> str:
     """A mean over seeds, with as many decimals as the values are given with, or two."""
     known = [float(value) for value in values if value is not None]
@@ -183,10 +202,10 @@ def _mean(values: Sequence[float | None], single: Callable[[float], str]) -> str
         return NOTHING
     if len(known) == 1:
         return single(known[0])
-    if single is percent:
-        return mean_sd([100 * value for value in known], digits=1, unit=" %")
     digits = max(2, *(len(single(value).partition(".")[2]) for value in known))
-    return mean_sd(known, digits=digits)
+    factor, unit, digits = (100, " %", 1) if single is percent else (1, "", digits)
+    mean, deviation = (factor * of(known) for of in (fmean, stdev))
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}{unit}"
 
 
 def _within(feature: dict[str, Any]) -> str:
@@ -201,6 +220,10 @@ def _number(value: float | None, digits: int) -> str:
 
 def _tau(tau: float) -> str:
     return significant(tau, 3)
+
+
+#: What of a threshold is shown, and how.
+_PLACES: Final = (("tau", _tau), ("beta", fraction))
 
 
 def _paper(record: Record, quantity: str, method: str) -> str:

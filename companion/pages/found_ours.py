@@ -169,7 +169,7 @@ def order(names: Names, seen: Sequence[Seen]) -> str:
 
 
 def _factors(here: Sequence[tuple[int, float]]) -> str:
-    times = over_seeds([factor for _, factor in here], _factor, ends=True)
+    times = over_seeds([factor for _, factor in here], _factor)
     return f"by {'factors' if ' and ' in times else 'a factor'} of {times} in τ"
 
 

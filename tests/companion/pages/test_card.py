@@ -139,6 +139,15 @@ class TestEntries:
         assert told["FE took"] == "90.0 ± 14.1 s (2), 20 thresholds"
         assert told["parameters"] == "1,234,567"
 
+    def test_a_processor_differs_from_the_paper_too(self, record):
+        assert entries(card(record(differs=[]), committed=True))["differs from the paper"] == (
+            "nothing that we know of"
+        )
+        run = record(differs=["12 training images"])
+        run.result["stages"]["full"]["device"] = "CPU (x86_64), 1 threads"
+        told = entries(card(run, committed=True))["differs from the paper"]
+        assert told == "12 training images; timed on a CPU, not a GPU"
+
     def test_no_commit(self, record):
         made_with = record().result["provenance"] | {"git_commit": None}
         assert entries(card(record(provenance=made_with), committed=True))["commit"] == (

@@ -157,32 +157,48 @@ class TestSeeds:
     def test_by_seed_with_mean_and_deviation(self, record):
         runs = {seed: record(seed=seed, accuracy=0.5 + 0.01 * seed) for seed in (2, 0, 7)}
         table = Page(runs[2], siblings=[runs[7], runs[0]]).seeds()
-        assert table.index.tolist() == ["0", "2", "7", "mean ± sd (n)"]
+        assert table.index.tolist() == ["0", "2", "7", "mean ± sd of 3"]
         shares = [50, 52, 57]
         assert table["accuracy"].tolist()[:3] == [f"{share:.1f} %" for share in shares]
         mean, deviation = np.mean(shares), np.std(shares, ddof=1)
-        assert table["accuracy"].iloc[-1] == f"{mean:.1f} ± {deviation:.1f} % (3)"
+        assert table["accuracy"].iloc[-1] == f"{mean:.1f} ± {deviation:.1f} %"
         for method, printed in METHODS.items():
             tau, beta = (runs[0].result["thresholds"][method][name] for name in ("tau", "beta"))
-            assert table[f"τ*, {printed.short}"].tolist()[:3] == [f"{tau:g}"] * 3
-            assert table[f"τ*, {printed.short}"].iloc[-1] == f"{tau:.2f} ± 0.00 (3)"
-            assert table[f"β*, {printed.short}"].iloc[-1] == f"{beta:.2f} ± 0.00 (3)"
+            column = table[f"τ* (β*), {printed.short}"].tolist()
+            assert column == [*[f"{tau:g} ({beta:g})"] * 3, f"{tau:.2f} ± 0.00 ({beta:g} ± 0.00)"]
+
+    def test_deviations_of_thresholds(self, record):
+        marks = record().result["thresholds"]
+        taus, betas = (0.1, 0.15, 0.23), (0.3, 0.34, 0.5)
+        runs = [
+            record(seed=k, thresholds=marks | {"full": marks["full"] | {"tau": t, "beta": b}})
+            for k, (t, b) in enumerate(zip(taus, betas, strict=True))
+        ]
+        cell = Page(runs[0], runs[1:]).seeds()["τ* (β*), FE"].iloc[-1]
+        numbers = [
+            f(v, **o) for v in (taus, betas) for f, o in ((np.mean, {}), (np.std, {"ddof": 1}))
+        ]
+        assert cell == "{:.2f} ± {:.2f} ({:.2f} ± {:.2f})".format(*numbers)
 
     def test_one_has_no_mean(self, page):
         assert page.seeds().index.tolist() == ["0"]
 
     def test_a_seed_without_a_threshold_is_left_out_of_the_mean(self, record):
-        other = record(seed=1, thresholds=dict.fromkeys(METHODS))
-        table = Page(record(), siblings=[other]).seeds()
-        assert table.loc["1", "τ*, FE"] == NOTHING
-        assert table["τ*, FE"].iloc[-1] == "0.12"  # of one, which has no deviation
+        missing = record(seed=1, thresholds=dict.fromkeys(METHODS))
+        table = Page(record(), siblings=[missing, record(seed=2)]).seeds()
+        assert table.loc["1", "τ* (β*), FE"] == NONE_FOUND
+        assert table["τ* (β*), FE"].iloc[-1] == "0.12 ± 0.00 (0.13 ± 0.00), 2 seeds"
+        table = Page(record(), siblings=[missing]).seeds()
+        assert table["τ* (β*), FE"].iloc[-1] == "0.12 (0.13), 1 seed"  # which has no deviation
+        table = Page(missing, siblings=[record(seed=2, thresholds=dict.fromkeys(METHODS))]).seeds()
+        assert table["τ* (β*), FE"].iloc[-1] == NOTHING
 
     def test_unlike_features_have_no_mean(self, record):
         marks = record().result["thresholds"]
         valley = marks | {"full": marks["full"] | {"kind": "valley"}}
         last = Page(record(), [record(seed=1, thresholds=valley)]).seeds().iloc[-1]
-        assert last["τ*, FE"] == last["β*, FE"] == "several kinds"
-        assert last["τ*, RFE"] == "0.31 ± 0.00 (2)"
+        assert last["τ* (β*), FE"] == "several kinds"
+        assert last["τ* (β*), RFE"] == "0.31 ± 0.00 (0.27 ± 0.00)"
 
 
 class TestSiblings:
@@ -195,7 +211,7 @@ class TestSiblings:
         for folder, others in ((chapter, [1, 5]), (chapter / "seed-5", [0, 1])):
             page = Page(read_record(folder))
             assert [run.result["seed"] for run in page.siblings] == others
-            assert page.seeds().index.tolist() == ["0", "1", "5", "mean ± sd (n)"]
+            assert page.seeds().index.tolist() == ["0", "1", "5", "mean ± sd of 3"]
         assert Page(read_record(chapter / "seed-2")).siblings == []
 
     def test_of_a_network_of_your_own(self, tmp_path, written):
@@ -292,7 +308,7 @@ class TestForeign:
 
     def test_everything_else_is_the_same(self, foreign, page):
         pd.testing.assert_frame_equal(foreign.features(), page.features())
-        assert foreign.seeds().index.tolist() == ["0", "1", "mean ± sd (n)"]
+        assert foreign.seeds().index.tolist() == ["0", "1", "mean ± sd of 2"]
         assert foreign.provenance()["value"]["device"] == "an abacus"
         for figure in (foreign.training(), foreign.six_panels()):
             assert figure.get_suptitle() == foreign.title
