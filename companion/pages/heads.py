@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 from companion.pages.escape import in_html
+from companion.pages.plain import plain_text
 
 __all__ = ["column_heads", "setup"]
 
@@ -30,13 +31,14 @@ def column_heads(group: nodes.tgroup) -> list[str]:
     Returns
     -------
     list of str
-        Texts of the last row of the head, each as often as it spans columns; empty without a head.
+        Texts of the last row of the head, each as often as it spans columns, with signs instead of
+        formulas; empty without a head.
     """
     rows = [row for head in group.findall(nodes.thead) for row in head.findall(nodes.row)]
     if not rows:
         return []
     return [
-        entry.astext()
+        plain_text(entry)
         for entry in rows[-1].findall(nodes.entry)
         for _ in range(1 + entry.get("morecols", 0))
     ]

@@ -93,7 +93,8 @@ def test_numbers_have_digits_that_make_sense(page, site, name):
           .map((cell) => cell.textContent)"""
     )
     for text in texts:
-        assert not re.search(r"(?i)(?<![\w-])(nan|inf)(?!\w)", text), text
+        if len(text.split()) < 5:  # a sentence may speak of it
+            assert not re.search(r"(?i)(?<![\w-])(nan|inf)(?!\w)", text), text
         # In percent one decimal is as much as any test set tells.
         assert not re.search(r"\d\.\d\d+ ?%", text), text
         assert not re.search(r"\d\.\d{7,}", text), text
