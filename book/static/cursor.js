@@ -81,16 +81,19 @@
 
     const fast = {
       name: "renormalized",
+      short: "RFE",
       head: `Renormalized (RFE) at τ = ${significant(renormalized.tau[index], 4)}`,
       rows: [...both(renormalized, index), pruned(renormalized.beta[index])],
     };
     if (i === null) {
       const last = significant(full.tau[full.tau.length - 1], 4);
-      return [fast, { name: "full", head: `Full evaluation (FE): none beyond τ = ${last}`, rows: [] }];
+      const head = `Full evaluation (FE): none beyond τ = ${last}`;
+      return [fast, { name: "full", short: `FE ends at τ = ${last}`, head, rows: [] }];
     }
     const exact = full.tau[i] === renormalized.tau[index];
     const slow = {
       name: "full",
+      short: exact ? "FE" : `FE at τ = ${significant(full.tau[i], 4)}`,
       head: `Full evaluation (FE) at τ = ${significant(full.tau[i], 4)}${exact ? "" : ", the nearest"}`,
       rows: [
         ["accuracy", "accuracy", percent(full.accuracy[i]), [
@@ -120,6 +123,17 @@
       ]))
     );
 
+  /** The same in a line, for below the figure. */
+  const brief = (all) =>
+    all
+      .map(({ short, rows }) =>
+        [short, rows.slice(0, 3)
+          .filter(([, what]) => what !== "pruned")
+          .map(([label, , value]) => `${label} ${value}`)
+          .join(", ")].filter(Boolean).join(": ")
+      )
+      .join(" · ");
+
   const spoken = (all) =>
     all
       .map(({ head, rows }) =>
@@ -135,6 +149,7 @@
       type: "range", id, min: 0, max: tau.length - 1, step: 1, value: first,
     });
     const shown = element("output", { className: "live-tau", htmlFor: id });
+    const line = element("p", { className: "live-brief" });
     const jumps = chapter.marks.map((mark) => {
       const button = element("button", { type: "button" }, mark.label);
       button.addEventListener("click", () => cursor.pin(nearest(tau, mark.tau)));
@@ -152,30 +167,32 @@
       chapter.seeds.length > 1 ? ` Seed ${chapter.seeds[0]}.` : "",
       chapter.synthetic ? " Synthetic data, not a reproduction." : ""
     );
-    block.prepend(
-      element(
-        "div", { className: "live-cursor" },
-        element(
-          "div", { className: "live-controls" },
-          element("label", { htmlFor: id }, "Move the threshold"), slider, shown,
-          element("div", { className: "live-marks" }, ...jumps)
-        ),
-        readout, said, plot, caption
-      )
+    const controls = element(
+      "div", { className: "live-controls" },
+      element("label", { htmlFor: id }, "Move the threshold"), slider, shown, line,
+      element("div", { className: "live-marks" }, ...jumps)
     );
+    block.prepend(element("div", { className: "live-cursor" }, readout, said, plot, caption));
 
     const parts = [panels(chapter), histogram(chapter, plot)].filter(Boolean);
+    // Beside the panels: what stands between the figure and this block would part hand and eye.
+    const [{ under }] = parts;
+    if (under) under(controls);
+    else block.prepend(controls);
+    let at = null;
     let pinned = first;
     let heard = first;
     let later = null;
     function show(i) {
-      const at = { renormalized: i, full: measured(chapter, tau[i]) };
+      if (at?.renormalized === i) return;
+      at = { renormalized: i, full: measured(chapter, tau[i]) };
       const all = cards(chapter, at);
       parts.forEach((part) => part.show(at));
       readout.replaceChildren(...all.map(drawn));
       slider.value = i;
       const text = `τ = ${significant(tau[i], 4)}`;
       shown.textContent = text;
+      line.textContent = brief(all);
       slider.setAttribute("aria-valuetext", `${text}, β = ${sparsity(beta[i])}`);
       plot.setAttribute(
         "aria-label", `Histogram of the activations, ${percent(beta[i])} of them below ${text}`

@@ -102,7 +102,13 @@
     new ResizeObserver(place).observe(stage);
     image.addEventListener("load", place); // the other image was chosen
     place();
-    return { stage, show, find };
+    /** Puts something between the image and its caption. */
+    const under = (node) => {
+      const caption = stage.querySelector("figcaption");
+      if (caption) caption.before(node);
+      else stage.append(node);
+    };
+    return { stage, show, find, under };
   }
 
   /** A mouse looks where it is, and leaves the cursor where it was dragged; so does a finger. */

@@ -158,7 +158,10 @@
     if (!shown.length) return "Choose a chapter to see its curve.";
     const missing = shown.filter((i) => !got.some((one) => one.i === i));
     if (missing.length) return `No data of ${missing.map((i) => chapters[i][1]).join(", ")}.`;
-    return "The first seed of each chapter. Drag along the axis to enlarge a part, double-click to go back.";
+    return (
+      "The first seed of each chapter; the address of this page keeps what is chosen. Drag along the " +
+      "axis to enlarge a part, double-click to go back."
+    );
   }
 
   /** A table for each chapter, of the thresholds of its full evaluation: there accuracy is known. */

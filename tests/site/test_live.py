@@ -279,6 +279,17 @@ def test_it_starts_at_the_papers_threshold_and_goes_to_ours(chapter):
         check_cards(page, name)
 
 
+def test_the_slider_is_beside_the_panels(chapter):
+    page = chapter("mlp-cifar10")
+    image = page.locator(IMAGE).first.bounding_box()
+    slider = page.get_by_role("slider").bounding_box()
+    caption = page.locator("figure:has(.live-lines) figcaption").bounding_box()
+    assert image["y"] + image["height"] <= slider["y"] < slider["y"] + 24 <= caption["y"]
+    point = curve("mlp-cifar10", "full").set_index("tau").loc[0.36]
+    line = page.locator(".live-brief").text_content()
+    assert f"FE: accuracy {100 * point['accuracy']:.1f} %, β {point['beta']:.3f}" in line
+
+
 def inside(page, fraction, panel):
     """A point of the screen: so far along a panel."""
     return page.evaluate(
@@ -388,9 +399,9 @@ def test_the_histogram_counts_all_and_shades_what_is_pruned(chapter):
         }""",
         name,
     ) == total  # fmt: skip
-    page.locator(".live-plot").scroll_into_view_if_needed()
     for tau in (0.12, 0.36):
         to_threshold(page, name, tau)
+        page.locator(".live-plot .u-over").scroll_into_view_if_needed()
         shade = page.locator(".live-shade").bounding_box()
         whole = page.locator(".live-plot .u-over").bounding_box()
         part = tau / curve(name, "full")["tau"].iloc[-1]
@@ -427,10 +438,11 @@ def test_every_theme_has_its_own_drawing_and_fits(chapter, width):
         page.wait_for_timeout(200)
         pictures.append(page.locator(".live-plot canvas").evaluate("c => c.toDataURL()"))
     assert pictures[0] != pictures[1]
-    box = page.locator(".live").first.bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
-    assert page.locator(".live").first.evaluate("b => b.scrollWidth <= b.clientWidth + 1")
+    for part in (".live", ".live-controls"):
+        box = page.locator(part).first.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert page.locator(part).first.evaluate("b => b.scrollWidth <= b.clientWidth + 1")
     for button in page.locator(".live-controls button, .live-controls input").all():
         assert button.bounding_box()["height"] >= 24
 
@@ -449,7 +461,7 @@ def test_without_a_script_there_are_figure_and_table(site, browser, browser_cont
     page = context.new_page()
     page.goto((site / "chapters" / "mlp-cifar10.html").as_uri())
     assert page.locator(IMAGE).first.bounding_box()["height"] > 200
-    assert page.locator(".live-cursor").count() == 0
+    assert page.locator(".live-cursor, .live-controls").count() == 0
     page.locator(".live-table summary").click()
     rows = page.locator(".live-table tbody tr")
     assert rows.count() == len(curve("mlp-cifar10", "full"))
@@ -527,6 +539,7 @@ def test_what_is_under_the_mouse_is_the_curve(overlay):
     page = overlay("?curves=mlp-cifar10+resnet18-cifar10&y=accuracy&x=tau")
     # Accuracy is of the full evaluation: nothing says otherwise.
     assert not page.locator("#overlay").get_by_text("renormalized").first.is_visible()
+    page.locator("#overlay .u-over").scroll_into_view_if_needed()
     box = page.locator("#overlay .u-over").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 3, box["y"] + 30)
     values = page.locator("#overlay .u-legend .u-value").all_text_contents()
