@@ -542,8 +542,10 @@ def test_what_is_in_an_archive_runs(tmp_path, folder):
 
     assert thermo("check").endswith("all good\n")
     # Tiny networks on synthetic data, by the code and the notebook of the archive.
-    thermo("run", "mlp", "cifar10", "--results", str(tmp_path), "--quiet")
-    assert read_record(tmp_path / "demo/mlp-cifar10").result["synthetic"]
+    words = shlex.split("-p epochs 1 -p train_size 200 -p test_size 100 --quiet")
+    thermo("run", "mlp", "cifar10", "--results", str(tmp_path), *words)
+    (path,) = tmp_path.glob(f"demo/mlp-cifar10/*/{RESULT}")
+    assert read_record(path.parent).result["synthetic"]
 
 
 @pytest.mark.slow
