@@ -16,7 +16,7 @@ from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.pages.escape import in_markdown
 from companion.pages.speed_files import COMMAND, ratios
-from companion.pages.tables import NOT_STATED, markdown
+from companion.pages.tables import NOT_STATED, wide
 from companion.paper.published import as_range, lookup
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.methods import CURVES, METHODS
@@ -152,7 +152,7 @@ def _targets(rows: Mapping[Chapter, Mapping[str, Any]], count: int) -> str:
                 f"{names}: {target.why}" if missed else "none",
             ]
         )
-    return markdown(["target", "met by", "missed by"], lines) + "\n"
+    return wide(["target", "met by", "missed by"], lines) + "\n"
 
 
 def _times(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
@@ -173,7 +173,7 @@ def _times(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
         "chapter", "RFE / pass", "FE threshold / pass", "stored RFE / pass", "FE / RFE",
         "FE / sampled RFE", "paper: FE / RFE", "pass, ns per activation",
     ]  # fmt: skip
-    return markdown(header, lines) + "\n"
+    return wide(header, lines) + "\n"
 
 
 def _samples(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
@@ -197,7 +197,7 @@ def _samples(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
         "chapter", "RFE, extra MB", "stored RFE, extra MB", "sample", "sampled RFE / pass",
         "its τ*", "exact τ*", "confidence",
     ]  # fmt: skip
-    return markdown(header, lines) + "\n"
+    return wide(header, lines) + "\n"
 
 
 def _machine(files: Mapping[str, Mapping[str, Any]]) -> str:
