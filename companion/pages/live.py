@@ -108,7 +108,7 @@ def live_block(name: str, records: Sequence[Record], *, csv: str | None = None) 
 def _cells(point: Mapping[Any, Any]) -> tuple[str, str, str]:
     """Sparsity, free energy and slope at a threshold; nothing where it was not measured."""
     return (
-        fraction(point["beta"]),
+        fraction(point["beta"], 3),
         decimals(point["free_energy"], 3),
         significant(point["dF_dtau"], 3),
     )

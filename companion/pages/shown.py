@@ -114,17 +114,16 @@ def decimals(number: float, digits: int) -> str:
     return f"{round(number, digits) + 0.0:.{digits}f}".replace("-", MINUS)
 
 
-def fraction(beta: float | None) -> str:
-    """A sparsity, to two digits or as many as tell it from one and from zero.
+def fraction(beta: float | None, digits: int = 2) -> str:
+    """A sparsity, to so many digits or as many as tell it from one and from zero.
 
     Examples
     --------
-    >>> fraction(0.3496), fraction(0.99974), fraction(0.0041), fraction(None)
-    ('0.35', '0.9997', '0.004', '–')
+    >>> fraction(0.3496), fraction(0.99974), fraction(0.0041), fraction(None), fraction(0.3496, 3)
+    ('0.35', '0.9997', '0.004', '–', '0.350')
     """
     if beta is None or math.isnan(beta):
         return NOTHING
-    digits = 2
     while digits < 9 and round(beta, digits) in (0, 1) and 0 < beta < 1:
         digits += 1
     return f"{beta:.{digits}f}"
