@@ -40,6 +40,12 @@ SCRIPTED: Final = frozenset({"xmark"})
 SEARCH: Final = ("search-texts.js", "search.js")
 #: Pages that Sphinx adds, whose titles stand in their templates.
 OF_SPHINX: Final = {"genindex": "Index of names", "search": "Search"}
+#: What the writers of pages say wrongly to those who hear a page: a button's words, and lists.
+MARKUP: Final = {
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    ' role="doc-biblioentry">': ">",
+}
 VIEWPORT: Final = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 #: After the themes have had their say about a page.
 LAST: Final = 900
@@ -126,6 +132,8 @@ class _Pages:
                 app.add_js_file(name, loading_method="defer")
         if doctree is None:
             return
+        for written, instead in MARKUP.items():
+            context["body"] = context["body"].replace(written, instead)
         self.texts[page] = words_by_section(doctree)
         of = _repository(app.config)
         if of is not None:
