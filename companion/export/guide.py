@@ -34,7 +34,8 @@ def commands_text(records: Sequence[Chosen]) -> str:
         try:
             lines.append(in_shell(rerun_command(chosen.record)))
         except ThermoError as error:
-            lines.append(f"# no command: {error}")
+            # One line, whatever a record brings along: a shell would run what follows on the next.
+            lines.append(f"# no command: {' '.join(str(error).split())}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,5 +1,6 @@
 """Archives of records: what the profile of RO-Crate asks for, and that they are whole."""
 
+import dataclasses
 import datetime
 import json
 import os
@@ -14,9 +15,10 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from companion import cli
-from companion.export import archive, export
+from companion.export import archive, crate, export
 from companion.export.chosen import EPOCH, chosen, newest
 from companion.export.crate import CODE, MAIN, NEEDED, PROFILES
+from companion.export.guide import commands_text
 from companion.export.runs import OUTPUTS
 from companion.pages.check import check
 from companion.paper.citation import AUTHORS_CODE, doi_address, paper
@@ -55,6 +57,12 @@ def listed(results, names=SOME):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     return listed(copied(tmp_path_factory.mktemp("results")))
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Most of the code is left out where it does not matter, which is what takes longest."""
+    monkeypatch.setattr(crate, "CODE", ("companion/runs",))
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +280,7 @@ def test_the_command_of_a_run_asks_for_its_settings(folder, graph, results, name
             assert getattr(asked, key) == value, key
 
 
+@pytest.mark.usefixtures("few")
 def test_what_was_run_here_has_no_agent(tmp_path):
     here = copied(tmp_path / "results", SOME[:1])
     found = export(here, tmp_path / "crate", progress=False)
@@ -295,6 +304,7 @@ def of_ones_own(results):
     return results
 
 
+@pytest.mark.usefixtures("few")
 def test_a_network_of_ones_own_has_an_instrument_too(tmp_path):
     found = export(of_ones_own(tmp_path / "results"), tmp_path / "crate", progress=False)
     entities = {e["@id"]: e for e in json.loads((found / METADATA).read_text())["@graph"]}
@@ -306,6 +316,20 @@ def test_a_network_of_ones_own_has_an_instrument_too(tmp_path):
     # Nothing here is a run of the command: the profile that asks for one is not claimed.
     conforming = [reference["@id"] for reference in entities["./"]["conformsTo"]]
     assert conforming == [PROFILES[0][0], PROFILES[2][0]]
+
+
+def test_nothing_that_a_record_brings_along_becomes_a_command(results):
+    (found,) = chosen(results, names=["bert-yelp"])
+    for section, name in (("settings", "model"), ("settings", "checkpoint"),
+                          ("provenance", "git_commit")):  # fmt: skip
+        record = read_record(found.record.folder)
+        record.result[section][name] = "a\n\u2028\rrm -r ~ # $(rm) `rm` '"
+        if name == "git_commit":
+            record.result["settings"]["precision"] = "8-bit"
+        text = commands_text([dataclasses.replace(found, record=record)])
+        words = shlex.split(text, comments=True)
+        assert words == [] or record.result["settings"]["checkpoint"] in words
+        assert words[:2] in ([], ["thermo", "run"])
 
 
 # -- which records -------------------------------------------------------------------------------
@@ -398,6 +422,7 @@ def test_of_committed_records_git_knows_the_date(tmp_path, monkeypatch):
 # -- on disk -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few")
 def test_the_same_records_give_the_same_bytes(tmp_path, results, monkeypatch):
     monkeypatch.setenv(EPOCH, "1700000000")
     one, two = (export(results, tmp_path / f"{n}.zip", progress=False) for n in "ab")
@@ -432,6 +457,7 @@ def damaged(results):
 
 
 @pytest.mark.parametrize("name", ["crate", "crate.zip"])
+@pytest.mark.usefixtures("few")
 def test_a_damaged_record_is_one_error_and_nothing_is_written(tmp_path, capsys, name):
     here = damaged(tmp_path / "results")
     target = tmp_path / "out" / name
@@ -458,6 +484,7 @@ def test_what_lies_beside_a_record_is_checked_too(tmp_path, file, message):
         chosen(here)
 
 
+@pytest.mark.usefixtures("few")
 def test_an_archive_is_replaced_only_when_asked_to(tmp_path, results):
     for target in (tmp_path / "crate", tmp_path / "crate.zip"):
         export(results, target, names=["bert-yelp"], progress=False)
@@ -471,6 +498,7 @@ def test_an_archive_is_replaced_only_when_asked_to(tmp_path, results):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["crate", "crate.zip"]
 
 
+@pytest.mark.usefixtures("few")
 def test_nothing_but_an_archive_is_replaced(tmp_path, results):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_text("precious")
@@ -492,6 +520,7 @@ def test_nothing_but_an_archive_is_replaced(tmp_path, results):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("name", ["crate", "crate.zip"])
+@pytest.mark.usefixtures("few")
 def test_what_is_stopped_leaves_what_was_there(tmp_path, results, monkeypatch, error, name):
     target = export(results, tmp_path / name, names=["bert-yelp"], progress=False)
     before = (target / METADATA if target.is_dir() else target).read_bytes()
@@ -517,6 +546,7 @@ def test_without_a_clone_it_is_refused(tmp_path, results):
     assert not (tmp_path / "crate").exists()
 
 
+@pytest.mark.usefixtures("few")
 def test_the_command_prints_where_it_is_and_shows_how_far(tmp_path, results, capsys):
     target = tmp_path / "crate.zip"
     words = ["export", "small/bert-yelp", "--results", str(results), "-o", str(target)]

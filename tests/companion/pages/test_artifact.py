@@ -17,6 +17,7 @@ from companion.runs.chapters import CHAPTERS
 from companion.runs.records import Record, read_chapter
 from companion.runs.settings import recorded, settings
 from tests.companion.pages.conftest import made
+from tests.companion.pages.test_hostile import HARMLESS, PAYLOADS, structure
 
 ROOT = Path(__file__).parents[3]
 RECORDS = {c: read_chapter(ROOT / "results", "small", c.name) for c in CHAPTERS}
@@ -173,6 +174,20 @@ def test_a_chapter_that_was_not_run_is_there_with_a_command():
     assert command == "thermo run mlp cifar10 --profile small --results again"
     assert time == "not run"
     assert pieces["artifact_hardware"] == "No record was made yet.\n"
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_text_of_others_is_shown_as_text(payload):
+    shapes = []
+    for text in (payload, HARMLESS):
+        records = one(CHAPTERS[0], 0) + one(CHAPTERS[10], 0)
+        records[0].result["settings"]["checkpoint"] = text
+        records[0].result["provenance"]["git_commit"] = text
+        records[1].result["provenance"]["device"] = text
+        records[1].result["settings"]["precision"] = text
+        found = artifact_pieces({CHAPTERS[0]: records[:1], CHAPTERS[10]: records[1:]})
+        shapes.append({name: structure(piece) for name, piece in found.items()})
+    assert shapes[0] == shapes[1]
 
 
 def test_a_run_that_starts_from_another_says_so():
