@@ -6,6 +6,7 @@ a page begins with what the records say, and the notebook's cells follow with th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,8 @@ RECORDS: Final = "../_static/records"
 #: Tags of cells that only set a run going, and how the theme is told to hide or fold a cell.
 SETTING: Final = ("parameters", "injected-parameters")
 HIDDEN, FOLDED = "remove-input", "hide-input"
+#: A cell that says nothing but which table or figure comes next.
+SHOWS: Final = r"page\.\w+\([^()]*\)"
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ def story(cells: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
                 f"#{line}" if line.startswith("## ") else line for line in cell.source.split("\n")
             )
         else:
-            hidden = any(tag in tags for tag in SETTING)
+            shows = re.fullmatch(SHOWS, cell.source.strip()) is not None
+            hidden = shows or any(tag in tags for tag in SETTING)
             copy.metadata["tags"] = [*tags, HIDDEN if hidden else FOLDED]
             if COMPUTES in tags:  # what came of it is shown by others, in the same way everywhere
                 copy.outputs = []

@@ -41,7 +41,7 @@ from companion.pages.scale import (
     scale_sentences,
 )
 from companion.pages.silent import silent_table
-from companion.pages.speed import growth_figure, speed_page
+from companion.pages.speed import growth_figure, growth_text, speed_page
 from companion.pages.speed_files import GROWTH
 from companion.pages.stamp import digest_of_sources, write_stamp
 from companion.pages.survives import faults_table, soak_text
@@ -105,7 +105,10 @@ def build(results: str | Path, *, committed: Path = COMMITTED, jobs: int = 2) ->
             "--warningiserror", "--keep-going", "--quiet",
         ]  # fmt: skip
         # In a session of its own: a Ctrl-C is for this command, which ends the build and says so.
-        done = subprocess.run(command, cwd=ROOT, check=False, start_new_session=True)
+        # What it prints of where the site is will not be true; warnings go to standard error.
+        done = subprocess.run(
+            command, cwd=ROOT, check=False, start_new_session=True, stdout=subprocess.DEVNULL
+        )
         if done.returncode != 0:
             raise ThermoError("the book did not build; the warnings above say which page and why")
         built, html = Path(folder, OUTPUT, "html"), ROOT / OUTPUT / "html"
@@ -275,9 +278,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
     figures |= scale_figures(chapters)
     if GROWTH in speed:
         figures["growth"] = growth_figure(speed[GROWTH])
-        texts["growth"] = (
-            "```{image} generated/growth.svg\n:alt: seconds over thresholds and examples\n```\n"
-        )
+        texts["growth"] = growth_text(speed[GROWTH])
     for name, text in texts.items():
         write_atomically(folder / f"{name}.md", text)
     with plt.rc_context({"svg.hashsalt": "pages"}):  # the same records give the same bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,9 +17,10 @@ import pytest
 import yaml
 
 from companion.pages.site import TOC
-from companion.pages.toc import ADDED_PART
+from companion.pages.toc import ADDED_PART, HERE_PART
+from companion.runs.committed import LIST
 from companion.runs.notebooks import execute
-from companion.runs.records import read_record
+from companion.runs.records import read_record, sha256
 from thermo_utils import ThermoError
 from thermo_utils.grids import grids
 
@@ -80,7 +82,9 @@ def test_a_copy_of_a_notebook_runs_with_another_network(tmp_path):
 def clone(tmp_path_factory):
     """A clone with the file and the notebook of the page, in which its commands can be given."""
     folder = tmp_path_factory.mktemp("clone")
-    left = shutil.ignore_patterns("__pycache__", "*.ipynb", "chapters", "generated", "_build")
+    left = shutil.ignore_patterns(
+        "__pycache__", "*.ipynb", "chapters", "generated", "runs", "_build"
+    )
     for name in ("companion", "thermo_utils", "notebooks", "book"):
         shutil.copytree(ROOT / name, folder / name, ignore=left)
     for name in ("_config.yml", "pyproject.toml"):
@@ -120,30 +124,52 @@ def test_the_chapter_is_listed_and_part_of_the_book(clone, record):
     last = given(clone, "-m", "companion.cli", "chapters").splitlines()[-1]
     assert last.split() == ["-", "mine", "cifar10", "CIFAR-10", "seed", "0", "-", "-"]
     line = "from pathlib import Path; from companion.pages.site import assemble;"
-    given(clone, "-c", f"{line} assemble('demo', Path('results'))")
+    given(clone, "-c", f"{line} assemble(Path('results'), committed=Path('none'))")
+    book = clone / "book"
+    contents = yaml.safe_load((book / TOC).read_text())
+    before = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    assert [p["caption"] for p in contents["parts"]] == [
+        *(part["caption"] for part in before["parts"]), HERE_PART,
+    ]  # fmt: skip
+    assert contents["parts"][-1]["chapters"][0]["sections"] == [{"file": "runs/demo-mine-cifar10"}]
+    executed = nbformat.read(book / "runs" / "demo-mine-cifar10.ipynb", as_version=4)
+    assert executed.cells[0].source.splitlines()[0] == "# Mine on CIFAR-10, run here"
+    assert (book / "runs" / "index.md").read_text().count("(demo-mine-cifar10)") == 1
+
+
+def test_a_committed_record_of_it_is_a_chapter_of_the_book(clone, record):
+    """As where somebody keeps a book of their own networks."""
+    committed = clone / "kept"
+    shutil.copytree(record.folder, committed / "small" / "mine-cifar10")
+    result = json.loads((record.folder / "result.json").read_text())
+    result["profile"] = result["settings"]["profile"] = "small"
+    text = json.dumps(result)
+    (committed / "small" / "mine-cifar10" / "result.json").write_text(text)
+    (committed / LIST).write_text(json.dumps({"small/mine-cifar10": sha256(text)}))
+    file = clone / "companion" / "networks" / "mine.py"
+    file.write_text(FILE.replace('("cifar10", "demo")', '("cifar10", "small")'))
+    try:
+        line = "from pathlib import Path; from companion.pages.site import assemble;"
+        given(clone, "-c", f"{line} assemble(Path('none'), committed=Path('kept'))")
+    finally:
+        file.write_text(FILE)
     book = clone / "book"
     contents = yaml.safe_load((book / TOC).read_text())
     parts = {part["caption"]: [p["file"] for p in part["chapters"]] for part in contents["parts"]}
     assert parts.pop(ADDED_PART) == ["chapters/mine-cifar10"]
-    before = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
-    assert list(parts) == [part["caption"] for part in before["parts"]]
     assert "chapters/mine-cifar10" not in [page for pages in parts.values() for page in pages]
-    executed = nbformat.read(book / "chapters" / "mine-cifar10.ipynb", as_version=4)
-    assert executed.cells[0].source.splitlines()[0] == "# Mine on CIFAR-10"
     link = "(chapters/mine-cifar10)"
-    for piece, times in {"status": 1, "added": 1, "outdated": 0, "other_runs": 0}.items():
+    for piece, times in {"status": 1, "added": 1, "outdated": 3, "other_runs": 0}.items():
         assert (book / "generated" / f"{piece}.md").read_text().count(link) == times, piece
 
 
 @pytest.mark.slow
 def test_the_book_with_the_chapter_is_built(clone, record):
     first = Path(given(clone, "-m", "companion.cli", *BOOK.split()).splitlines()[-1])
-    page = first.parent / "chapters" / "mine-cifar10.html"
+    page = first.parent / "runs" / "demo-mine-cifar10.html"
     text = page.read_text()
-    assert "<h1>Mine on CIFAR-10" in text
+    assert "<h1>Mine on CIFAR-10, run here" in text
     images = re.findall(r'<img[^>]*src="([^"]*_images/[^"]*)"', text)
     assert images
     assert all((page.parent / image).exists() for image in images)
-    assert ADDED_PART in first.read_text()
-    for name in ("index", "status", "results"):
-        assert 'href="chapters/mine-cifar10.html"' in (first.parent / f"{name}.html").read_text()
+    assert HERE_PART in first.read_text()

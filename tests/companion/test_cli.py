@@ -123,7 +123,8 @@ def test_mistakes_of_run(refused, words, expected):
 def test_mistakes_of_the_command(refused):
     assert "required: COMMAND" in refused()
     assert "invalid choice: 'runn'" in refused("runn", "mlp", "cifar10")
-    assert "unknown profile 'tiny'" in refused("book", "--profile", "tiny")
+    for jobs in ("0", "-1", "two"):
+        assert f"'{jobs}' is no number of processes" in refused("book", "--jobs", jobs)
 
 
 def test_results_below_a_file(tmp_path, refused):

@@ -24,7 +24,7 @@ from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
-from companion.pages import site
+from companion.pages import gathered, site
 from companion.pages.chapter import Page, settings_table
 from companion.pages.errata import errata_page
 from companion.pages.escape import in_figure, in_html, in_markdown
@@ -34,7 +34,8 @@ from companion.pages.paper_tables import paper_table
 from companion.pages.speed import speed_page
 from companion.pages.variants import variants_page
 from companion.runs.chapters import CHAPTERS
-from companion.runs.records import RESULT, read_record
+from companion.runs.committed import LIST
+from companion.runs.records import RESULT, read_record, sha256
 from companion.runs.settings import settings
 from companion.runs.variant_files import read_variants
 from tests.companion.pages.conftest import made
@@ -328,30 +329,32 @@ def test_nothing_runs_in_a_browser(tmp_path, monkeypatch, folder, good, free):
     control.write_text(f"<!doctype html><html><p>{PAYLOADS[0]}</p></html>")
     assert "data-hacked" in seen(control)  # a payload that is let through does run
 
-    results = tmp_path / "results"
-    place = results / "small" / "mlp-cifar10"
+    results, committed = tmp_path / "results", tmp_path / "committed"
     hostile = record(folder, planted(good, free, EVERYTHING))
-    shutil.copytree(folder, place)
-    cells = [nbformat.v4.new_markdown_cell("# Fig. 2: MLP on CIFAR-10")]
+    for place in (results, committed):
+        shutil.copytree(folder, place / "small" / "mlp-cifar10")
+    digest = sha256((folder / "result.json").read_bytes())
+    (committed / LIST).write_text(json.dumps({"small/mlp-cifar10": digest}))
+    cells = [nbformat.v4.new_markdown_cell("# MLP on CIFAR-10")]
     for text in outputs(hostile).values():
         shown = nbformat.v4.new_output("display_data", {"text/html": text, "text/plain": text})
         cells.append(nbformat.v4.new_code_cell("page", outputs=[shown]))
     python = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=python)
-    nbformat.write(notebook, place / "chapter.ipynb")
+    nbformat.write(notebook, results / "small" / "mlp-cifar10" / "chapter.ipynb")
     variants, speed = beside(EVERYTHING)
     monkeypatch.setattr(
-        site, "chapters_with_variants", lambda *arguments: {"mlp-cifar10": variants}
+        gathered, "chapters_with_variants", lambda *arguments: {"mlp-cifar10": variants}
     )
-    monkeypatch.setattr(site, "read_speed", lambda *arguments: {"mlp-cifar10": speed})
-    ignored = shutil.ignore_patterns("chapters", "generated", "your_model*", "_build")
+    monkeypatch.setattr(gathered, "read_speed", lambda *arguments: {"mlp-cifar10": speed})
+    ignored = shutil.ignore_patterns("chapters", "generated", "runs", "your_model*", "_build")
     shutil.copytree(ROOT / "book", tmp_path / "site" / "book", ignore=ignored)
     shutil.copy(ROOT / "_config.yml", tmp_path / "site")
     monkeypatch.setattr(site, "ROOT", tmp_path / "site")
-    first = site.build("small", results)
+    first = site.build(results, committed=committed)
     pages = [p for p in first.parent.rglob("*.html") if RUNS in html.unescape(p.read_text())]
     names = {page.stem for page in pages}
-    assert {"status", "claims", "errata", "speed", "mlp-cifar10"} <= names, names
+    assert {"status", "claims", "errata", "speed", "mlp-cifar10", "small-mlp-cifar10"} <= names
     for page in pages:
         assert "data-hacked" not in seen(page), page.name
         assert not re.search(r"href=.?javascript:", page.read_text()), page.name
