@@ -206,8 +206,11 @@
     const parts = new URLSearchParams(location.search);
     parts.set("curves", chosen().map((i) => known[i]).join(" "));
     for (const [name, select] of Object.entries(fields)) parts.set(name, select.value);
-    if (`?${parts}` !== location.search) {
+    if (`?${parts}` === location.search) return;
+    try {
       history.replaceState(history.state, "", `?${parts}${location.hash}`);
+    } catch {
+      // Some browsers let no page that is a file change its address. It works without.
     }
   }
 

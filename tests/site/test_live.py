@@ -82,7 +82,7 @@ def chapter(quiet, site):
 def to_threshold(page, name, tau):
     """Move the cursor by keys alone: from the first threshold, one by one or ten at a time."""
     at = int((curve(name, "renormalized")["tau"] - tau).abs().argmin())
-    slider = page.get_by_role("slider")
+    slider = page.get_by_role("slider", name="Move the threshold")
     slider.focus()
     page.keyboard.press("Home")
     tenth = int(slider.evaluate("s => { s.stepUp(0); return Number(s.max) / 10 }"))
@@ -161,7 +161,7 @@ def check_cards(page, name):
     """All that the cards say against curves.csv, at the threshold the slider is at."""
     cards = read(page)
     fast, full = curve(name, "renormalized"), curve(name, "full")
-    point = fast.iloc[int(page.get_by_role("slider").input_value())]
+    point = fast.iloc[int(page.get_by_role("slider", name="Move the threshold").input_value())]
     ours = cards["renormalized"]
     assert number(ours["head"].rpartition("=")[2]) == pytest.approx(point["tau"], rel=1e-3)
     assert written_as(ours["beta"][0], point["beta"])
@@ -253,7 +253,7 @@ def test_dots_follow_the_scale_of_the_axis(chapter):
 def test_keys_reach_both_ends(chapter):
     name = "electra-ag_news"
     page = chapter(name)
-    slider = page.get_by_role("slider")
+    slider = page.get_by_role("slider", name="Move the threshold")
     slider.focus()
     page.keyboard.press("Home")
     check_cards(page, name)
@@ -271,18 +271,22 @@ def test_keys_reach_both_ends(chapter):
 def test_it_starts_at_the_papers_threshold_and_goes_to_ours(chapter):
     name = "mlp-cifar10"
     page = chapter(name)
-    assert "τ = 0.36" in page.get_by_role("slider").get_attribute("aria-valuetext")
+    assert "τ = 0.36" in page.get_by_role("slider", name="Move the threshold").get_attribute(
+        "aria-valuetext"
+    )
     for method in ("full", "renormalized", "accuracy"):
         tau = threshold(name, method)["tau"]
         page.locator(".live-marks button", has_text=f"ours {tau:g} ").click()
-        assert f"τ = {tau:g}," in page.get_by_role("slider").get_attribute("aria-valuetext")
+        assert f"τ = {tau:g}," in page.get_by_role(
+            "slider", name="Move the threshold"
+        ).get_attribute("aria-valuetext")
         check_cards(page, name)
 
 
 def test_the_slider_is_beside_the_panels(chapter):
     page = chapter("mlp-cifar10")
     image = page.locator(IMAGE).first.bounding_box()
-    slider = page.get_by_role("slider").bounding_box()
+    slider = page.get_by_role("slider", name="Move the threshold").bounding_box()
     caption = page.locator("figure:has(.live-lines) figcaption").bounding_box()
     assert image["y"] + image["height"] <= slider["y"] < slider["y"] + 24 <= caption["y"]
     point = curve("mlp-cifar10", "full").set_index("tau").loc[0.36]
@@ -409,7 +413,9 @@ def test_the_histogram_counts_all_and_shades_what_is_pruned(chapter):
         assert shade["x"] == pytest.approx(whole["x"], abs=1)
     # A pointer there does the same as in the figure.
     page.mouse.move(whole["x"] + 0.5 * whole["width"], whole["y"] + 20)
-    assert "τ = 0.8" in page.get_by_role("slider").get_attribute("aria-valuetext")
+    assert "τ = 0.8" in page.get_by_role("slider", name="Move the threshold").get_attribute(
+        "aria-valuetext"
+    )
     check_cards(page, name)
 
 
@@ -418,7 +424,7 @@ def test_what_is_said_follows_the_cursor(chapter):
     live = page.locator(".live [aria-live]")
     page.wait_for_timeout(350)
     assert live.text_content() == ""  # nobody has moved it yet
-    page.get_by_role("slider").focus()
+    page.get_by_role("slider", name="Move the threshold").focus()
     for tau in (0.364, 0.368):
         page.keyboard.press("ArrowRight")
         live.filter(has_text=f"τ = {tau:g}").wait_for(state="attached")
