@@ -182,7 +182,8 @@ def _named(found: dict[str, Path], names: Sequence[str]) -> dict[str, Path]:
             if f"{folder}/".startswith(f"{start}/") or folder.split("/")[1:2] == [start]
         }
         if not some:
-            raise unknown("record", name, sorted(found))
+            chapters = {folder.split("/")[1] for folder in found if "/" in folder}
+            raise unknown("record", name, found if "/" in start else sorted(chapters))
         meant |= some
     return {name: path for name, path in found.items() if name in meant}
 

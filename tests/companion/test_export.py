@@ -372,8 +372,9 @@ def test_records_by_name(results, names, expected):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"names": ["mlp-cifar"]}, "unknown record 'mlp-cifar': did you mean 'small/mlp-cifar10'"),
-        ({"names": ["small/mlp"]}, "unknown record 'small/mlp'"),
+        ({"names": ["mlp-cifar"]}, "unknown record 'mlp-cifar': did you mean 'mlp-cifar10'"),
+        ({"names": ["small/mlp"]}, "unknown record 'small/mlp': .*small/mlp-cifar10/seed-1"),
+        ({"names": [""]}, "unknown record ''"),
         ({"profile": "smal"}, "unknown profile 'smal': did you mean 'small'"),
         ({"profile": "paper"}, "no records in .*paper: run a chapter first"),
     ],
