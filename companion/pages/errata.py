@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from companion.data.partitions import OFFICIAL, split_in_words
 from companion.pages.seeds import mean_sd, thresholds
-from companion.pages.tables import counted
 from companion.paper.errata import KINDS, SMALL, errata
 from companion.paper.published import lookup
 from companion.runs.chapters import CHAPTERS, chapter_title
@@ -135,7 +134,7 @@ def _by_split(name: str, records: Sequence[Record]) -> str:
 def _mean(values: Sequence[float]) -> str:
     if not values:
         return "not yet run"
-    return f"{100 * fmean(values):.1f} % ({counted(len(values), 'seed')})"
+    return mean_sd([100 * value for value in values], digits=1, unit=" %")
 
 
 def _chapter(record: Record) -> str:

@@ -98,3 +98,14 @@ def test_numbers_have_digits_that_make_sense(page, site, name):
         # In percent one decimal is as much as any test set tells.
         assert not re.search(r"\d\.\d\d+ ?%", text), text
         assert not re.search(r"\d\.\d{7,}", text), text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_no_column_is_lost(page, site, name):
+    """A4 with margins of 15 mm."""
+    page.emulate_media(media="print")
+    tables = opened(page, site, name, 680)
+    for table in tables:
+        left, right = table["parent"]
+        assert left - 1 <= table["left"] <= table["right"] <= right + 1, table["heads"]
+        assert table["side"], table["heads"]

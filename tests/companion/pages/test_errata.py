@@ -118,12 +118,12 @@ class TestSplit:
         pooled = [self.run("mlp", "pooled-80-10-10", a, k) for k, a in enumerate((0.30, 0.33))]
         swapped = [self.run("cnn", "swapped", 0.38)]
         mlp, cnn = self.lines({"mlp-flowers102": mine}, [*pooled, *swapped])
-        assert "official split, 13.0 % (3 seeds)" in mlp
-        assert "31.5 % (2 seeds)" in mlp
+        assert "official split, 13.0 ± 2.0 % (3)" in mlp
+        assert "31.5 ± 2.1 % (2)" in mlp
         assert mlp.count("not yet run") == 1
         # 31 % for the MLP: 18 points off, or half a point.
         assert mlp.endswith("random 80/10/10 split instead of the official one, 0.5 points off.")
-        assert "38.0 % (1 seed)" in cnn
+        assert ", 38.0 %" in cnn
         assert cnn.count("not yet run") == 2
         assert "Nearest" not in cnn  # there is nothing to choose from
 
@@ -148,7 +148,7 @@ class TestSplit:
         assert line.count("not yet run") == 2
         same = self.run("mlp", "swapped", 0.3, test_size=100, tau_step=0.5)
         (line, _) = self.lines({"mlp-flowers102": [self.run("mlp", None, 0.13)]}, [same])
-        assert "30.0 % (1 seed)" in line
+        assert ", 30.0 %" in line
 
     def test_synthetic_records_do_not_count(self):
         run = self.run("mlp", None, 0.13)
