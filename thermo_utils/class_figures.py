@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from thermo_utils.by_class import ClassCosts
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.figures import STYLE, finish
 from thermo_utils.layer_figures import shortened
+from thermo_utils.looks import LOOKS
 
 __all__ = ["class_panels"]
 
-#: Classes that colours tell apart.
-COLORS = 10
 LABELS = {"tau": r"threshold $\tau$", "beta": r"sparsity $\beta$"}
 
 
@@ -58,23 +56,28 @@ def class_panels(
     """
     if x not in get_args(Literal["tau", "beta"]):
         raise unknown("abscissa", x, LABELS)
-    if not 0 <= worst <= COLORS:
-        raise ThermoError(f"worst must be between 0 and {COLORS}, as many as colours, got {worst}")
+    if not 0 <= worst <= len(LOOKS):
+        raise ThermoError(
+            f"worst must be between 0 and {len(LOOKS)}, as many as looks of a curve, got {worst}"
+        )
     named = costs.table.sort_values("drop", ascending=False, kind="stable").head(worst)
     labels = dict(zip(named["class"], shortened(named["class"].tolist()), strict=True))
-    colors = dict(zip(labels, sns.color_palette("colorblind", len(labels)), strict=True))
+    looks = dict(zip(labels, LOOKS, strict=False))
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.0), layout="constrained")
         curves = dict(list(costs.curves.groupby("class", sort=False)))
-        for name in [*(name for name in curves if name not in colors), *colors]:
+        for name in [*(name for name in curves if name not in looks), *looks]:
             own = curves[name]
-            color = colors.get(name)
-            thin = {"color": "#b5b5b5", "lw": 0.7, "alpha": 0.6, "zorder": 1}
-            style = thin if color is None else {"color": color, "lw": 1.5, "zorder": 3}
+            look = looks.get(name)
+            style: dict[str, Any] = {"color": "#b5b5b5", "lw": 0.7, "alpha": 0.6, "zorder": 1}
+            if look is not None:
+                style = {"color": look.color, "ls": look.line, "lw": 1.6, "zorder": 3}
             left.plot(own[x], own["accuracy"], **style)
             right.plot(own[x], own["drop"], **style)
-            if color is not None:
-                right.fill_between(own[x], own["low"], own["high"], color=color, alpha=0.15, lw=0)
+            if look is not None:
+                right.fill_between(
+                    own[x], own["low"], own["high"], color=look.color, alpha=0.15, lw=0
+                )
                 left.lines[-1].set_label(f"{labels[name]} ({own['examples'].iloc[0]} examples)")
         mean = costs.curves.drop_duplicates("tau")
         left.plot(mean[x], mean["mean_accuracy"], color="black", lw=2, zorder=4, label="mean")
@@ -82,7 +85,14 @@ def class_panels(
         for axis in (left, right):
             axis.set_xlabel(LABELS[x])
             if costs.mean is not None and np.isfinite(getattr(costs.mean, x)):
-                axis.axvline(getattr(costs.mean, x), color="black", lw=1, ls="--", zorder=2)
+                axis.axvline(
+                    getattr(costs.mean, x),
+                    color="black",
+                    lw=1,
+                    ls="--",
+                    zorder=2,
+                    label="_threshold",
+                )
         left.set(ylabel="accuracy", ylim=(0, 1.02))
         right.set(ylabel="drop of accuracy")
         others = len(costs.table) - len(labels)

@@ -20,14 +20,16 @@ from matplotlib.patches import Patch
 
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import unknown
-from thermo_utils.panel_layout import LAYOUTS, lay_out
-from thermo_utils.panels import (
+from thermo_utils.looks import (
     ACCURACY,
     DASHES,
     FULL,
     METHOD_COLORS,
     OF_SCORE,
     RENORMALIZED,
+)
+from thermo_utils.panel_layout import LAYOUTS, lay_out
+from thermo_utils.panels import (
     SHOWN_BETA,
     Published,
     focus,

@@ -15,15 +15,10 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from thermo_utils.curves import Threshold
+from thermo_utils.looks import ACCURACY, DASHES, METHOD_COLORS, OF_SCORE
 from thermo_utils.thermodynamics import CURVE_COLUMNS
 
 __all__ = [
-    "ACCURACY",
-    "DASHES",
-    "FULL",
-    "METHOD_COLORS",
-    "OF_SCORE",
-    "RENORMALIZED",
     "SHOWN_BETA",
     "Published",
     "focus",
@@ -39,12 +34,6 @@ __all__ = [
     "zero_line",
 ]
 
-FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
-#: Every score is drawn in the grey of the accuracy.
-METHOD_COLORS: Final[Mapping[str, str]] = {"full": FULL, "renormalized": RENORMALIZED}
-#: Of the vertical line at a threshold; for every score dots.
-DASHES: Final[Mapping[str, str]] = {"full": "--", "renormalized": "-."}
-OF_SCORE: Final = ":"
 #: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
 SHOWN_BETA: Final = 0.995
 #: Points at which the curves of several seeds are compared.

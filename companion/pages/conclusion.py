@@ -72,7 +72,7 @@ FIGURES: Final[Mapping[str, tuple[str, str]]] = {
         f"Upper panel: median factor by which each rule is off, over up to {len(TARGETS)} targets "
         "from half a point of loss to the knee of the accuracy curve; lower panel: share of the "
         f"chapters within a factor of {2**NEAR:.1f}; the numbers are in the table above.",
-        "Each colour and mark is a rule; the drops are joined, dashed for the highest points of F. "
+        "Each colour and mark is a rule; the drops are joined. "
         f"In brackets: how many chapters have that target. Dotted: a factor of {2**NEAR:.1f}.",
     ),
 }

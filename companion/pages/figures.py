@@ -34,7 +34,7 @@ def training(history: pd.DataFrame, *, title: str, synthetic: bool = False) -> F
         figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 2.8), layout="constrained")
         left.plot(history["epoch"], history["train_loss"], color=FULL, marker=".", label="training")
         left.plot(
-            history["epoch"], history["validation_loss"], color=ACCURACY, marker=".",
+            history["epoch"], history["validation_loss"], color=ACCURACY, marker="s", ms=3, ls="--",
             label="validation",
         )  # fmt: skip
         left.set(xlabel="epoch", ylabel="cross-entropy (nats)")

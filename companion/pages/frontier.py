@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from companion.pages.predictions import MARKS, NAMES, demo_note, points
+from companion.pages.predictions import LINES, MARKS, NAMES, demo_note, points
 from companion.pages.tables import markdown
 from companion.paper.comparison import UNSAFE
 from companion.paper.frontier import BOUND, HIGH, merit
@@ -73,7 +73,10 @@ def _panel(axis: Axes, table: pd.DataFrame, column: str) -> None:
         if rule == BOUND:
             axis.plot(own["sparsity"], loss, color="black", lw=1.8, ls="--", label=RULE_NAMES[rule])
         elif len(own) > 1:
-            axis.plot(own["sparsity"], loss, color=MARKS[rule][0], lw=1.3, label=RULE_NAMES[rule])
+            axis.plot(
+                own["sparsity"], loss, color=MARKS[rule][0], ls=LINES[rule], lw=1.4,
+                label=RULE_NAMES[rule],
+            )  # fmt: skip
         else:
             color, marker = MARKS[rule]
             big = 9 if rule in THEORY else 6.5

@@ -21,6 +21,7 @@ from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 
 __all__ = [
     "HEADS",
+    "LINES",
     "MARKS",
     "NAMES",
     "by_chapter",
@@ -57,17 +58,29 @@ HEADS: Final[Mapping[str, str]] = {
     "knee": "knee",
     "constant": "one τ",
 }
-#: Colours and marks in figures.
+#: Colours and marks in figures; every mark is another, for whoever sees no colours.
 MARKS: Final[Mapping[str, tuple[str, str]]] = {
     "FE": (FULL, "o"),
-    "RFE": (RENORMALIZED, "o"),
+    "RFE": (RENORMALIZED, "D"),
     "FE top": (FULL, "v"),
-    "RFE top": (RENORMALIZED, "v"),
+    "RFE top": (RENORMALIZED, "^"),
     "quantile": (ACCURACY, "s"),
-    "careful": ("#b8860b", "s"),
-    "retained": ("#2e8b57", "D"),
-    "knee": ("#8a5a9e", "^"),
-    "constant": ("#999999", "|"),
+    "careful": ("#a8760a", "P"),
+    "retained": ("#2e8b57", "X"),
+    "knee": ("#8a5a9e", ">"),
+    "constant": ("#808080", "|"),
+}
+#: Dashes of those that are drawn as curves.
+LINES: Final[Mapping[str, str | tuple[int, tuple[float, ...]]]] = {
+    "FE": "-",
+    "RFE": (0, (4.5, 1.6)),
+    "FE top": "--",
+    "RFE top": (0, (2.5, 1.2)),
+    "quantile": "-",
+    "careful": "-.",
+    "retained": (0, (7, 2)),
+    "knee": ":",
+    "constant": (0, (5, 1, 1, 1, 1, 1)),
 }
 
 

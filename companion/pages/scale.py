@@ -38,6 +38,7 @@ from companion.runs.scale_files import RESCALED, Scale, read_scale
 from companion.runs.scale_plans import obstacle
 from thermo_utils.expansion import BETA
 from thermo_utils.figures import STYLE, finish
+from thermo_utils.looks import LOOKS
 
 __all__ = [
     "moved_sentences", "peaks_text", "read_scales", "scale_figures", "scale_sentences",
@@ -149,7 +150,10 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
         for number, (name, records) in enumerate(can.items()):
             table = _mean(_over_seeds(tuple(records), "renormalized"))
             there = table[table["mark"] == TOP]
-            style = {"color": f"C{number}", "marker": "osD^v<>p"[number % 8], "ms": 4.5}
+            look = LOOKS[number % len(LOOKS)]
+            style: dict[str, Any] = {
+                "color": look.color, "ls": look.line, "marker": look.marker, "ms": 4.5,
+            }  # fmt: skip
             axes[0].plot(there["c"], there["beta"], label=chapter_title(name), **style)
             axes[1].plot(there["c"], 100 * there["lost"], **style)
         axes[0].set(ylabel=r"sparsity $\beta$", ylim=(0, 1))

@@ -21,15 +21,16 @@ from companion.paper.published import as_range, lookup
 from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.methods import CURVES, METHODS
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
+from thermo_utils.looks import LOOKS
 
-__all__ = ["PROCEDURES", "TARGETS", "Target", "growth_figure", "speed_page"]
+__all__ = ["PROCEDURES", "TARGETS", "Target", "growth_figure", "growth_text", "speed_page"]
 
 _FE, _RFE = METHODS["full"].short, METHODS["renormalized"].short
 #: What is timed: how it is printed, and its colour.
 PROCEDURES: Mapping[str, tuple[str, str]] = {
     "plain": ("unpruned pass", ACCURACY),
     "renormalized": (f"{_RFE}, one pass", RENORMALIZED),
-    "stored": (f"{_RFE} as in the paper: stored, swept", "#e69f00"),
+    "stored": (f"{_RFE} as in the paper: stored, swept", "#a8650a"),
     "full": (f"{_FE}, a pass per threshold", FULL),
     "sampled": (f"{_RFE}, sampled", "#009e73"),
 }
@@ -253,8 +254,13 @@ def growth_figure(measured: Mapping[str, Any]) -> Figure:
         for axis, chosen, x in ((left, by_count, "thresholds"), (right, by_size, "examples")):
             for method in chosen[0]["seconds"]:
                 label, color = PROCEDURES[method]
+                # Marks and dashes too, for whoever sees no colours.
+                look = LOOKS[list(PROCEDURES).index(method)]
                 y = [median(row["seconds"][method]) for row in chosen]
-                axis.loglog([row[x] for row in chosen], y, ".-", color=color, label=label)
+                axis.loglog(
+                    [row[x] for row in chosen], y, color=color, label=label, ls=look.line,
+                    marker=look.marker, ms=4,
+                )  # fmt: skip
         left.set(
             xlabel="thresholds K", ylabel="seconds", title=f"{by_count[0]['examples']:,} examples"
         )
@@ -267,3 +273,36 @@ def growth_figure(measured: Mapping[str, Any]) -> Figure:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
         plt.close(figure)
     return figure
+
+
+def growth_text(measured: Mapping[str, Any]) -> str:
+    """The figure of :func:`growth_figure` as the page shows it.
+
+    Parameters
+    ----------
+    measured : mapping
+        Content of the file on growth.
+
+    Returns
+    -------
+    str
+        Markdown, with what is seen in the figure in words.
+    """
+    panels = []
+    for chosen, x in (("by_thresholds", "thresholds"), ("by_examples", "examples")):
+        first, last = measured[chosen][0], measured[chosen][-1]
+        times = [
+            f"{PROCEDURES[method][0]} {median(first['seconds'][method]):.2g} to "
+            f"{median(last['seconds'][method]):.2g}"
+            for method in first["seconds"]
+        ]
+        panels.append(f"from {first[x]:,} to {last[x]:,} {x}, {'; '.join(times)}")
+    alt = (
+        "Two panels of seconds on axes of magnitudes, a line for each procedure. On the left, "
+        f"{panels[0]}. On the right, {panels[1]}."
+    )
+    return (
+        f"```{{figure}} generated/growth.svg\n:name: fig-growth\n:alt: {alt}\n\n"
+        "Seconds over thresholds and over test examples; medians over "
+        f"{len(measured['by_thresholds'][0]['seconds']['plain'])} rounds.\n```\n"
+    )

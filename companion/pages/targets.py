@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from companion.pages.predictions import (
     HEADS,
+    LINES,
     MARKS,
     NAMES,
     demo_note,
@@ -24,7 +25,7 @@ from companion.pages.tables import markdown
 from companion.paper.calibration import calibration, published_losses
 from companion.paper.comparison import NEAR, near
 from companion.paper.predictors import PREDICTORS
-from companion.paper.runs import HIGHEST, Run
+from companion.paper.runs import Run
 from companion.paper.targets import DEFAULT, DROPS, REASONS, TARGETS, at_drop
 from companion.runs.chapters import chapter_title, chapter_titles
 from thermo_utils.figures import STYLE
@@ -106,9 +107,7 @@ def targets_figure(errors: Mapping[str, pd.DataFrame], *, synthetic: bool = Fals
                     mew=2 if marker == "|" else 0, label=NAMES[predictor],
                 )  # fmt: skip
                 # Only drops have an order: the other targets are not joined.
-                axis.plot(
-                    values[:ordered], color=color, lw=1.0, ls="--" if predictor in HIGHEST else "-"
-                )
+                axis.plot(values[:ordered], color=color, lw=1.0, ls=LINES[predictor])
         above.axhline(2**NEAR, color="#555555", lw=0.9, ls=":")
         above.set_yscale("log", base=2)
         above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

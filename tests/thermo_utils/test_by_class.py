@@ -370,10 +370,12 @@ def test_the_figure_names_the_worst_classes(x):
     assert "…" in texts[1]
     assert texts[2:] == ["mean", "4 other classes"]
     left, right = figure.axes
-    assert len([line for line in left.lines if line.get_linestyle() == "-"]) == 7
+    assert len([line for line in left.lines if line.get_label() != "_threshold"]) == 7
+    named = [line for line in left.lines if line.get_label() in texts[:2]]
+    assert len({str(line._dash_pattern) for line in named}) == 2  # told apart without colour
     mean = next(line for line in left.lines if line.get_label() == "mean")
     np.testing.assert_array_equal(mean.get_ydata(), costs.curves["mean_accuracy"][: len(TAUS)])
-    dashed = [line.get_xdata()[0] for line in right.lines if line.get_linestyle() == "--"]
+    dashed = [line.get_xdata()[0] for line in right.lines if line.get_label() == "_threshold"]
     assert costs.mean is not None
     assert dashed == [getattr(costs.mean, x)]
     assert "synthetic" in figure._suptitle.get_text()

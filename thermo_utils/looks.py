@@ -1,0 +1,51 @@
+"""Colours, dashes and marks of everything that is drawn.
+
+Nothing is told by colour alone: whoever sees none, or prints in grey, tells curves apart by the
+rest. All colours stand out from white paper as text in large type must (three to one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+__all__ = [
+    "ACCURACY", "DASHES", "FULL", "LOOKS", "METHOD_COLORS", "OF_SCORE", "RENORMALIZED", "Look",
+]  # fmt: skip
+
+#: The paper's: blue is the full evaluation, pink the renormalized curve, grey the accuracy.
+FULL, RENORMALIZED, ACCURACY = "#1f5fb4", "#e0569b", "#555555"
+#: Every score is drawn in the grey of the accuracy.
+METHOD_COLORS: Final[Mapping[str, str]] = {"full": FULL, "renormalized": RENORMALIZED}
+#: Of the vertical line at a threshold; for every score dots.
+DASHES: Final[Mapping[str, str]] = {"full": "--", "renormalized": "-."}
+OF_SCORE: Final = ":"
+
+
+class Look(NamedTuple):
+    """What a curve among several looks like.
+
+    Attributes
+    ----------
+    color, line, marker : str
+        As Matplotlib takes them; ``line`` may be lengths of dashes.
+    """
+
+    color: str
+    line: str | tuple[int, tuple[float, ...]]
+    marker: str
+
+
+#: For curves side by side that have no colour of their own.
+LOOKS: Final = (
+    Look(FULL, "-", "o"),
+    Look("#c2410c", "--", "s"),
+    Look("#0f7b5f", "-.", "D"),
+    Look("#7e2a8e", ":", "^"),
+    Look("#8a6d00", (0, (7, 1.5)), "v"),
+    Look("#333333", (0, (5, 1, 1, 1, 1, 1)), "P"),
+    Look("#c2255c", (0, (2.5, 1)), "X"),
+    Look("#0e7490", (0, (9, 2, 2, 2)), "<"),
+    Look("#9a3412", (0, (1, 0.7)), ">"),
+    Look("#4d7c0f", (0, (4, 3)), "p"),
+)
