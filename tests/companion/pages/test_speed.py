@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from companion.pages.speed import TARGETS, growth_figure, speed_page
+from companion.pages.speed import TARGETS, growth_figure, growth_text, speed_page
 from companion.pages.speed_files import COMMAND, FORMAT, GROWTH, ratios, read_speed
 from companion.runs.chapters import CHAPTERS
 from thermo_utils.errors import ThermoError
@@ -142,3 +142,23 @@ def test_growth_draws_every_method():
     for axis in figure.axes:
         assert sorted(line.get_ydata()[0] for line in axis.lines) == [1.0, 2.0, 5.0, 9.0]
     assert figure.axes[0].lines[0].get_xdata().tolist() == [10, 100]
+
+
+def test_growth_is_told_in_words():
+    def rows(name, ends):
+        return [
+            {name: end, "seconds": {"plain": [1.0] * 5, "full": [end / 100] * 5}} for end in ends
+        ]
+
+    text = growth_text(
+        {
+            "by_thresholds": rows("thresholds", (10, 1000)),
+            "by_examples": rows("examples", (50, 200)),
+        }
+    )
+    for words in (
+        "from 10 to 1,000 thresholds, unpruned pass 1 to 1; FE, a pass per threshold 0.1 to 10.",
+        "from 50 to 200 examples, unpruned pass 1 to 1; FE, a pass per threshold 0.5 to 2.",
+    ):
+        assert words in text
+    assert "5 rounds" in text
