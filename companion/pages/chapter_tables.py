@@ -88,9 +88,8 @@ def thresholds_table(runs: Sequence[Record]) -> Shown:
             )
         )
     head = ["threshold from", "found", "τ*", "β*", "paper τ*", "paper β*"]
-    return shown(
-        head, rows, f"Over {counted(len(runs), 'seed')}: mean ± standard deviation (number)"
-    )
+    many = f"Over {counted(len(runs), 'seed')}: mean ± standard deviation (number of seeds)"
+    return shown(head, rows, many if len(runs) > 1 else f"Seed {runs[0].result['seed']}")
 
 
 def seeds_table(runs: Sequence[Record]) -> Shown:

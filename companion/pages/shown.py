@@ -167,7 +167,7 @@ def _cell(head: str, text: str) -> str:
 
 
 def _longest(cell: str) -> int:
-    return max((len(word) for word in cell.split(" ")), default=0)
+    return max(len(word) for word in unbroken(cell).split(" "))
 
 
 def _text(cell: object) -> str:

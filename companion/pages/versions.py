@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from companion.data.specs import DATASETS
 from companion.pages.wording import a, listed
 from companion.paper import published
@@ -45,16 +47,18 @@ def versions(model: str, dataset: str, quantity: str, method: str | None = None)
     if not knows(model, dataset):
         return ""
     rows = published.lookup(model, dataset, quantity, method)
-    found: dict[str, list[str]] = {}
-    hedged: dict[str, bool] = {}
+    found: dict[tuple[float, float, str], list[dict[Any, Any]]] = {}
     for row in rows[rows["low"].notna()].to_dict("records"):
-        text = f"{BOUNDS.get(row['value'], '')}{published.as_printed(row)}"
-        found.setdefault(text, []).append(row["source"])
-        hedged[text] = hedged.get(text, False) or bool(row["approximate"])
-    texts = {text: f"≈ {text}" if hedged[text] else text for text in found}
-    if len(found) < 2:
-        return "".join(texts.values())
-    return listed([f"{texts[text]} ({listed(sources)})" for text, sources in found.items()], "or")
+        found.setdefault((row["low"], row["high"], row["value"]), []).append(row)
+    texts = {}
+    for (_, _, bound), same in found.items():
+        # The same number may be printed as 0.8 and as 0.80.
+        number = max((published.as_printed(row) for row in same), key=len)
+        sign = "≈ " if any(row["approximate"] for row in same) else ""
+        texts[f"{sign}{BOUNDS.get(bound, '')}{number}"] = [row["source"] for row in same]
+    if len(texts) < 2:
+        return "".join(texts)
+    return listed([f"{text} ({listed(places)})" for text, places in texts.items()], "or")
 
 
 def paper_threshold(model: str, dataset: str, method: str) -> str:
