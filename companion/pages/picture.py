@@ -9,6 +9,8 @@ at most `SCREEN`.
 from __future__ import annotations
 
 import posixpath
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from sphinx.writers.html5 import HTML5Translator
 from companion.pages.escape import in_html
 from companion.pages.panels import NARROW
 
-__all__ = ["SCREEN", "setup"]
+__all__ = ["SCREEN", "labels_of", "setup"]
 
 #: Screens that get the narrow picture, as the style sheets call them.
 SCREEN: Final = "(max-width: 600px)"
@@ -46,11 +48,37 @@ def _wrap(app: Sphinx, doctree: nodes.document, page: str) -> None:
         figure = isinstance(image.parent, nodes.figure)
         if not figure and not _shown_by_notebook(image):
             continue
+        if not image.get("alt"):
+            image["alt"] = labels_of(Path(app.srcdir, image["uri"]))
         link = enlargeable()
         if TWOFOLD.intersection([*image["classes"], *image.parent.get("classes", [])]):
             link["narrow"] = _narrow(app, image)
         image.replace_self(link)
         link += image
+
+
+def labels_of(file: Path) -> str:
+    """What a picture of Matplotlib's is about, by the words in it.
+
+    A notebook says nothing of the figures that it shows, and a picture without words is told to
+    nobody who does not see it.
+
+    Parameters
+    ----------
+    file : Path
+        An SVG file, in which Matplotlib writes every text beside its outlines.
+
+    Returns
+    -------
+    str
+        Its headings and labels, each once; numbers at axes left out.
+    """
+    known = file.suffix == ".svg" and file.exists()
+    text = file.read_text(encoding="utf-8") if known else ""
+    labels = dict.fromkeys(found.strip() for found in re.findall(r"<!--(.*?)-->", text, re.DOTALL))
+    words = [label for label in labels if re.search(r"[^\W\d_]{2}", label)]
+    plain = [re.sub(r"[$\\]", "", unescape(label)) for label in words]
+    return f"Figure with the labels: {', '.join(plain)}" if plain else "Figure"
 
 
 def _shown_by_notebook(image: nodes.image) -> bool:
