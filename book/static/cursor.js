@@ -64,6 +64,7 @@
       if (low === undefined || low === null || high === null) return "";
       return `${text(low)} to ${text(high)} over ${seeds.length} seeds`;
     };
+    const seed = seeds.length > 1 ? `, seed ${seeds[0]}` : "";
     const energy = (value) => (value === null ? "undefined" : significant(value, 4));
     const both = (curve, i) => [
       ["β", "beta", sparsity(curve.beta[i]), range(curve, i, "beta", sparsity)],
@@ -82,7 +83,7 @@
     const fast = {
       name: "renormalized",
       short: "RFE",
-      head: `Renormalized (RFE) at τ = ${significant(renormalized.tau[index], 4)}`,
+      head: `Renormalized (RFE) at τ = ${significant(renormalized.tau[index], 4)}${seed}`,
       rows: [...both(renormalized, index), pruned(renormalized.beta[index])],
     };
     if (i === null) {
@@ -94,7 +95,9 @@
     const slow = {
       name: "full",
       short: exact ? "FE" : `FE at τ = ${significant(full.tau[i], 4)}`,
-      head: `Full evaluation (FE) at τ = ${significant(full.tau[i], 4)}${exact ? "" : ", the nearest"}`,
+      head:
+        `Full evaluation (FE) at τ = ${significant(full.tau[i], 4)}` +
+        `${exact ? "" : ", the nearest measured"}${seed}`,
       rows: [
         ["accuracy", "accuracy", percent(full.accuracy[i]), [
           chapter.baseline === null ? "" : `unpruned ${percent(chapter.baseline)}`,

@@ -184,7 +184,7 @@ def live_data(
         {
             "baseline": attrs.get("baseline_accuracy"),
             "geometry": dict(geometry or {}),
-            "marks": _marks(first, float(full["tau"].iloc[-1])),
+            "marks": _marks(records, float(full["tau"].iloc[-1])),
             "shown_beta": SHOWN_BETA,
         }
     )
@@ -275,24 +275,21 @@ def _histogram(curve: pd.DataFrame, last: float) -> dict[str, Any]:
     }
 
 
-def _marks(record: Record, last: float) -> list[dict[str, Any]]:
+def _marks(records: Sequence[Record], last: float) -> list[dict[str, Any]]:
     """Thresholds that a reader wants to go to: the paper's first, and ours."""
-    result, marks = record.result, []
+    result, marks = records[0].result, []
+    ours = f"our seed {result['seed']}" if len(records) > 1 else "ours"
     if result["model"] in published.MODELS and result["dataset"] in DATASETS:
         stated = published.lookup(result["model"], result["dataset"], "tau_star")
         stated = stated[stated["low"].notna() & (stated["low"] <= last)]
         for row in stated.head(1).to_dict("records"):
             of = METHODS[row["method"]].short
             value = published.as_range(row["low"], row["high"])
-            marks.append({"label": f"the paper’s τ* {value} ({of})", "tau": row["low"]})
+            marks.append({"label": f"the paper’s τ*: {value} ({of})", "tau": row["low"]})
     for method in OURS:
         if (found := result["thresholds"].get(method)) is not None:
-            marks.append(
-                {
-                    "label": f"ours {significant(found['tau'], 4)} ({METHODS[method].short})",
-                    "tau": found["tau"],
-                }
-            )
+            tau, of = found["tau"], METHODS[method].short
+            marks.append({"label": f"{ours}: {significant(tau, 4)} ({of})", "tau": tau})
     return marks
 
 

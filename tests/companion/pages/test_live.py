@@ -177,9 +177,11 @@ def test_blocks_are_those_of_the_file(name):
 def test_a_network_of_ones_own_has_marks_of_its_own(record):
     data = live_data("mine", [record("octopus", "cifar10")])
     assert [m["label"] for m in data["marks"]] == [
-        "ours 0.12 (FE)", "ours 0.31 (RFE)", "ours 0.8 (accuracy)",
+        "ours: 0.12 (FE)", "ours: 0.31 (RFE)", "ours: 0.8 (accuracy)",
     ]  # fmt: skip
     assert data["title"] == "octopus on CIFAR-10"
+    both = live_data("mine", [record("octopus", seed=3), record("octopus", seed=5)])
+    assert both["marks"][0]["label"] == "our seed 3: 0.12 (FE)"
 
 
 def test_no_mark_beyond_the_thresholds_evaluated(record):
