@@ -19,8 +19,11 @@ PAGES = (
 SHORT = sorted(
     name for name in (*NETWORKS, *DATASETS) if re.search(r"[_\d]", name) or len(name) > 8
 )
-#: Of every table: its head, how wide it and what holds it are, and how far its cells reach.
-MEASURED = """() => [...document.querySelectorAll(".bd-article table")].map((table) => {
+#: Of every table that has a head and is not folded away: its head, what holds it, and how far its
+#: cells reach.
+MEASURED = """() => [
+  ...document.querySelectorAll(".bd-article table:has(thead):not(details *)")
+].map((table) => {
   const cells = [...table.querySelectorAll("th, td")];
   const seen = cells.map((cell) => cell.getBoundingClientRect()).filter(({ width }) => width > 2);
   const parent = table.parentElement.getBoundingClientRect();
