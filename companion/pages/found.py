@@ -76,8 +76,8 @@ def found(chapter: Chapter, records: Sequence[Record]) -> str:
 
 def _synthetic(names: Names) -> str:
     return (
-        f"**Synthetic data, not {names.data}, were given to this tiny {names.network}: it shows "
-        "how the page is made and reproduces nothing.**"
+        f"**Synthetic data, not {names.official}, were given to this tiny {names.network}: it "
+        "shows how the page is made and reproduces nothing.**"
     )
 
 
@@ -126,9 +126,10 @@ def _claims(names: Names, chapter: Chapter, records: Sequence[Record]) -> str:
     table = of_chapter(chapter.name, records, draws=DRAWS)
     if table.empty:
         return ""
-    about = f"{counted(len(table), 'claim')} about {names.title} alone"
+    title = f"{names.network} on {names.official}"
+    about = f"{counted(len(table), 'claim')} about {title} alone"
     if names.synthetic:
-        return f"None of the {about} is asked of generated data: all count as not run."
+        return f"None of the {about} is asked of synthetic data: all count as not run."
     parts: list[str] = []
     for setup, words in ((Setup.SAME, "in the paper's set-up"), (Setup.OTHER, "in another")):
         here = table[table["setup"] == setup]

@@ -35,16 +35,20 @@ class Names(NamedTuple):
     """How a chapter and its parts are called, as text of Markdown."""
 
     network: str
+    #: As the sentences call it, and by its own name.
     data: str
+    official: str
     examples: str
     synthetic: bool
 
     @classmethod
     def of(cls, chapter: Chapter, *, synthetic: bool) -> Names:
         network, data = NETWORKS.get(chapter.model), DATASETS.get(chapter.dataset)
+        official = in_markdown(data.title if data else chapter.dataset)
         return cls(
             in_markdown(network.title if network else chapter.model),
-            in_markdown(data.title if data else chapter.dataset),
+            f"synthetic {official}" if synthetic else official,
+            official,
             EXAMPLES.get(data.kind, "examples") if data else "examples",
             synthetic,
         )
@@ -61,13 +65,8 @@ def accuracy(names: Names, seen: Sequence[Seen]) -> str:
     seeds = [run.seed for run in seen]
     many = "" if len(seen) == 1 else "s"
     whose = f"Our {names.network}, run with seed{many} {listed([str(s) for s in seeds])},"
-    right = f"{names.data} test {names.examples}"
-    if names.synthetic:
-        right = f"generated {names.examples} that stand for {names.data}"
-    return (
-        f"{whose} is right on {reached} % of the {right} (always naming the most frequent class: "
-        f"{usual} %) and {_kept(seen)}."
-    )
+    right = f"{names.data} test {names.examples} (always naming the most frequent class: {usual} %)"
+    return f"{whose} is right on {reached} % of the {right} and {_kept(seen)}."
 
 
 def _kept(seen: Sequence[Seen]) -> str:
@@ -111,9 +110,10 @@ def features(names: Names, seen: Sequence[Seen]) -> str:
     matching = [run.seed for run in seen if run.match]
     never = "do not match" if len(seen) == 1 else "never match"
     match = f"the two {f'match{on_seeds(matching, seeds)}' if matching else never}"
+    first = "first shows" if any(run.full for run in seen) else "shows"
     return (
-        f"Under full evaluation (FE), F of {names.title} first shows {full}; renormalized, from "
-        f"one unpruned pass (RFE), it shows {fast}; {match}."
+        f"Under full evaluation (FE), F of {names.title} {first} {full}; renormalized, from one "
+        f"unpruned pass (RFE), it shows {fast}; {match}."
     )
 
 

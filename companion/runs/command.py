@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from companion.networks import NETWORKS
 from companion.runs.overrides import ALL, BOUNDS, NONE, OVERRIDES
+from companion.runs.records import to_json
 from companion.runs.settings import Settings, recorded, settings
 from thermo_utils.errors import ThermoError
 
@@ -114,9 +116,9 @@ def in_shell(words: Sequence[str]) -> str:
 
 
 def _differing(one: Settings, other: Settings) -> list[str]:
-    """Names of the settings that differ, whatever the remarks."""
-    names = [f.name for f in dataclasses.fields(Settings) if f.name != "differs"]
-    return [name for name in names if getattr(one, name) != getattr(other, name)]
+    """Names of the settings that differ, whatever the remarks; records hold lists, not tuples."""
+    ours, theirs = (json.loads(to_json(dataclasses.asdict(s))) for s in (one, other))
+    return [name for name in ours if name != "differs" and ours[name] != theirs[name]]
 
 
 def _not_any_more(record: Record) -> str:

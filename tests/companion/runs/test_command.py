@@ -1,6 +1,7 @@
 """The command that computes a record again asks for the record's own settings."""
 
 import dataclasses
+import json
 import shlex
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from companion import cli
+from companion.networks import NETWORKS
 from companion.runs.command import AGAIN, in_shell, rerun_command
-from companion.runs.records import RESULT, Record, read_record
+from companion.runs.records import RESULT, Record, read_record, to_json
 from companion.runs.settings import recorded, settings
 from thermo_utils.errors import ThermoError
 
@@ -115,3 +117,13 @@ def test_a_network_of_ones_own_has_no_command():
     own = dataclasses.replace(settings("mlp", "cifar10"), model="mine")
     with pytest.raises(ThermoError, match="mine is no registered network: run its notebook again"):
         rerun_command(record_of(own))
+
+
+@pytest.mark.parametrize("model", sorted(NETWORKS))
+def test_a_record_just_written_is_run_again_by_its_settings_alone(model):
+    # Read back from JSON, sizes of a tiny network are lists.
+    dataset, profile = next(iter(NETWORKS[model].recipes))
+    chosen = settings(model, dataset, profile, 3)
+    record = record_of(chosen)
+    record.result["settings"] = json.loads(to_json(record.result["settings"]))
+    assert "-p" not in rerun_command(record)
