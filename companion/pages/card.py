@@ -77,6 +77,8 @@ def _settings(runs: Sequence[Record]) -> dict[str, str]:
     """What was asked for, and what of it differs from the paper."""
     words = setting_words(recorded(runs[0]))
     rows = {name: text for name, text in words.items() if name not in ELSEWHERE}
+    if runs[0].result["synthetic"]:
+        rows["dataset"] = f"synthetic {rows['dataset']}"
     found = [note.text for note in differences(run.result for run in runs)]
     return {**rows, "differs from the paper": "; ".join(found) or "nothing that we know of"}
 

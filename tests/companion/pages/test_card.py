@@ -169,6 +169,10 @@ class TestEntries:
             assert ("THERMO_DATA" in text) == (profile == "small")
             assert "THERMO_MODELS" not in text
 
+    def test_synthetic_data_are_called_so(self, record):
+        told = entries(card(record(synthetic=True, profile="demo"), committed=False))
+        assert told["dataset"] == "synthetic CIFAR-10"
+
     def test_of_every_committed_chapter(self):
         runs = read_chapter(ROOT / "results", "small", "mlp-cifar10")
         told = entries(card(runs[0], runs[1:], committed=True))
