@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 #: Pages whose tables are needed whole.
 PAGES = (
     "results", "tables", "conclusion", "claims", "status", "speed", "errata", "choices", "kinds",
+    "artifact", "places", "analyze", "survives",
 )  # fmt: skip
 #: Names that are for the shell and for folders.
 SHORT = sorted(
