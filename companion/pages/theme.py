@@ -36,6 +36,8 @@ FONTS: Final = "vendor/fontawesome/webfonts"
 FAMILIES: Final = ("fa-solid-900", "fa-brands-400")
 #: Icons that a script of the theme puts on a page.
 SCRIPTED: Final = frozenset({"xmark"})
+#: Pages of a record: its figure has the place of the contents beside a page.
+WIDE: Final = ("chapters/", "runs/")
 #: Asked for by the page of the search.
 SEARCH: Final = ("search-texts.js", "search.js")
 #: Pages that Sphinx adds, whose titles stand in their templates.
@@ -65,7 +67,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """
     pages = _Pages()
     app.connect("config-inited", _check_repository)
-    app.connect("doctree-read", _note_opening)
+    app.connect("doctree-read", _note)
     app.connect("doctree-resolved", _without_thebe, LAST)
     app.connect("env-updated", pages.describe)
     app.connect("html-page-context", pages.finish, LAST)
@@ -86,9 +88,12 @@ def _check_repository(app: Sphinx, config: Config) -> None:
         raise ConfigError(str(error)) from error
 
 
-def _note_opening(app: Sphinx, doctree: nodes.document) -> None:
-    """Keep with what Sphinx has read of a page what may say what it is about."""
-    app.env.metadata[app.env.docname]["opening"] = list(islice(opening(doctree), 5))
+def _note(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep with what Sphinx has read of a page what may say what it is about, and how it looks."""
+    page = app.env.docname
+    app.env.metadata[page]["opening"] = list(islice(opening(doctree), 5))
+    if page.startswith(WIDE):
+        app.env.metadata[page]["html_theme.sidebar_secondary.remove"] = "true"
 
 
 def _without_thebe(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -123,7 +128,9 @@ class _Pages:
         context["css_files"][:] = [css for css in context["css_files"] if "thebe" not in str(css)]
         context["script_files"][:] = _needed(context["script_files"])
         title = OF_SPHINX.get(page, context.get("title", page))
-        about = self.about.get(page) or f"{title}: {app.config.html_title}"
+        about = self.about.get(page, title)
+        if about == title:
+            about = f"{title}: {app.config.html_title}"
         # The size of the window is said by the theme already.
         tags = context.get("metatags", "").replace(VIEWPORT, "")
         context["metatags"] = f'{tags}\n    <meta name="description" content="{escape(about)}" />'

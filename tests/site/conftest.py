@@ -49,3 +49,11 @@ def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
 def browser_context_args(browser_context_args: dict) -> dict:
     """Pages have no network, at the size of a small laptop's window."""
     return {**browser_context_args, "offline": True, "viewport": {"width": 1440, "height": 900}}
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> list[Path]:
+    """All pages of the site, with those that Sphinx adds."""
+    found = sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
+    assert len(found) > 40  # the chapters and the prose are there
+    return found
