@@ -271,6 +271,17 @@ def test_keys_reach_both_ends(chapter):
     check_cards(page, name)
 
 
+def test_the_full_evaluation_ends_half_a_step_after_its_last_threshold(chapter):
+    name = "mlp-cifar10"
+    page = chapter(name)
+    last = curve(name, "full")["tau"].iloc[-1]
+    after = curve(name, "renormalized")["tau"]
+    to_threshold(page, name, last)
+    assert tau_of(read(page)["full"]["head"]) == last
+    to_threshold(page, name, after[after > last].iloc[0])  # not a whole step further
+    assert read(page)["full"]["head"] == f"Full evaluation (FE): none beyond τ = {last}"
+
+
 def test_it_starts_at_the_papers_threshold_and_goes_to_ours(chapter):
     name = "mlp-cifar10"
     page = chapter(name)
@@ -331,6 +342,14 @@ def test_a_mouse_looks_and_drags_in_every_panel(chapter):
         lines, pixels = drawn_lines(page, kind)
         # To the nearest threshold: accuracy over sparsity is known at few.
         assert left + lines[str(panel)] * pixels == pytest.approx(x, abs=14 if panel == 3 else 2)
+        if panel == 3:
+            low, high = page.evaluate(
+                "async (n) => (await thermo.load(n)).geometry.wide[3].xlim", name
+            )
+            full = curve(name, "full")
+            sparsity = low + 0.65 * (high - low)
+            near = full["tau"][(full["beta"] - sparsity).abs().argmin()]
+            assert tau_of(looked["full"]["head"]) == near == tau_of(looked["renormalized"]["head"])
         page.mouse.move(5, 5)  # out of the figure: it was a look
         assert read(page) == before
         page.mouse.move(x - 20, y)
@@ -386,7 +405,7 @@ def test_a_finger_drags_and_a_scroll_does_not(site, browser, browser_context_arg
     # Up and down the page scrolls.
     send("touchStart", (x, y))
     for step in (20, 60, 120, 180):
-        send("touchMove", (x, y - step))
+        send("touchMove", (x + 8, y - step))
     send("touchEnd")
     page.wait_for_timeout(400)
     assert read(page) == dragged
