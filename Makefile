@@ -7,7 +7,7 @@ JOBS ?= 2
 PROFILE ?= demo
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup book read benchmark test test-all test-machine lint mutants clean
+.PHONY: setup book read pdf benchmark test test-all test-machine lint mutants clean
 
 setup: $(READY)
 
@@ -24,6 +24,10 @@ book: $(READY)
 # The site alone: the records that came with it, and what was run here. Nothing is computed.
 read: $(READY)
 	thermo book --jobs $(JOBS)
+
+# The book as one PDF in _build/book.pdf: chromium prints the site, which has to be built before.
+pdf: $(READY)
+	python -m companion.pages.pdf
 
 # Every method side by side on the chapters of PROFILE; the book's page on speed shows it.
 benchmark: $(READY)
