@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 
-__all__ = ["LAYOUTS", "Layout", "lay_out"]
+__all__ = ["LAYOUTS", "PHONE", "Layout", "lay_out"]
 
+#: Width in inches of a figure that is shown at its own size, a pixel for a point, on a telephone.
+PHONE: Final = 4.75
 #: Heights in inches: of a line of the heading and of the legend, and above and below a panel.
 HEADING: Final = 0.22
 LEGEND_LINE: Final = 0.226
@@ -63,7 +65,7 @@ class Layout(NamedTuple):
 #: By the number of columns: for a page, and for a phone, where it is shown at about its own size.
 LAYOUTS: Final[Mapping[int, Layout]] = {
     3: Layout((10.5, 6.1), 3, 0.24, "  "),
-    2: Layout((4.75, 7.4), 2, 0.17, "\n"),
+    2: Layout((PHONE, 7.4), 2, 0.17, "\n"),
 }
 
 

@@ -7,12 +7,14 @@ and what loses is decided by rules stated here, not by whoever writes the page.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from companion.pages.claim_links import about
+from companion.pages.figures import two_widths
 from companion.pages.five import five_sentences
 from companion.pages.frontier import FLOOR, frontier_figure, frontier_table
 from companion.pages.nearness import (
@@ -164,12 +166,16 @@ def conclusion_figures(found: Verdict) -> dict[str, Figure]:
     if not found.enough:
         return {}
     synthetic = found.synthetic
-    return {
-        "conclusion_ratio": dots(found.predicted, "ratio", synthetic=synthetic),
-        "conclusion_drop": dots(found.predicted, "drop", synthetic=synthetic),
-        "conclusion_frontier": frontier_figure(found.frontier, synthetic=synthetic),
-        "conclusion_targets": targets_figure(found.by_target, synthetic=synthetic),
+    draw = {
+        "ratio": partial(dots, found.predicted, "ratio"),
+        "drop": partial(dots, found.predicted, "drop"),
+        "frontier": partial(frontier_figure, found.frontier),
+        "targets": partial(targets_figure, found.by_target),
     }
+    figures: dict[str, Figure] = {}
+    for name, one in draw.items():
+        figures |= two_widths(f"conclusion_{name}", partial(one, synthetic=synthetic))
+    return figures
 
 
 def _linked(text: str, subject: str) -> str:
@@ -180,7 +186,7 @@ def _linked(text: str, subject: str) -> str:
 def _figure(name: str) -> str:
     alt, caption = FIGURES[name]
     return (
-        f"```{{figure}} generated/conclusion_{name}.svg\n:name: fig-conclusion-{name}\n"
+        f"```{{figure}} generated/static/conclusion_{name}.svg\n:name: fig-conclusion-{name}\n"
         f":alt: {alt}\n\n{caption}\n```"
     )
 

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from companion.pages.panels import NARROW
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE, finish
 
-__all__ = ["training", "weight_and_activation_pruning"]
+__all__ = ["training", "two_widths", "weight_and_activation_pruning"]
+
+
+def two_widths(name: str, draw: Callable[..., Figure]) -> dict[str, Figure]:
+    """A figure for a page and for a telephone, as :mod:`companion.pages.picture` wants.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure.
+    draw : callable
+        Takes the keyword ``narrow``.
+
+    Returns
+    -------
+    dict of str to Figure
+        Below the folder of what is made, among the static files.
+    """
+    return {
+        f"static/{name}": draw(narrow=False),
+        f"static/{name}{NARROW}": draw(narrow=True),
+    }
 
 
 def training(history: pd.DataFrame, *, title: str, synthetic: bool = False) -> Figure:

@@ -18,6 +18,7 @@ from companion.paper.comparison import UNSAFE
 from companion.paper.frontier import BOUND, HIGH, merit
 from companion.paper.runs import HIGHEST, THEORY
 from thermo_utils.figures import ACCURACY, STYLE
+from thermo_utils.panel_layout import PHONE
 
 __all__ = ["FLOOR", "frontier_figure", "frontier_table", "merit_words"]
 
@@ -27,7 +28,9 @@ RULE_NAMES: Final[Mapping[str, str]] = {**NAMES, BOUND: "the accuracy itself, me
 FLOOR: Final = 0.05
 
 
-def frontier_figure(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
+def frontier_figure(
+    table: pd.DataFrame, *, synthetic: bool = False, narrow: bool = False
+) -> Figure:
     """Loss over sparsity: rules with a parameter as curves, the others as points.
 
     Parameters
@@ -36,6 +39,8 @@ def frontier_figure(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
         As returned by :func:`companion.paper.frontier.frontier`.
     synthetic : bool, default False
         Whether to mark the figure as made from generated data.
+    narrow : bool, default False
+        Whether it is for a telephone.
 
     Returns
     -------
@@ -44,8 +49,9 @@ def frontier_figure(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, 2, figsize=(8.4, 4.4), layout="constrained", sharex=True, sharey=True
-        )
+            *((2, 1) if narrow else (1, 2)), figsize=(PHONE, 7.6) if narrow else (8.4, 4.4),
+            layout="constrained", sharex=True, sharey=True,
+        )  # fmt: skip
         for axis, (column, words) in zip(
             axes,
             (("worst", "in the worst run"), ("high", f"in {100 * HIGH:.0f} % of the runs")),
@@ -59,7 +65,12 @@ def frontier_figure(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
         axes[0].yaxis.set_minor_locator(NullLocator())
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(
-            handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8.5
+            handles,
+            labels,
+            loc="outside upper center",
+            ncols=2 if narrow else 3,
+            frameon=False,
+            fontsize=9 if narrow else 8.5,
         )
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)

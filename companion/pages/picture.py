@@ -1,9 +1,9 @@
 """A Sphinx extension: figures that a click enlarges, and a picture of its own for narrow screens.
 
 Every figure, and every picture that a notebook shows, is a link to its file. That works without
-JavaScript; with it, ``book/static/enlarge.js`` opens the file above the page instead. A figure of
-a class of `TWOFOLD` has a second file beside it, whose name ends with ``-narrow``, for screens of
-at most `SCREEN`.
+JavaScript; with it, ``book/static/enlarge.js`` opens the file above the page instead. Where there
+is a second file beside a figure's among the static ones, whose name ends with ``-narrow``, it is
+shown on screens of at most `SCREEN`. Figures of the classes `TWOFOLD` must have one.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def _wrap(app: Sphinx, doctree: nodes.document, page: str) -> None:
         if not image.get("alt"):
             image["alt"] = labels_of(Path(app.srcdir, image["uri"]))
         link = enlargeable()
-        if TWOFOLD.intersection([*image["classes"], *image.parent.get("classes", [])]):
-            link["narrow"] = _narrow(app, image)
+        needed = TWOFOLD.intersection([*image["classes"], *image.parent.get("classes", [])])
+        link["narrow"] = _narrow(app, image, needed=bool(needed))
         image.replace_self(link)
         link += image
 
@@ -92,7 +92,7 @@ def _shown_by_notebook(image: nodes.image) -> bool:
     return False
 
 
-def _narrow(app: Sphinx, image: nodes.image) -> str | None:
+def _narrow(app: Sphinx, image: nodes.image, *, needed: bool) -> str | None:
     """The file for narrow screens, below the folder of static files; None if it is not there."""
     file = Path(app.srcdir, image["uri"])
     file = file.with_name(f"{file.stem}{NARROW}{file.suffix}")
@@ -100,7 +100,8 @@ def _narrow(app: Sphinx, image: nodes.image) -> str | None:
         root = Path(app.srcdir, folder)
         if file.is_relative_to(root) and file.exists():
             return file.relative_to(root).as_posix()
-    logger.warning("no picture for narrow screens: %s", file, location=image)
+    if needed:
+        logger.warning("no picture for narrow screens: %s", file, location=image)
     return None
 
 

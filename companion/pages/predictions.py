@@ -18,6 +18,7 @@ from companion.paper.predictors import A_STEP, PREDICTORS
 from companion.paper.runs import THEORY
 from companion.runs.chapters import chapter_title
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
+from thermo_utils.panel_layout import PHONE
 
 __all__ = [
     "HEADS",
@@ -84,7 +85,9 @@ LINES: Final[Mapping[str, str | tuple[int, tuple[float, ...]]]] = {
 }
 
 
-def dots(predicted: pd.DataFrame, value: str, *, synthetic: bool = False) -> Figure:
+def dots(
+    predicted: pd.DataFrame, value: str, *, synthetic: bool = False, narrow: bool = False
+) -> Figure:
     """Predictions of every rule, a row per chapter, a mark per rule and seed.
 
     Parameters
@@ -95,6 +98,8 @@ def dots(predicted: pd.DataFrame, value: str, *, synthetic: bool = False) -> Fig
         Predicted threshold over that of the accuracy, or the accuracy lost at the predicted one.
     synthetic : bool, default False
         Whether to mark the figure as made from generated data.
+    narrow : bool, default False
+        Whether it is for a telephone.
 
     Returns
     -------
@@ -103,7 +108,8 @@ def dots(predicted: pd.DataFrame, value: str, *, synthetic: bool = False) -> Fig
     names = list(dict.fromkeys(predicted["chapter"]))
     with plt.rc_context(STYLE):
         height = 1.9 + 0.46 * max(len(names), 1)
-        figure, axis = plt.subplots(figsize=(5.6, height), layout="constrained")
+        width, cut = (PHONE, "\n") if narrow else (5.6, " ")
+        figure, axis = plt.subplots(figsize=(width, height), layout="constrained")
         for k, predictor in enumerate(PREDICTORS):
             rows = predicted[predicted["predictor"] == predictor]
             color, marker = MARKS[predictor]
@@ -125,10 +131,10 @@ def dots(predicted: pd.DataFrame, value: str, *, synthetic: bool = False) -> Fig
             axis.set_xscale("log", base=2)
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: fraction(value)))
             axis.xaxis.set_minor_locator(NullLocator())
-            axis.set_xlabel("predicted threshold / threshold of the accuracy")
+            axis.set_xlabel(f"predicted threshold{cut}/ threshold of the accuracy")
         else:
             axis.axvline(100 * UNSAFE, color=ACCURACY, lw=1.2)
-            axis.set_xlabel("accuracy lost at the predicted threshold, points")
+            axis.set_xlabel(f"accuracy lost{cut}at the predicted threshold, points")
         figure.legend(loc="outside upper center", ncols=2, frameon=False)
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)

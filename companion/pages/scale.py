@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import matplotlib.pyplot as plt
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from companion.pages.claim_links import about
+from companion.pages.figures import two_widths
 from companion.pages.predictions import NAMES, factor, fraction, points
 from companion.pages.seeds import mean_sd
 from companion.pages.tables import counted, wide
@@ -39,6 +40,7 @@ from companion.runs.scale_plans import obstacle
 from thermo_utils.expansion import BETA
 from thermo_utils.figures import STYLE, finish
 from thermo_utils.looks import LOOKS
+from thermo_utils.panel_layout import PHONE
 
 __all__ = [
     "moved_sentences", "peaks_text", "read_scales", "scale_figures", "scale_sentences",
@@ -117,7 +119,7 @@ def scale_sentences(chapters: Chapters) -> str:
 
 
 FIGURE: Final = """\
-```{figure} generated/scale.svg
+```{figure} generated/static/scale.svg
 :name: fig-scale
 :alt: Sparsity at the highest point of the renormalized F, and accuracy lost there, over the scale \
 of the activations, a line per network; the numbers are in the table above.
@@ -144,9 +146,16 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
     can = _rescalable(chapters)
     if not can:
         return {}
+    return two_widths("scale", partial(_scale_figure, can))
+
+
+def _scale_figure(can: Chapters, *, narrow: bool) -> Figure:
     synthetic = any(record.result["synthetic"] for each in can.values() for record in each)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
+        figure, axes = plt.subplots(
+            *((2, 1) if narrow else (1, 2)), figsize=(PHONE, 7.4) if narrow else (9.0, 3.4),
+            layout="constrained",
+        )  # fmt: skip
         for number, (name, records) in enumerate(can.items()):
             table = _mean(_over_seeds(tuple(records), "renormalized"))
             there = table[table["mark"] == TOP]
@@ -162,9 +171,14 @@ def scale_figures(chapters: Chapters) -> dict[str, Figure]:
             axis.set_xscale("log", base=2)
             axis.set(xlabel="scale $c$ of the activations")
             axis.xaxis.set_major_formatter(FuncFormatter(lambda c, _: fraction(c)))
-        figure.legend(loc="outside right upper", frameon=False)
-        finish(figure, "The same predictions, other units", synthetic)
-    return {"scale": figure}
+        if narrow:
+            figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        else:
+            figure.legend(loc="outside right upper", frameon=False)
+        finish(
+            figure, "The same predictions, other units", synthetic, between="\n" if narrow else "  "
+        )
+    return figure
 
 
 def peaks_text(chapters: Chapters) -> str:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +23,7 @@ from companion.pages.chapter_files import Wanted, write_chapters
 from companion.pages.cite import how_to_cite
 from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.errata import errata_page
-from companion.pages.figures import weight_and_activation_pruning
+from companion.pages.figures import two_widths, weight_and_activation_pruning
 from companion.pages.front import front, front_figures
 from companion.pages.gathered import PROFILE, Gathered, gather
 from companion.pages.kinds import kinds_text
@@ -277,7 +278,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
     figures |= front_figures(judged, chapters)
     figures |= scale_figures(chapters)
     if GROWTH in speed:
-        figures["growth"] = growth_figure(speed[GROWTH])
+        figures |= two_widths("growth", partial(growth_figure, speed[GROWTH]))
         texts["growth"] = growth_text(speed[GROWTH])
     for name, text in texts.items():
         write_atomically(folder / f"{name}.md", text)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
@@ -22,6 +23,7 @@ from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.methods import CURVES, METHODS
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 from thermo_utils.looks import LOOKS
+from thermo_utils.panel_layout import PHONE
 
 __all__ = ["PROCEDURES", "TARGETS", "Target", "growth_figure", "growth_text", "speed_page"]
 
@@ -235,13 +237,15 @@ def _paper(chapter: Chapter) -> str:
     return as_range(round(value, 2), round(value, 2))
 
 
-def growth_figure(measured: Mapping[str, Any]) -> Figure:
+def growth_figure(measured: Mapping[str, Any], *, narrow: bool = False) -> Figure:
     """How the cost grows with the number of thresholds and of examples.
 
     Parameters
     ----------
     measured : mapping
         Content of the file on growth.
+    narrow : bool, default False
+        Whether it is for a telephone.
 
     Returns
     -------
@@ -250,7 +254,10 @@ def growth_figure(measured: Mapping[str, Any]) -> Figure:
     """
     by_count, by_size = measured["by_thresholds"], measured["by_examples"]
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
+        figure, (left, right) = plt.subplots(
+            *((2, 1) if narrow else (1, 2)), figsize=(PHONE, 6.4) if narrow else (9.0, 3.4),
+            layout="constrained",
+        )  # fmt: skip
         for axis, chosen, x in ((left, by_count, "thresholds"), (right, by_size, "examples")):
             for method in chosen[0]["seconds"]:
                 label, color = PROCEDURES[method]
@@ -261,6 +268,10 @@ def growth_figure(measured: Mapping[str, Any]) -> Figure:
                     [row[x] for row in chosen], y, color=color, label=label, ls=look.line,
                     marker=look.marker, ms=4,
                 )  # fmt: skip
+            for of in (axis.xaxis, axis.yaxis):  # exponents would be too small to read
+                of.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                of.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+                of.set_minor_locator(NullLocator())
         left.set(
             xlabel="thresholds K", ylabel="seconds", title=f"{by_count[0]['examples']:,} examples"
         )
@@ -270,7 +281,8 @@ def growth_figure(measured: Mapping[str, Any]) -> Figure:
             title=f"K = {by_size[0]['thresholds']}, FE with {measured['swept']}",
         )
         handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        columns = 2 if narrow else 4
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
         plt.close(figure)
     return figure
 
@@ -302,7 +314,7 @@ def growth_text(measured: Mapping[str, Any]) -> str:
         f"{panels[0]}. On the right, {panels[1]}."
     )
     return (
-        f"```{{figure}} generated/growth.svg\n:name: fig-growth\n:alt: {alt}\n\n"
+        f"```{{figure}} generated/static/growth.svg\n:name: fig-growth\n:alt: {alt}\n\n"
         "Seconds over thresholds and over test examples; medians over "
         f"{len(measured['by_thresholds'][0]['seconds']['plain'])} rounds.\n```\n"
     )

@@ -29,6 +29,7 @@ from companion.paper.runs import Run
 from companion.paper.targets import DEFAULT, DROPS, REASONS, TARGETS, at_drop
 from companion.runs.chapters import chapter_title, chapter_titles
 from thermo_utils.figures import STYLE
+from thermo_utils.panel_layout import PHONE
 
 __all__ = [
     "accuracy_table",
@@ -69,7 +70,9 @@ def _cell(errors: pd.DataFrame, predictor: str) -> str:
     return f"{factor(octaves.median())} ({len(near(errors, predictor))}{of})"
 
 
-def targets_figure(errors: Mapping[str, pd.DataFrame], *, synthetic: bool = False) -> Figure:
+def targets_figure(
+    errors: Mapping[str, pd.DataFrame], *, synthetic: bool = False, narrow: bool = False
+) -> Figure:
     """Median factor and share of chapters within a factor of 1.4 over targets.
 
     Parameters
@@ -79,6 +82,8 @@ def targets_figure(errors: Mapping[str, pd.DataFrame], *, synthetic: bool = Fals
         chapter has are left out.
     synthetic : bool, default False
         Whether to mark the figure as made from generated data.
+    narrow : bool, default False
+        Whether it is for a telephone.
 
     Returns
     -------
@@ -93,8 +98,9 @@ def targets_figure(errors: Mapping[str, pd.DataFrame], *, synthetic: bool = Fals
     ordered = sum(at_drop(drop).name in shown for drop in DROPS)
     with plt.rc_context(STYLE):
         figure, (above, below) = plt.subplots(
-            2, 1, figsize=(6.6, 6.4), layout="constrained", sharex=True, height_ratios=(3, 2)
-        )
+            2, 1, figsize=(PHONE, 7.2) if narrow else (6.6, 6.4), layout="constrained",
+            sharex=True, height_ratios=(3, 2),
+        )  # fmt: skip
         for predictor in PREDICTORS:
             color, marker = MARKS[predictor]
             own = [table[table["predictor"] == predictor]["octaves"] for table in shown.values()]
@@ -120,7 +126,12 @@ def targets_figure(errors: Mapping[str, pd.DataFrame], *, synthetic: bool = Fals
         below.set_xlabel("target (chapters judged)")
         handles, labels = above.get_legend_handles_labels()
         figure.legend(
-            handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8.5
+            handles,
+            labels,
+            loc="outside upper center",
+            ncols=2 if narrow else 3,
+            frameon=False,
+            fontsize=9 if narrow else 8.5,
         )
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.five import five_sentences, merit_sentence, side_of_errors
@@ -425,13 +426,23 @@ class TestPage:
         found = of_five()
         text, figures = conclusion(found), conclusion_figures(found)
         shown = re.findall(
-            r"figure} generated/(\w+)\.svg\n:name: [-\w]+\n:alt: (.{60,})\n\n.{60,}\n```", text
+            r"figure} generated/(static/\w+)\.svg\n:name: [-\w]+\n:alt: (.{60,})\n\n.{60,}\n```",
+            text,
         )
         for name in re.findall(r":name: ([-\w]+)\n", text):
             assert f"{{numref}}`{name}`" in text
         assert [name for name, _ in shown] == list(dict(shown))
-        assert set(dict(shown)) == set(figures)
+        assert {*dict(shown), *(f"{name}-narrow" for name, _ in shown)} == set(figures)
         assert not conclusion_figures(verdict({}))
+
+    def test_letters_can_be_read_on_a_telephone(self):
+        """Which leaves 342 CSS pixels to a figure of `PHONE` inches."""
+        narrow = {k: v for k, v in conclusion_figures(of_five()).items() if k.endswith("-narrow")}
+        assert len(narrow) == 4
+        for figure in narrow.values():
+            assert 342 / (72 * figure.get_figwidth()) == 1
+            sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
+            assert min(sizes) >= 9
 
     def test_the_level_is_divided_by_the_number_of_tests(self):
         text = conclusion(of_five())

@@ -151,7 +151,7 @@ def test_the_verdict_follows_the_comparison(comparison, words):
 
 def test_figure(chapters):
     chapters["mlp-cifar10"][0].result["synthetic"] = True
-    left, right = scale_figures(chapters)["scale"].axes
+    left, right = scale_figures(chapters)["static/scale"].axes
     assert len(left.lines) == len(right.lines) == 2
     assert any("synthetic" in text.get_text().lower() for text in left.figure.texts)
     assert scale_figures({"mobilenet_v2-cifar10": chapters["mobilenet_v2-cifar10"]}) == {}
