@@ -21,7 +21,7 @@ from companion.pages.live import live_data, write_live
 from companion.pages.panels import write_panels
 from companion.runs.chapters import Chapter
 from companion.runs.command import rerun_choices
-from companion.runs.frozen import ON_TOP, show, write
+from companion.runs.frozen import INJECTED, ON_TOP, show, write
 from companion.runs.notebooks import EXECUTED, notebook_path
 from companion.runs.records import CURVES, RESULT, Record, record_folder
 from companion.runs.settings import overridden, recorded, settings
@@ -135,7 +135,7 @@ def _notebook(wanted: Wanted) -> nbformat.NotebookNode | None:
     if found is None:
         return None
     results, overrides = found
-    return show(
+    shown = show(
         notebook_path(given.model),
         {
             "dataset": given.dataset,
@@ -148,6 +148,10 @@ def _notebook(wanted: Wanted) -> nbformat.NotebookNode | None:
         heading=wanted.chapter.title,
         left_out=[ON_TOP],
     )
+    for cell in shown.cells:  # where the results lay is of no use elsewhere
+        if INJECTED in cell.metadata.get("tags", []):
+            cell.source = cell.source.replace(repr(str(results)), repr("results"))
+    return shown
 
 
 def _found_by(record: Record) -> tuple[Path, dict[str, Any]] | None:

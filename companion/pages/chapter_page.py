@@ -19,7 +19,7 @@ from companion.pages.found import found
 from companion.pages.live import live_block
 from companion.pages.panels import Panels
 from companion.runs.chapters import Chapter
-from companion.runs.frozen import COMPUTES, ON_TOP
+from companion.runs.frozen import COMPUTES, INJECTED, ON_TOP
 from companion.runs.records import CURVES, Record
 
 __all__ = ["PANELS", "RECORDS", "Shown", "chapter_page", "story"]
@@ -28,7 +28,7 @@ __all__ = ["PANELS", "RECORDS", "Shown", "chapter_page", "story"]
 PANELS: Final = "../generated/static/panels"
 RECORDS: Final = "../_static/records"
 #: Tags of cells that only set a run going, and how the theme is told to hide or fold a cell.
-SETTING: Final = ("parameters", "injected-parameters")
+SETTING: Final = ("parameters", INJECTED)
 HIDDEN, FOLDED = "remove-input", "hide-input"
 #: A cell that says nothing but which table or figure comes next.
 SHOWS: Final = r"page\.\w+\([^()]*\)"

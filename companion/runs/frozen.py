@@ -22,12 +22,14 @@ from thermo_utils.files import write_atomically
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["COMPUTES", "ON_TOP", "show", "write"]
+__all__ = ["COMPUTES", "INJECTED", "ON_TOP", "show", "write"]
 
 #: Tag of the cells that are not executed where a record is shown.
 COMPUTES: Final = "computes"
 #: Tag of what a page of the site shows above the notebook's cells, in another form.
 ON_TOP: Final = "on-top"
+#: Tag of the cell with the values of the parameters, as papermill has it.
+INJECTED: Final = "injected-parameters"
 
 
 def show(
@@ -60,6 +62,8 @@ def show(
     ThermoError
         If there is no such notebook, or a cell fails; the message names the cell.
     """
+    from matplotlib import rc_context
+
     notebook = read_notebook(source)
     if heading is not None:
         set_heading(notebook, heading)
@@ -68,7 +72,8 @@ def show(
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # the same record has the same bytes
         if cell.cell_type == "code" and skipped.isdisjoint(cell.metadata.get("tags", [])):
-            cell.outputs = _outputs(shell, cell.source, f"{source.name}, cell {number}")
+            with rc_context({"svg.hashsalt": source.stem}):
+                cell.outputs = _outputs(shell, cell.source, f"{source.name}, cell {number}")
     return notebook
 
 
@@ -92,7 +97,7 @@ def _inject(notebook: nbformat.NotebookNode, values: Mapping[str, Any]) -> None:
         if "parameters" in cell.metadata.get("tags", []):
             lines = [f"{name} = {value!r}" for name, value in values.items()]
             injected = new_code_cell("\n".join(lines))
-            injected.metadata["tags"] = ["injected-parameters"]
+            injected.metadata["tags"] = [INJECTED]
             notebook.cells.insert(number + 1, injected)
             return
 
@@ -107,7 +112,7 @@ def _shell() -> InteractiveShell:
     if shell.history_manager is not None:
         shell.history_manager.enabled = False
     shell.colors = "nocolor"
-    select_figure_formats(shell, {"svg"})
+    select_figure_formats(shell, {"svg"}, metadata={"Date": None})
     return shell
 
 
