@@ -11,6 +11,7 @@ import pandas as pd
 from companion.pages.escape import in_html
 
 __all__ = [
+    "MINUS",
     "NOTHING",
     "Shown",
     "decimals",
