@@ -81,7 +81,7 @@ def repository(url: str, branch: str = "") -> Repository | None:
     found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?", url)
     if found is None:
         raise ThermoError(
-            f"repository: url in _config.yml is {url!r}: give https://github.com/OWNER/NAME, "
+            f"repository_url in _config.yml is {url!r}: give https://github.com/OWNER/NAME, "
             "or nothing"
         )
     return Repository(found[1], found[2], branch or "main")
