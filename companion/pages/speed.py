@@ -36,6 +36,8 @@ PROCEDURES: Mapping[str, tuple[str, str]] = {
     "full": (f"{_FE}, a pass per threshold", FULL),
     "sampled": (f"{_RFE}, sampled", "#009e73"),
 }
+#: In the order of looks: full evaluation and renormalized curve have theirs in every figure.
+LOOKED = ("full", "renormalized", "stored", "plain", "sampled")
 #: What stands where a machine does not tell its memory.
 NOT_MEASURED = "not measured"
 #: Extra memory within this bound counts as none to speak of.
@@ -262,7 +264,7 @@ def growth_figure(measured: Mapping[str, Any], *, narrow: bool = False) -> Figur
             for method in chosen[0]["seconds"]:
                 label, color = PROCEDURES[method]
                 # Marks and dashes too, for whoever sees no colours.
-                look = LOOKS[list(PROCEDURES).index(method)]
+                look = LOOKS[LOOKED.index(method)]
                 y = [median(row["seconds"][method]) for row in chosen]
                 axis.loglog(
                     [row[x] for row in chosen], y, color=color, label=label, ls=look.line,

@@ -74,6 +74,20 @@ def test_letters_of_the_panels_can_be_read(page, chapters, screen):
         assert box["x"] + box["width"] <= screen["width"]
 
 
+@pytest.mark.parametrize("name", ["index", "conclusion", "speed"])
+def test_letters_of_other_figures_can_be_read_on_a_phone(page, site, name):
+    page.set_viewport_size(PHONE)
+    page.goto((site / f"{name}.html").as_uri())
+    images = page.locator("article figure:has(source) img")
+    assert images.count() > 0
+    for image in images.all():
+        image.scroll_into_view_if_needed()
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        file = Path(unquote(urlparse(image.evaluate("image => image.currentSrc")).path))
+        size, width = smallest_letter(file)
+        assert size * image.bounding_box()["width"] / width >= 9, file.name
+
+
 def test_the_keyboard_enlarges_a_figure(page, chapters):
     page.goto(chapters[0].as_uri())
     link = page.locator(f"a.enlarge:has({FIGURE})")
