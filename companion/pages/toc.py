@@ -47,6 +47,7 @@ def table_of_contents(text: str, added: Iterable[Chapter], here: Iterable[str]) 
     - caption: Run on your machine
       chapters:
       - file: runs/index
+        title: All runs
         sections:
         - file: runs/demo-mlp
     """
@@ -60,7 +61,7 @@ def table_of_contents(text: str, added: Iterable[Chapter], here: Iterable[str]) 
             if any(page["file"].startswith("chapters/") for page in part["chapters"])
         )
         parts.insert(last + 1, {"caption": ADDED_PART, "chapters": pages})
-    first: dict[str, object] = {"file": "runs/index"}
+    first: dict[str, object] = {"file": "runs/index", "title": "All runs"}
     sections = [{"file": f"runs/{page}"} for page in here]
     if sections:
         first["sections"] = sections
