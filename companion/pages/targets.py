@@ -131,7 +131,7 @@ def targets_figure(
             loc="outside upper center",
             ncols=2 if narrow else 3,
             frameon=False,
-            fontsize=9 if narrow else 8.5,
+            fontsize=9.4 if narrow else 8.5,
         )
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)

@@ -442,7 +442,7 @@ class TestPage:
         for figure in narrow.values():
             assert 342 / (72 * figure.get_figwidth()) == 1
             sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text()]
-            assert min(sizes) >= 9
+            assert min(sizes) > 9
 
     def test_the_level_is_divided_by_the_number_of_tests(self):
         text = conclusion(of_five())
