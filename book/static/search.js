@@ -21,12 +21,12 @@ const firstOf = (text, terms) => {
 const summaryOf = (pieces, terms) => {
   const score = (piece) => terms.filter((term) => piece.toLowerCase().includes(term)).length;
   const best = pieces.reduce((a, b) => (score(b) > score(a) ? b : a), pieces[0] ?? "");
-  if (!score(best)) return best.length > LONGEST ? `${best.slice(0, LONGEST)}…` : best;
-  const start = Math.max(0, firstOf(best, terms) - LONGEST / 3);
+  const start = score(best) ? Math.max(0, firstOf(best, terms) - LONGEST / 3) : 0;
   const begin = start === 0 ? 0 : best.indexOf(" ", start) + 1;
   const text = best.slice(begin, begin + LONGEST);
-  const end = begin + LONGEST < best.length ? Math.max(text.lastIndexOf(" "), 1) : text.length;
-  return `${begin ? "…" : ""}${text.slice(0, end)}${end < text.length ? "…" : ""}`;
+  const whole = begin + LONGEST >= best.length;
+  const end = whole ? text.length : Math.max(text.lastIndexOf(" "), 1);
+  return `${begin ? "…" : ""}${text.slice(0, end)}${whole ? "" : "…"}`;
 };
 
 /** A paragraph with the words of the query marked; text stays text. */
