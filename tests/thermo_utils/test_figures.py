@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -52,6 +53,12 @@ def strict():
     assert plt.get_fignums() == []
 
 
+@cache
+def plain(columns: int = 3):
+    """A figure to look at, drawn once."""
+    return six(columns=columns)
+
+
 def six(full=None, fast=None, thresholds=THRESHOLDS, **options):
     full = curve() if full is None else full
     fast = curve(200, accuracy=False) if fast is None else fast
@@ -70,7 +77,7 @@ def curves(axis) -> dict[str, Any]:
 
 
 def test_six_panels_in_the_order_of_the_paper():
-    axes = six().axes
+    axes = plain().axes
     assert [axis.get_title() for axis in axes] == [f"({letter})" for letter in "abcdef"]
     assert all(r"\tau" in axis.get_xlabel() for axis in axes[:3])
     assert all(r"\beta" in axis.get_xlabel() for axis in axes[3:])
@@ -80,7 +87,7 @@ def test_six_panels_in_the_order_of_the_paper():
 
 
 def test_colours_of_the_methods():
-    for number, axis in enumerate(six().axes):
+    for number, axis in enumerate(plain().axes):
         found = {label: line.get_color() for label, line in curves(axis).items()}
         free = {"full evaluation (FE)": FULL, "renormalized (RFE)": RENORMALIZED}
         assert found == (free if number % 3 else {"test accuracy": ACCURACY})
@@ -106,7 +113,7 @@ def test_each_method_is_drawn_with_its_own_numbers():
 
 
 def test_thresholds_are_drawn_in_every_panel():
-    for number, axis in enumerate(six().axes):
+    for number, axis in enumerate(plain().axes):
         marks = labelled(axis, "_threshold")
         assert [mark.get_color() for mark in marks] == [ACCURACY, FULL, RENORMALIZED]
         places = [t.tau if number < 3 else t.beta for t in THRESHOLDS.values()]
@@ -123,7 +130,7 @@ def test_missing_thresholds_are_left_out():
 
 
 def test_legend_names_both_methods():
-    (legend,) = six().legends
+    (legend,) = plain().legends
     texts = [text.get_text() for text in legend.get_texts()]
     assert {"renormalized (RFE)", "full evaluation (FE)"} <= set(texts)
 
@@ -164,7 +171,7 @@ def test_the_legend_counts_the_seeds():
 
 
 def test_the_accuracy_axis_begins_at_zero():
-    axes = six().axes
+    axes = plain().axes
     assert axes[0].get_ylim()[0] == axes[3].get_ylim()[0] == 0
 
 
@@ -381,14 +388,14 @@ def test_a_value_beyond_the_curves_is_in_view():
 
 def test_marks_at_head_and_foot_hide_no_curve():
     full, fast = curve(), curve(200, accuracy=False)
-    plain = six(full, fast).axes
+    before = six(full, fast).axes
     axes = six(full, fast, seeds=[THRESHOLDS], published=STATED).axes
     for k in (0, 1, 3, 4):
         values = np.concatenate([line.get_ydata() for line in curves(axes[k]).values()])
         low, high = axes[k].get_ylim()
         share = (values - low) / (high - low)
         assert np.nanmax(share) < 1 - 3 * 0.055 + 0.05
-        assert axes[k].get_ylim()[1] > plain[k].get_ylim()[1]
+        assert axes[k].get_ylim()[1] > before[k].get_ylim()[1]
     assert axes[0].get_ylim()[0] == 0
 
 
@@ -397,9 +404,9 @@ def test_the_legend_says_what_is_drawn_and_nothing_else():
         (legend,) = six(**options).legends
         return {text.get_text() for text in legend.get_texts()}
 
-    plain = words()
-    assert words(seeds=[THRESHOLDS]) - plain == {"those of every seed"}
-    assert words(published=STATED) - plain == {"published thresholds"}
+    always = words()
+    assert words(seeds=[THRESHOLDS]) - always == {"those of every seed"}
+    assert words(published=STATED) - always == {"published thresholds"}
 
 
 # Without colour.
@@ -441,7 +448,7 @@ def test_the_reference_for_colour_is_right():
 @pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA], ids=["grey", "deuteranope"])
 @pytest.mark.parametrize("columns", [2, 3])
 def test_curves_of_a_panel_are_told_apart_without_colour(seen, columns):
-    for number, axis in enumerate(six(columns=columns).axes):
+    for number, axis in enumerate(plain(columns).axes):
         drawn = list(curves(axis).values())
         assert len(drawn) == (1 if number % 3 == 0 else 2)
         for a, b in combinations(drawn, 2):
@@ -453,7 +460,7 @@ def test_curves_of_a_panel_are_told_apart_without_colour(seen, columns):
 
 
 def test_thresholds_are_told_apart_by_their_dashes():
-    for axis in six().axes:
+    for axis in plain().axes:
         marks = labelled(axis, "_threshold")
         assert len({str(style(mark)) for mark in marks}) == len(marks) == 3
 
@@ -502,7 +509,7 @@ def test_zeros_of_a_slope_are_in_view(full, fast):
 
 
 def test_crossings_lie_within_the_panel():
-    for axis in six().axes[2::3]:
+    for axis in plain().axes[2::3]:
         low, high = axis.get_xlim()
         for line in curves(axis).values():
             x, y = line.get_data()
@@ -528,7 +535,7 @@ def test_a_slope_of_one_sign_needs_no_zero():
 
 
 def test_slopes_have_a_line_at_zero():
-    for number, axis in enumerate(six().axes):
+    for number, axis in enumerate(plain().axes):
         zeros = [line.get_ydata()[0] for line in labelled(axis, "_zero")]
         assert zeros == ([0] if number % 3 == 2 else [])
 
@@ -586,7 +593,7 @@ def test_nothing_lies_over_anything_else(columns, synthetic, scale):
 
 @pytest.mark.parametrize("columns", [2, 3])
 def test_panels_stand_in_rows_or_in_columns(columns):
-    places = [axis.get_position() for axis in six(columns=columns).axes]
+    places = [axis.get_position() for axis in plain(columns).axes]
     for number, place in enumerate(places):
         over_tau = places[number % 3]
         if number >= 3:  # over the sparsity: below, or beside

@@ -7,12 +7,13 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from myst_parser.parsers.options import options_to_items
 
-from companion.pages.panel_words import crossings
+from companion.pages.panel_words import alt_text, caption, crossings
 from companion.pages.panels import (
     Panels,
     chapter_panels,
@@ -40,30 +41,42 @@ def several(record):
     ]
 
 
+MADE: dict[str, Any] = {}
+
+
 @pytest.fixture
-def panels(tmp_path, several) -> Panels:
-    return write_panels(tmp_path, "mlp", several, title=TITLE)
+def files(several, tmp_path_factory) -> Path:
+    """Where the figure of these seeds lies, drawn once."""
+    if not MADE:
+        folder = tmp_path_factory.mktemp("panels")
+        MADE.update(folder=folder, panels=write_panels(folder, "mlp", several, title=TITLE))
+    return MADE["folder"]
+
+
+@pytest.fixture
+def panels(files) -> Panels:
+    return MADE["panels"]
 
 
 class TestFiles:
-    def test_the_same_records_give_the_same_bytes(self, tmp_path, several, panels):
+    def test_the_same_records_give_the_same_bytes(self, tmp_path, several, files, panels):
         (other := tmp_path / "other").mkdir()
         assert write_panels(other, "mlp", several, title=TITLE) == panels
         names = {path.name for path in other.iterdir()}
         assert names == {"mlp.svg", "mlp-narrow.svg"}
         for name in names:
-            assert (other / name).read_bytes() == (tmp_path / name).read_bytes()
+            assert (other / name).read_bytes() == (files / name).read_bytes()
 
-    def test_they_are_named_and_tell_no_date(self, tmp_path, panels):
-        for path in tmp_path.glob("*.svg"):
+    def test_they_are_named_and_tell_no_date(self, files):
+        for path in files.glob("*.svg"):
             text = path.read_text(encoding="utf-8")
             assert ET.fromstring(text).find("{http://www.w3.org/2000/svg}title").text == TITLE
             assert not re.search(r"20\d\d-\d\d-\d\d", text)
 
-    def test_other_curves_give_another_picture(self, tmp_path, record, several, panels):
-        (other := tmp_path / "other").mkdir()
-        write_panels(other, "mlp", [record(accuracy=0.57)], title=TITLE)
-        assert (other / "mlp.svg").read_bytes() != (tmp_path / "mlp.svg").read_bytes()
+    def test_other_curves_give_another_picture(self, tmp_path, record, several, files):
+        other = [record(accuracy=0.57), *several[1:]]
+        write_panels(tmp_path, "mlp", other, title=TITLE)
+        assert (tmp_path / "mlp.svg").read_bytes() != (files / "mlp.svg").read_bytes()
 
 
 def drawn(path: Path, style: str) -> list[str]:
@@ -93,14 +106,14 @@ def place(panel: dict, extent: tuple[float, float], x: float, y: float) -> tuple
 
 class TestGeometry:
     @pytest.mark.parametrize(("kind", "name"), [("wide", "mlp.svg"), ("narrow", "mlp-narrow.svg")])
-    def test_points_of_the_curve_are_where_it_says(self, tmp_path, several, panels, kind, name):
+    def test_points_of_the_curve_are_where_it_says(self, files, several, panels, kind, name):
         """Every grid point of the full evaluation is a dot in three panels over each axis."""
-        extent = size(tmp_path / name)
+        extent = size(files / name)
         dots = np.array(
             [
                 [float(number) for number in dot]
                 for color in (ACCURACY, FULL)
-                for d in drawn(tmp_path / name, f"stroke:{color};stroke-width:3;")
+                for d in drawn(files / name, f"stroke:{color};stroke-width:3;")
                 for dot in re.findall(r"M(-?[\d.]+) (-?[\d.]+)h0", d)
             ]
         )
@@ -115,12 +128,12 @@ class TestGeometry:
                 assert np.abs(dots - here).max(axis=1).min() < 0.11  # rounded to a tenth
 
     @pytest.mark.parametrize(("kind", "name"), [("wide", "mlp.svg"), ("narrow", "mlp-narrow.svg")])
-    def test_so_are_thresholds(self, tmp_path, several, panels, kind, name):
-        extent = size(tmp_path / name)
+    def test_so_are_thresholds(self, files, several, panels, kind, name):
+        extent = size(files / name)
         for method, dashes in (("full", "4.81,2.08"), ("accuracy", "1.3,2.145")):
             lines = [
                 re.fullmatch(r"M([\d.]+) ([\d.]+)l0-?([\d.]+)", d)
-                for d in drawn(tmp_path / name, f"stroke-dasharray:{dashes}")
+                for d in drawn(files / name, f"stroke-dasharray:{dashes}")
             ]
             found = several[0].result["thresholds"][method]
             for panel in panels.geometry[kind]:
@@ -196,28 +209,28 @@ class TestAlt:
         [(0.5, "before the accuracy gives way"), (0.8, "where the accuracy gives way"),
          (1.1, "after the accuracy has given way")],
     )  # fmt: skip
-    def test_whether_the_accuracy_falls_before_or_after(self, tmp_path, record, tau, words):
+    def test_whether_the_accuracy_falls_before_or_after(self, record, tau, words):
         thresholds = record().result["thresholds"]
         found = thresholds | {"full": thresholds["full"] | {"tau": tau}}
-        alt = write_panels(tmp_path, "a", [record(thresholds=found)], title=TITLE).alt
+        alt = alt_text([record(thresholds=found)], TITLE)
         assert f"peak at τ {tau:g} (β 0.13), {words}." in alt
 
-    def test_nothing_found(self, tmp_path, record):
+    def test_nothing_found(self, record):
         nothing = record(thresholds=dict.fromkeys(METHODS))
-        told = write_panels(tmp_path, "a", [nothing], title=TITLE)
-        assert told.alt.count("without a feature") == 2
-        assert "where it gives way was not found" in told.alt
-        assert "It has no critical threshold." in told.caption
+        alt = alt_text([nothing], TITLE)
+        assert alt.count("without a feature") == 2
+        assert "where it gives way was not found" in alt
+        assert "It has no critical threshold." in caption([nothing])
 
     @pytest.mark.parametrize("title", ["a: b # c", '"quoted" #1\n\nand more', "{image} x"])
-    def test_it_is_one_option_of_a_directive(self, tmp_path, record, title):
-        alt = write_panels(tmp_path, "a", [record()], title=title).alt
+    def test_it_is_one_option_of_a_directive(self, record, title):
+        alt = alt_text([record()], title)
         ((key, value),), _ = options_to_items(f"alt: {alt}")
         assert (key, value) == ("alt", alt)
 
-    def test_synthetic_data_are_told(self, tmp_path, record):
-        assert "synthetic" in write_panels(tmp_path, "a", [record(synthetic=True)], title="x").alt
-        assert "synthetic" not in write_panels(tmp_path, "a", [record()], title="x").alt
+    def test_synthetic_data_are_told(self, record):
+        assert "synthetic" in alt_text([record(synthetic=True)], "x")
+        assert "synthetic" not in alt_text([record()], "x")
 
 
 class TestCaption:
@@ -225,18 +238,16 @@ class TestCaption:
         assert re.findall(r"\*\*\(([a-f])\)\*\*", panels.caption) == list("adbecf")
         assert "Curves: seed 0; shaded: range over seeds 0, 1 and 2." in panels.caption
 
-    def test_one_seed_has_no_range(self, tmp_path, record):
-        caption = write_panels(tmp_path, "a", [record(seed=3)], title=TITLE).caption
-        assert "Curves: seed 3." in caption
-        assert "shaded" not in caption
+    def test_one_seed_has_no_range(self, record):
+        text = caption([record(seed=3)])
+        assert "Curves: seed 3." in text
+        assert "shaded" not in text
 
-    def test_what_is_missing(self, tmp_path, record, several, panels):
+    def test_what_is_missing(self, record, several, panels):
         assert "none for" not in panels.caption
         assert "(nothing for RFE)" in panels.caption  # the paper never says it of this chapter
-        caption = write_panels(tmp_path, "a", several[::-1], title=TITLE).caption
-        assert "(none for FE)" in caption
-        foreign = write_panels(tmp_path, "a", [record("mine", "cifar10")], title="mine").caption
-        assert "The paper states no threshold" in foreign
+        assert "(none for FE)" in caption(several[::-1])
+        assert "The paper states no threshold" in caption([record("mine", "cifar10")])
 
 
 def test_crossings_are_those_of_a_fine_grid():
