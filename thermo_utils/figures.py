@@ -28,20 +28,15 @@ from thermo_utils.looks import (
     OF_SCORE,
     RENORMALIZED,
 )
+from thermo_utils.panel_axes import SHOWN_BETA, focus, from_zero, make_room, up_to, zero_line
 from thermo_utils.panel_layout import LAYOUTS, lay_out
 from thermo_utils.panels import (
-    SHOWN_BETA,
     Published,
-    focus,
-    from_zero,
     line,
-    make_room,
     published_marks,
     range_of,
     seed_ticks,
     threshold_lines,
-    up_to,
-    zero_line,
 )
 
 __all__ = [

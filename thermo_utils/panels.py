@@ -16,38 +16,22 @@ from numpy.typing import NDArray
 
 from thermo_utils.curves import Threshold
 from thermo_utils.looks import ACCURACY, DASHES, METHOD_COLORS, OF_SCORE
-from thermo_utils.thermodynamics import CURVE_COLUMNS
+from thermo_utils.panel_axes import LANE, bulk
 
 __all__ = [
-    "SHOWN_BETA",
     "Published",
-    "focus",
-    "from_zero",
     "lane",
     "line",
-    "make_room",
     "published_marks",
     "range_of",
     "seed_ticks",
     "threshold_lines",
-    "up_to",
-    "zero_line",
 ]
 
-#: Sparser than this, F describes a few survivors and its plunge would hide the rest of the curve.
-SHOWN_BETA: Final = 0.995
 #: Points at which the curves of several seeds are compared.
 BAND_POINTS: Final = 128
-#: Height of a lane at the edge of a panel, as a fraction of the panel.
-LANE: Final = 0.055
 #: Width within which ticks hide each other, as a fraction of the panel.
 TICK: Final = 0.016
-#: Share of a slope's axis, measured along x, that may run out of the panel at each end.
-BEYOND: Final = 0.04
-#: How many times as high as the other one side of a zero may be.
-STEEP: Final = 5.0
-#: Least share of a panel's height on either side of a zero that a slope crosses.
-ROOM: Final = 0.12
 
 
 class Published(NamedTuple):
@@ -107,7 +91,7 @@ def line(
         Whether it is a renormalized curve: dashed, without marks, and above the other, so that
         both are seen where they lie on each other.
     """
-    shown = _bulk(curve, y)
+    shown = bulk(curve, y)
     style: dict[str, Any] = (
         {"ls": (0, (4.5, 1.6)), "zorder": 2.6} if fast else {"marker": ".", "zorder": 2.4}
     )
@@ -126,7 +110,7 @@ def range_of(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: 
     x, y, color : str
         Columns and colour.
     """
-    lines = [line for curve in curves if len(line := _bulk(curve, y)[[x, y]].dropna())]
+    lines = [line for curve in curves if len(line := bulk(curve, y)[[x, y]].dropna())]
     if len(lines) < 2:
         return
     ends = [line[x].iloc[[0, -1]] for line in lines]
@@ -137,109 +121,6 @@ def range_of(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str, color: 
         axis.fill_between(
             at, np.min(values, axis=0), np.max(values, axis=0), color=color, alpha=0.22, lw=0
         )
-
-
-def up_to(last: float, curve: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a curve up to a threshold, rounding aside.
-
-    Parameters
-    ----------
-    last : float
-        The threshold.
-    curve : DataFrame
-        With a column ``tau``.
-
-    Returns
-    -------
-    DataFrame
-    """
-    return curve[curve["tau"] <= last * (1 + 1e-9)]
-
-
-def from_zero(axis: Axes, scores: pd.Series) -> None:
-    """An axis from zero on, or of magnitudes where a score grows by many times itself.
-
-    Parameters
-    ----------
-    axis : Axes
-        Changed.
-    scores : Series
-        Drawn in it.
-    """
-    known = scores[np.isfinite(scores)]
-    if len(known) and known.min() > 0 and known.max() > 50 * known.iloc[0]:
-        axis.set_yscale("log")
-        axis.yaxis.set_major_formatter("{x:g}")  # exponents would be too small to read
-    else:
-        axis.set_ylim(0, None)
-
-
-def make_room(axis: Axes) -> None:
-    """Lengthen an axis, so that the lanes at head and foot hide no curve.
-
-    Parameters
-    ----------
-    axis : Axes
-        Changed. An axis that begins at zero goes on to do so; one of magnitudes is left as it is.
-    """
-    if axis.get_yscale() == "linear":
-        low, high = axis.get_ylim()
-        more = 2.5 * LANE * (high - low)
-        axis.set_ylim(low - more if low else low, high + more)
-
-
-def zero_line(axis: Axes) -> None:
-    """Where a slope is zero, and F has its extrema.
-
-    Parameters
-    ----------
-    axis : Axes
-        Drawn into.
-    """
-    axis.axhline(0, color="#777777", lw=0.8, zorder=1.5, label="_zero")
-
-
-def focus(axis: Axes, curves: Sequence[pd.DataFrame], x: str, y: str) -> None:
-    """Limit the axis of a slope to what it does along most of the panel.
-
-    Slopes run away at both ends, where few activations are pruned and where few are left. Where a
-    curve crosses zero, the zero is inside with room on both sides: there F has its extremum.
-
-    Parameters
-    ----------
-    axis : Axes
-        Changed.
-    curves : sequence of DataFrame
-        Drawn in it.
-    x, y : str
-        Their columns.
-    """
-    lows, highs, usual, crossed = [], [], [], False
-    for curve in curves:
-        shown = _bulk(curve, y)[[x, y]].replace([np.inf, -np.inf], np.nan).dropna()
-        if len(shown) < 2:
-            continue
-        at, values = shown[x].to_numpy(), shown[y].to_numpy()
-        # Along the axis, not by grid point: thresholds crowd where next to nothing is left.
-        along = np.interp(np.linspace(at[0], at[-1], 512), at, values)
-        low, high = np.quantile(along, [BEYOND, 1 - BEYOND])
-        lows.append(low)
-        highs.append(high)
-        usual.append(2 * np.median(np.abs(along)))
-        crossed |= _changes_sign(values)
-    if not lows:
-        return
-    low, high = min(lows), max(highs)
-    if crossed and low < 0 < high:
-        # A side many times as high as the other is cut, but not what most of the curve does.
-        low, high = max(low, -max(STEEP * high, *usual)), min(high, max(-STEEP * low, *usual))
-    margin = 0.15 * (high - low) or 1.0
-    low, high = low - margin, high + margin
-    if crossed:
-        # Neither side may be so high that the zero, at an edge, is taken for an axis.
-        share = ROOM / (1 - ROOM)
-        low, high = min(low, -share * max(high, 0)), max(high, -share * min(low, 0))
-    axis.set_ylim(low, high)
 
 
 def threshold_lines(axis: Axes, thresholds: Mapping[str, Threshold | None], x: str) -> None:
@@ -338,15 +219,3 @@ def _clusters(places: NDArray[np.float64], width: float) -> list[list[float]]:
     ordered = np.sort(places[np.isfinite(places)])
     ends = np.flatnonzero(np.diff(ordered) >= width) + 1
     return [group.tolist() for group in np.split(ordered, ends)]
-
-
-def _bulk(curve: pd.DataFrame, y: str) -> pd.DataFrame:
-    """The part of a curve that is drawn."""
-    if y not in CURVE_COLUMNS:  # a score, which is as true where little is left
-        return curve
-    return curve[(curve["beta"] <= SHOWN_BETA) | (curve["tau"] == curve["tau"].iloc[0])]
-
-
-def _changes_sign(values: NDArray[np.float64]) -> bool:
-    signs = np.sign(values)
-    return bool((signs > 0).any() and (signs < 0).any())

@@ -37,7 +37,7 @@ from companion.runs.chapters import Chapter
 from companion.runs.methods import METHODS
 from companion.runs.records import CURVES, Record
 from thermo_utils.files import write_atomically
-from thermo_utils.panels import SHOWN_BETA
+from thermo_utils.panel_axes import SHOWN_BETA
 
 __all__ = ["VENDOR", "live_block", "live_data", "overlay_block", "write_live"]
 

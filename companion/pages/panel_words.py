@@ -14,7 +14,7 @@ from companion.runs.chapters import Chapter
 from companion.runs.methods import CURVES, METHODS
 from companion.runs.records import Record
 from thermo_utils.figures import SHOWN_BETA
-from thermo_utils.panels import up_to
+from thermo_utils.panel_axes import up_to
 
 __all__ = ["alt_text", "caption", "crossings"]
 
@@ -69,9 +69,9 @@ def caption(records: Sequence[Record]) -> str:
     seeds = [str(record.result["seed"]) for record in records]
     chapter = Chapter(result["model"], result["dataset"])
     parts = [
-        "**(a)**, **(d)** test accuracy, **(b)**, **(e)** free energy $F$, **(c)**, **(f)** its slope, "
-        "over the threshold τ and the sparsity β. Slopes are cut where they run away, so that their "
-        "zeros show.",
+        "**(a)**, **(d)** test accuracy, **(b)**, **(e)** free energy $F$, **(c)**, **(f)** its "
+        "slope, over the threshold τ and the sparsity β. Slopes are cut where they run away, so "
+        "that their zeros show.",
         f"Curves: seed {seeds[0]}"
         + (f"; shaded: range over seeds {_listed(seeds)}." if len(seeds) > 1 else "."),
     ]

@@ -22,7 +22,7 @@ from thermo_utils import figures, thermodynamic_curve
 from thermo_utils.curves import Threshold
 from thermo_utils.errors import ThermoError
 from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, SHOWN_BETA, Published
-from thermo_utils.panels import focus
+from thermo_utils.panel_axes import focus
 
 NOTE = "synthetic data, not a reproduction"
 PEAK = Threshold(tau=0.4, beta=0.3, kind="peak", prominence=0.1, rule="first")
