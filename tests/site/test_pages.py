@@ -138,12 +138,13 @@ def test_chapters_are_small_beside_what_all_pages_share(site, visits):
 
 def test_what_pages_share_is_bounded(site, visits):
     root = f"{site.as_uri()}/"
-    # The search has its index, and its words, for itself.
-    usual = [visit for name, visit in visits.items() if name != "search.html"]
-    names = (url.partition("?")[0] for visit in usual for url in visit.loaded)
-    shared = {n for n in names if n.startswith(f"{root}_static/")}
+    loads = [{url.partition("?")[0] for url in visit.loaded} for visit in visits.values()]
+    pages = Counter(url.removeprefix(root) for urls in loads for url in urls)
+    # Figures, and the words of the search, are of one page each.
     shared = {
-        n.removeprefix(root): size(n) for n in shared if not n.removeprefix(root).startswith(OWN)
+        name: size(root + name)
+        for name, number in pages.items()
+        if number > 1 and name.startswith("_static/") and not name.startswith(OWN)
     }
     plain = {name: weight for name, weight in shared.items() if "mathjax" not in name}
     table = "\n".join(f"{weight:9,} {name}" for name, weight in sorted(shared.items()))
