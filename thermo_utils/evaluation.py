@@ -13,6 +13,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from thermo_utils.batches import several_times, unpack
 from thermo_utils.counting import ActivationSpectrum, check_taus
 from thermo_utils.devices import device_of, keep_on_device
 from thermo_utils.errors import NotFiniteError, ThermoError
+from thermo_utils.guided import PASSES, account, guide
 from thermo_utils.hits import changed, lost_of_classes, no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
 from thermo_utils.layers import LayerSpec, items_of, resolve_sites
@@ -67,6 +69,7 @@ def full_evaluation(
     mask: str | None = None,
     per_class: bool = False,
     blocks: ArrayLike | None = None,
+    guided: bool = False,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -104,6 +107,10 @@ def full_evaluation(
     blocks : array_like, optional
         Thresholds among `taus` at which the counts are also kept for every block of examples, from
         which :mod:`thermo_utils.resampling` draws. See the notes.
+    guided : bool, default False
+        Whether to evaluate only those of `taus`, in a dozen passes at most, that the critical
+        threshold and that of the score (for the default drop) need, see
+        :mod:`thermo_utils.guided`. It takes no `blocks`. See the notes.
     checkpoint : path, optional
         File that receives every finished threshold. If it exists, the thresholds in it are not
         evaluated again, so an interrupted sweep goes on where it stopped. The data must then come
@@ -113,7 +120,7 @@ def full_evaluation(
 
     Returns
     -------
-    DataFrame, K rows
+    DataFrame, K rows (of a guided evaluation, as many as were evaluated)
         The columns of :func:`thermo_utils.thermodynamic_curve`, and one with the name of the
         metric. For ``accuracy`` (a share) also ``lost`` and ``gained``: examples that the unpruned
         network gets right and the pruned one wrong, and the reverse, so that ``accuracy`` is the
@@ -123,16 +130,16 @@ def full_evaluation(
         ``higher_is_better``), ``baseline`` (the unpruned score; ``baseline_accuracy`` too, where
         that is what it is), ``total`` (N), ``total_abs_sum`` (Sigma_0), ``samples``, ``seconds``
         (wall time of all passes, also those of an earlier run), ``warnings`` (what a reader of the
-        curve has to know); and ``blocks`` and ``per_class``, if they were asked for.
+        curve has to know); and ``blocks``, ``per_class`` and ``guided``, if they were asked for.
 
     Raises
     ------
     ThermoError
-        If the grid is not positive and increasing, or does not hold `blocks`, a layer does not
-        exist or never runs, there is no data, a batch has no targets or none that fit the metric,
-        the unpruned network has activations or scores that are NaN or infinite, or the checkpoint
-        belongs to another network or data, to the same in another order, or to another number of
-        threads, device or version of PyTorch.
+        If the grid is not positive and increasing, or does not hold `blocks`, these are asked of a
+        guided evaluation, a layer does not exist or never runs, there is no data, a batch has no
+        targets or none that fit the metric, the unpruned network has activations or scores that
+        are NaN or infinite, or the checkpoint belongs to another network or data, to the same in
+        another order, or to another number of threads, device or version of PyTorch.
 
     Notes
     -----
@@ -146,6 +153,15 @@ def full_evaluation(
     (targets of each class), ``unpruned`` (hits of each), ``hits`` (a list of these per threshold)
     and ``lost`` (the same of the hits that pruning lost, None where the order was another).
 
+    A guided evaluation chooses each threshold by what the ones before it gave; its unpruned pass
+    counts for the renormalized curve, too. The features of F are those of
+    :func:`thermo_utils.guided.completed_curve`, which :func:`thermo_utils.critical_threshold`
+    takes; derivatives in the result are differences between evaluated thresholds.
+    :func:`thermo_utils.guided.account` says what ``attrs["guided"]`` holds, among it
+    ``tau_star``, ``accuracy_threshold`` and ``not_looked_at``. Both need not be what the whole
+    grid would give where the score recovers from a dip or pruning makes a feature of its own,
+    between evaluated thresholds. A `checkpoint` serves a guided and a whole evaluation alike.
+
     Examples
     --------
     >>> _ = torch.manual_seed(0)
@@ -157,6 +173,11 @@ def full_evaluation(
     """
     grid = check_taus(taus)
     apart = _check_blocks(blocks, grid)
+    if guided and apart is not None:
+        raise ThermoError(
+            "blocks are kept at given thresholds, and a guided evaluation chooses its own: leave "
+            "out blocks or guided"
+        )
     judge = resolve(metric, higher_is_better)
     layers = items_of(layers)
     resolve_sites(model, layers)  # what cannot be pruned is refused before anything runs
@@ -168,6 +189,12 @@ def full_evaluation(
     notes: list[str] = []
     met: list[str] = []
     first: list[Any] = []  # the scorer of the unpruned pass
+    watch: Any = nullcontext()
+    if guided:
+        spectrum = ActivationSpectrum(grid, inclusive=inclusive, count_zeros=count_zeros)
+        watch = ActivationHooks(
+            model, layers, lambda _, tensor: spectrum.update(watch.real(tensor)), mask=mask
+        )
 
     def measure(tau: float) -> dict[str, Any]:
         started = time.perf_counter()
@@ -176,7 +203,7 @@ def full_evaluation(
         # N and Sigma_0 are those of the unpruned pass; later ones need only what survives. There,
         # a layer may be silent: what a pruned network sends elsewhere is no mistake.
         pruner = ActivationPruner(model, layers, tau, totals=tau == 0, check=tau == 0, **options)
-        with pruner:
+        with pruner, watch if tau == 0 else nullcontext():
             inputs = _in_blocks(batches, pruner.count_apart) if apart is not None else batches
             scorer: Any = score(model, inputs, judge, note)
         row: dict[str, Any] = {
@@ -235,9 +262,26 @@ def full_evaluation(
         identity |= {"per_class": True} if per_class else {}
         identity |= {"mask": mask} if mask is not None else {}
         log = SweepLog(checkpoint, identity)
-        for tau in tqdm(grid.tolist(), desc="full evaluation", unit="tau", disable=not progress):
+        wanted: Iterable[float] = grid.tolist()
+        if guided:
+            rfe = spectrum.compute()
+            rfe.attrs = {key: unpruned[key] for key in ("total", "total_abs_sum")}
+
+            def seen(tau: float) -> dict[str, Any]:
+                row = log[tau]
+                value = row[judge.name]
+                return {**row, "drop": math.nan if value is None else judge.drop(scored, value)}
+
+            wanted = guide(rfe, seen)
+        order = []
+        total = min(PASSES - 1, grid.size) if guided else grid.size
+        for tau in tqdm(
+            wanted, desc="full evaluation", unit="tau", total=total, disable=not progress
+        ):
             if tau not in log:
                 log.append(tolerant(tau))
+            order.append(tau)
+    grid = np.sort(order)
     found = [log[tau] for tau in grid.tolist()]
     rows = pd.DataFrame(found)
     for column in ("active", "abs_sum", judge.name):
@@ -292,6 +336,8 @@ def full_evaluation(
             "hits": [row.get("hits") for row in found],
             "lost": [row.get("lost_hits") for row in found],
         }
+    if guided:
+        curve.attrs["guided"] = account(curve, rfe, order)
     return curve
 
 

@@ -114,7 +114,8 @@ def find_transitions(
     Raises
     ------
     ThermoError
-        If a column is missing or ``tau`` is not strictly increasing.
+        If a column is missing or ``tau`` is not strictly increasing, or the curve is the measured
+        part of a guided evaluation.
 
     Examples
     --------
@@ -341,6 +342,11 @@ def transitions_match(
 
 def _defined(curve: pd.DataFrame) -> _Curve:
     """The points that can show a feature."""
+    if "guided" in curve.attrs:
+        raise ThermoError(
+            "a guided evaluation has too few thresholds to show features: take those of "
+            "thermo_utils.guided.completed_curve(curve)"
+        )
     tau, f = column(curve, "tau"), column(curve, "free_energy")
     check_increasing(tau)
     beta = column(curve, "beta") if "beta" in curve else np.full(tau.shape, np.nan)
