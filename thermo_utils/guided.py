@@ -24,7 +24,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from thermo_utils.accuracy import MAX_DROP, ROUNDING, score_threshold
 from thermo_utils.curves import column
@@ -178,6 +177,8 @@ def _between(tau: Floats, at: NDArray[np.intp], shift: Floats) -> Floats:
         return np.zeros(tau.size)
     known = tau[at]
     inner = np.clip(tau, known[0], known[-1])
+    from scipy.interpolate import PchipInterpolator  # evaluating without it needs no scipy
+
     values = PchipInterpolator(known, shift)(inner) if at.size > 1 else np.full(tau.size, shift[0])
     return np.asarray(values * np.minimum(1.0, known[-1] / tau))
 
