@@ -7,7 +7,7 @@ JOBS ?= 2
 PROFILE ?= demo
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup book read pdf benchmark test test-all test-machine lint mutants clean
+.PHONY: setup book read pdf benchmark gpu test test-all test-machine lint mutants clean
 
 setup: $(READY)
 
@@ -32,6 +32,10 @@ pdf: $(READY)
 # Every method side by side on the chapters of PROFILE; the book's page on speed shows it.
 benchmark: $(READY)
 	OMP_NUM_THREADS=1 python -m benchmarks --profile $(PROFILE)
+
+# What counting costs on a GPU. Without the set-up: it needs this repository and torch, no network.
+gpu:
+	$(PYTHON) -m benchmarks.gpu
 
 test: $(READY)
 	OMP_NUM_THREADS=1 pytest -n $(JOBS)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
+from companion.pages.gpu import FILE as GPU
+from companion.pages.gpu import read_gpu
 from companion.pages.pretraining import FILE
 from companion.pages.runs_here import Here, runs_here
 from companion.pages.speed_files import FOLDER, read_speed
@@ -46,7 +48,7 @@ class Gathered(NamedTuple):
         What was run on this machine.
     speed, speed_here : dict
         What was measured of the methods, by the project and here.
-    alternatives, faults, soak, kinds, pretraining, zeros
+    alternatives, faults, soak, kinds, pretraining, zeros, gpu
         As the modules that read them return them.
     """
 
@@ -63,6 +65,7 @@ class Gathered(NamedTuple):
     kinds: dict[str, Any] | None
     pretraining: dict[str, Any] | None
     zeros: dict[str, Any] | None
+    gpu: dict[str, Any] | None
 
 
 def gather(results: Path, committed: Path) -> Gathered:
@@ -115,6 +118,7 @@ def gather(results: Path, committed: Path) -> Gathered:
         tried(partial(read_facts, committed / name))
         for name in ("faults.json", "soak.json", "kinds.json", f"{PROFILE}/{FILE}", ZEROS)
     ]
+    gpu = tried(partial(read_gpu, committed / GPU))
     if bad:
         raise ThermoError("; ".join(dict.fromkeys(bad)))
     whole = {chapter: ours(records) for chapter, (records,) in chapters.items()}
@@ -128,5 +132,5 @@ def gather(results: Path, committed: Path) -> Gathered:
         speed[0],
         {name: found for (measured,) in speed_here for name, found in measured.items()},
         alternatives[0],
-        *(found for (found,) in facts),
+        *(found for (found,) in (*facts, gpu)),
     )

@@ -22,10 +22,12 @@ from companion.pages.artifact import artifact_pieces
 from companion.pages.chapter_files import Wanted, write_chapters
 from companion.pages.cite import how_to_cite
 from companion.pages.conclusion import conclusion, conclusion_figures
+from companion.pages.dozen import dozen_text
 from companion.pages.errata import errata_page
 from companion.pages.figures import two_widths, weight_and_activation_pruning
 from companion.pages.front import front, front_figures
 from companion.pages.gathered import PROFILE, Gathered, gather
+from companion.pages.gpu import gpu_text
 from companion.pages.kinds import kinds_text
 from companion.pages.ledger import pieces
 from companion.pages.live import overlay_block
@@ -257,6 +259,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "cite": how_to_cite(),
         "speed": speed_page(speed),
         "growth": "Not measured.\n",
+        "dozen": dozen_text(chapters, read.others),
         "conclusion": conclusion(judged),
         "errata": errata_page(chapters, read.others),
         "variants": variants_page(
@@ -271,6 +274,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "kinds": kinds_text(read.kinds),
         "pretraining": pretraining_text(read.pretraining),
         "zeros": zeros_text(read.zeros),
+        "gpu": gpu_text(read.gpu),
         "modules": module_table(),
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}

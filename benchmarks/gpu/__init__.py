@@ -1,0 +1,1 @@
+"""``python -m benchmarks.gpu``, or ``make gpu``: what counting costs on a GPU."""

@@ -1,0 +1,368 @@
+"""What is timed on a GPU: tried on a CPU, its kernels in Triton's interpreter and compiled.
+
+The interpreter must be chosen before Triton is imported, so tests marked `interpreted` run in a
+process of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.gpu import __main__ as command
+from benchmarks.gpu import measure, shapes
+from companion.pages.gpu import FILE, check, gpu_text
+from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
+from thermo_utils.counting.layouts import layout
+from thermo_utils.errors import ThermoError
+from thermo_utils.hooks import ActivationHooks
+
+triton = pytest.importorskip("triton")
+kernels = pytest.importorskip("benchmarks.gpu.kernels")
+own = pytest.importorskip("thermo_utils.counting.gpu")
+
+interpreted = pytest.mark.skipif(not own.INTERPRETED, reason="needs TRITON_INTERPRET=1")
+compiled = pytest.mark.skipif(own.INTERPRETED, reason="the interpreter does not compile")
+
+CPU = torch.device("cpu")
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def lay_of(dtype, taus=measure.TAUS):
+    return layout(dtype, np.asarray(taus, dtype=np.float64).tobytes(), True)
+
+
+def sample(n, dtype):
+    """All orders of magnitude, both signs, zeros, subnormals, and what is not finite."""
+    torch.manual_seed(n)
+    x = (torch.randn(n) * 10 ** torch.randint(-9, 4, (n,))).to(dtype)
+    x[::5] = 0
+    special = [-0.0, torch.finfo(dtype).smallest_normal / 4, torch.finfo(dtype).max, 0.5]
+    x[: len(special)] = torch.tensor(special, dtype=torch.float64).to(dtype)[:n]
+    return x
+
+
+def integers(bins):
+    return [part.tolist() for part in bins.on_host()]
+
+
+# --- The kernel that multiplies ---
+
+
+@compiled
+def test_in_the_interpreter():
+    arguments = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", __file__]
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+@interpreted
+@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize("taus", [[0.5], measure.TAUS, np.linspace(0.001, 9, 700)], ids=len)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_same_integers_as_on_the_cpu(dtype, taus, prune, monkeypatch):
+    monkeypatch.setattr(kernels, "PROGRAMS", 2)
+    lay = lay_of(dtype, taus)
+    ours, numba = kernels.ProductBins(lay, CPU), NumbaBins(lay, CPU)
+    for n in (3 * kernels.STEP + 77, kernels.STEP, 9):
+        x = sample(n, dtype)
+        outs = [torch.empty_like(x) if prune else None for _ in range(2)]
+        assert numba.add(x, outs[0])
+        assert ours.add(x, outs[1])
+        if prune:
+            signed = lay.format.signed
+            assert torch.equal(outs[0].view(signed), outs[1].view(signed))
+    assert integers(ours) == integers(numba)
+    assert integers(ours) == integers(numba), "asking changes nothing"
+
+
+@interpreted
+@pytest.mark.parametrize("name", measure.INPUTS)
+def test_what_is_not_finite_goes_to_the_last_bins(name):
+    x = measure.inputs(name, 300, torch.float32, CPU)
+    x[7], x[8] = torch.inf, torch.nan
+    ours = kernels.ProductBins(lay_of(torch.float32), CPU)
+    assert ours.add(x, None)
+    assert ours.on_host()[0][-2:].tolist() == [1, 1]
+
+
+@interpreted
+def test_several_launches_are_one_count(monkeypatch):
+    monkeypatch.setattr(kernels, "LAUNCH", 100)
+    x = sample(950, torch.float32)
+    ours, numba = (kind(lay_of(x.dtype), CPU) for kind in (kernels.ProductBins, NumbaBins))
+    ours.add(x, None), numba.add(x, None)
+    assert integers(ours) == integers(numba)
+
+
+@interpreted
+@pytest.mark.parametrize("sets", [1, 7])
+def test_the_number_of_sets_changes_no_count(sets):
+    x = sample(2500, torch.float32)
+    ours = own.TritonBins(lay_of(x.dtype), CPU, sets=sets)
+    numba = NumbaBins(lay_of(x.dtype), CPU)
+    ours.add(x, None), numba.add(x, None)
+    assert integers(ours) == integers(numba)
+    assert ours._words.shape[1] == sets
+
+
+def test_a_programs_sums_fit_into_31_bits():
+    # The largest digit, as often as one program may meet it, and one step more would not.
+    assert 127 * kernels.MOST < 2**31
+    # Programs take steps in turn, so none has more than its share, rounded up to a step.
+    assert kernels.MOST % kernels.STEP == 0
+    assert kernels.LAUNCH + kernels.PROGRAMS * kernels.STEP < 2**31
+
+
+@compiled
+@pytest.mark.parametrize("architecture", [pytest.param(80, marks=pytest.mark.slow), 90])
+@pytest.mark.parametrize("prune", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_compiles_for_tensor_cores(dtype, prune, architecture, tmp_path, monkeypatch):
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    lay = lay_of(dtype)
+    pattern = f"*i{lay.format.bits}"
+    types = {
+        "bits": pattern, "out": pattern, "counts": "*i64", "sums": "*i64", "table": "*i32",
+        "edges": "*i64", "n": "i32", "keep": "i32", "size": "i32",
+    }  # fmt: skip
+    constants = kernels.products_constants(lay, prune)
+    whole = {**types, **dict.fromkeys(constants, "constexpr")}
+    source = ASTSource(kernels.products, whole, constexprs=constants)
+    made = triton.compile(source, target=GPUTarget("cuda", architecture, 32))
+    assert made.asm["cubin"]
+    assert "mma" in made.asm["ptx"]
+    assert ".s32.s8.s8.s32" in made.asm["ptx"], "whole numbers, which do not round"
+
+
+# --- Inputs and networks ---
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_inputs_are_what_they_are_called(dtype):
+    n = 20_000
+    bins = {}
+    for name in measure.INPUTS:
+        found = TorchBins(lay_of(dtype), CPU)
+        assert found.add(measure.inputs(name, n, dtype, CPU), None)
+        bins[name] = found.on_host()[0]
+        assert bins[name].sum() == n
+    assert np.count_nonzero(bins["one bin"]) == 1
+    assert bins["half zeros"][0] == pytest.approx(n / 2, rel=0.05)
+    assert bins["uniform"][0] < n / 100
+    assert np.count_nonzero(bins["uniform"]) > len(measure.TAUS)
+
+
+@pytest.mark.slow
+@compiled
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_networks_have_their_namesakes_sizes(name):
+    """Parameters, and activations of one image or text where the chapters prune."""
+
+    def activations(network, layers):
+        seen = []
+        with torch.no_grad(), ActivationHooks(network, layers, lambda _, a: seen.append(a.numel())):
+            network(x)
+        return sum(seen)
+
+    shape = shapes.SHAPES[name]
+    x = torch.zeros(1, 3, shape.size, shape.size)
+    if shape.text:
+        x = torch.zeros(1, shape.size, dtype=torch.int64)
+        expected = 109_482_240 + 4 * (768 + 1), 12 * shape.size * 3072
+    else:
+        models = pytest.importorskip("torchvision.models")
+        made, layers = {
+            "ResNet-18": (models.resnet18, ("layer?.*.relu",)),
+            "MobileNetV2": (models.mobilenet_v2, ("ReLU6",)),
+            "ViT-B": (models.vit_b_16, ("*.mlp.0", "*.mlp.1", "*.mlp.3")),
+        }[name]
+        namesake = made().eval()
+        expected = parameters(namesake), activations(namesake, layers)
+    network = shape.make(shape.size, 12).eval()
+    assert (parameters(network), activations(network, shape.layers)) == expected
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+# --- The command ---
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Parts of no size, which say how often they were made."""
+    made = []
+
+    def part(name, facts):
+        made.append(name)
+        return facts
+
+    def few(device, small):
+        counted = measure.kernels("uniform", 500, torch.float32, CPU, measure.kinds(CPU))
+        timed = {
+            "name": "N", "dtype": "float32", "size": 1, "batch": 1, "batches": 1, "activations": 1,
+            "thresholds": 1, "passes": 4,
+            "seconds": {t: [0.1, 0.1] for t in ("plain", "summed", "renormalized", "full")},
+        }  # fmt: skip
+        return {name: partial(part, name, facts) for name, facts in
+                (("kernels a", counted), ("networks b", timed), ("networks c", timed))}  # fmt: skip
+
+    monkeypatch.setattr(measure, "ROUNDS", 2)
+    monkeypatch.setattr(command, "parts", few)
+    return made
+
+
+def trial(folder, *more):
+    return command.main(["--results", str(folder), "--device", "cpu", *more])
+
+
+@compiled
+def test_every_input_type_and_network_is_a_part():
+    names = list(command.parts(CPU, True))
+    assert len(names) == len(set(names)) == 3 * len(measure.INPUTS) + 2 * len(shapes.SHAPES)
+    assert all(name.startswith(("kernels ", "networks ")) for name in names)
+
+
+@compiled
+def test_a_trial_is_whole_marked_and_apart(quick, tmp_path, capsys):
+    assert trial(tmp_path) == 0
+    (path,) = (tmp_path / command.WORK).iterdir()
+    assert [p.name for p in tmp_path.iterdir()] == [command.WORK]
+    facts = json.loads(path.read_text())
+    check(facts, path)
+    assert facts["trial"] is True
+    assert "no measurement" in capsys.readouterr().out
+    assert gpu_text(facts).count("yes") == len(measure.kinds(CPU))
+
+
+@compiled
+def test_an_interrupted_run_goes_on(quick, tmp_path, monkeypatch, capsys):
+    whole = command.parts
+
+    def stopped(device, small):
+        def stop():
+            raise KeyboardInterrupt
+
+        return {**whole(device, small), "networks b": stop}
+
+    monkeypatch.setattr(command, "parts", stopped)
+    assert trial(tmp_path) == 130
+    assert "goes on" in capsys.readouterr().err
+    assert not (tmp_path / command.WORK / command.TRIAL).exists()
+    monkeypatch.setattr(command, "parts", whole)
+    assert trial(tmp_path) == 0
+    assert quick == ["kernels a", "networks b", "networks c"], "what was finished is not repeated"
+    quick.clear()
+    assert trial(tmp_path) == 0
+    assert len(quick) == 3, "and a finished run leaves nothing to go on from"
+
+
+@compiled
+def test_parts_of_another_device_or_code_are_not_taken(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "check", lambda *_: (_ for _ in ()).throw(ThermoError("stopped")))
+    assert trial(tmp_path) == 2
+    monkeypatch.undo()
+    kept = tmp_path / command.WORK / "parts-cpu.json"
+    made = json.loads(kept.read_text())["made"]
+    assert len(command._kept(kept, made)) == 3
+    other = {**made, "provenance": {**made["provenance"], "device": "another"}}
+    assert command._kept(kept, other) == {}
+    kept.write_text("{")
+    assert command._kept(kept, made) == {}
+
+
+@compiled
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_one_line_names_the_fix(tmp_path, capsys):
+    assert command.main(["--results", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "no GPU that torch can use" in line
+    assert not list(tmp_path.iterdir())
+
+
+@compiled
+def test_a_missing_folder_is_named(tmp_path, capsys):
+    assert trial(tmp_path / "nowhere") == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+@compiled
+def test_a_record_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    (tmp_path / FILE).write_text("kept")
+    assert command.main(["--results", str(tmp_path)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (tmp_path / FILE).read_text() == "kept"
+
+
+class Wrong(TorchBins):
+    """Loses an activation the second time."""
+
+    def _count(self, flat, out):
+        return super()._count(flat[1:] if self.seen else flat, out)
+
+
+class Broken(Bins):
+    def _count(self, flat, out):
+        raise RuntimeError("no room")
+
+
+@compiled
+def test_what_counts_wrong_or_not_at_all_is_told_apart(monkeypatch):
+    monkeypatch.setattr(measure, "LEAST", 2)
+    monkeypatch.setattr(measure, "ROUNDS", 2)
+    makers = {"good": TorchBins, "wrong": Wrong, "broken": Broken}
+    part = measure.kernels("uniform", 500, torch.float32, CPU, makers)
+    assert part["agrees"] == {"good": True, "wrong": False}
+    assert part["failed"] == {"broken": "RuntimeError: no room"}
+    assert set(part["seconds"]) == {"copy", "good", "wrong"}
+    assert {len(values) for values in part["seconds"].values()} == {2}
+
+
+@compiled
+def test_a_network_is_timed_for_all_tasks(monkeypatch):
+    monkeypatch.setattr(measure, "LEAST", 2)
+    monkeypatch.setattr(measure, "ROUNDS", 2)
+    part = measure.network("ResNet-18", torch.float32, CPU, small=True)
+    assert {len(values) for values in part["seconds"].values()} == {2}
+    # Activations of two images of 32 x 32 pixels: sides of 8, 4, 2, 1 in the four stages.
+    assert part["activations"] == 2 * 4 * (64 * 64 + 128 * 16 + 256 * 4 + 512)
+
+
+@compiled
+@pytest.mark.slow
+def test_nothing_but_torch_is_needed(tmp_path):
+    """Neither what the book needs, nor what the library has for speed and figures."""
+    code = """
+import sys
+away = {"transformers", "torchvision", "datasets", "lightning", "papermill", "pydantic", "numba",
+        "scipy", "matplotlib", "seaborn", "torchmetrics", "psutil", "filelock", "jupyter_book"}
+class Away:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in away:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Away())
+from benchmarks.gpu.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+    arguments = [sys.executable, "-c", code, "--device", "cpu", "--results", str(tmp_path)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / command.WORK / command.TRIAL).read_text())
+    assert {part["reference"] for part in facts["kernels"]} == {"TorchBins"}
+    assert all(all(part["agrees"].values()) for part in facts["kernels"])
+    assert "Warning" not in done.stderr
