@@ -1,4 +1,4 @@
-"""Guided evaluations: which thresholds are chosen, and that the answers are those of whole grids."""
+"""Guided evaluations: which thresholds are chosen, and whether the answers are a whole grid's."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class TestChoice:
         rfe = exponential()
         at = len(TAUS) // 2
         for value, last in ((MAX_DROP, at), (MAX_DROP + 1e-6, at - 1), (np.nan, at - 1)):
-            drop = np.where(np.arange(len(TAUS)) < at, 0.0, np.where(TAUS == TAUS[at], value, 1.0))
+            drop = np.repeat([0.0, value, 1.0], [at, 1, len(TAUS) - at - 1])
             chosen = replayed(rfe, measured(rfe, drop))
             assert {TAUS[last], TAUS[last + 1]} <= set(chosen)
 
