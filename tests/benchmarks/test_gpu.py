@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import measure, shapes
-from companion.pages.gpu import FILE, check, gpu_text
+from companion.pages.gpu import FILE, check, gpu_text, read_gpu
 from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
 from thermo_utils.counting.layouts import layout
 from thermo_utils.errors import ThermoError
@@ -113,6 +113,28 @@ def test_the_number_of_sets_changes_no_count(sets):
     ours.add(x, None), numba.add(x, None)
     assert integers(ours) == integers(numba)
     assert ours._words.shape[1] == sets
+
+
+@interpreted
+@pytest.mark.parametrize("name", measure.INPUTS)
+def test_all_kernels_of_a_gpu_agree_with_the_cpu(name, monkeypatch):
+    monkeypatch.setattr(measure, "triton_obstacle", lambda _: None)
+    monkeypatch.setattr(measure, "LEAST", 1)
+    monkeypatch.setattr(measure, "ROUNDS", 1)
+    monkeypatch.setattr(measure, "CALLS", 1)
+    monkeypatch.setattr(own, "SETS", 2)
+    monkeypatch.setattr(kernels, "PROGRAMS", 2)
+    makers = measure.kinds(torch.device("cuda"))
+    part = measure.kernels(name, 1100, torch.float32, CPU, makers)
+    assert part["failed"] == {}
+    assert part["agrees"] == dict.fromkeys(makers, True)
+    assert len(makers) == 4
+
+
+def test_without_triton_nothing_else_stands_for_it(monkeypatch):
+    monkeypatch.setattr(measure, "triton_obstacle", lambda _: "no compiler")
+    with pytest.raises(ThermoError, match="no compiler: pip install triton"):
+        measure.kinds(torch.device("cuda"))
 
 
 def test_a_programs_sums_fit_into_31_bits():
@@ -247,6 +269,20 @@ def test_a_trial_is_whole_marked_and_apart(quick, tmp_path, capsys):
     assert facts["trial"] is True
     assert "no measurement" in capsys.readouterr().out
     assert gpu_text(facts).count("yes") == len(measure.kinds(CPU))
+
+
+@compiled
+def test_the_page_takes_what_is_measured(quick, tmp_path, monkeypatch):
+    """With a GPU that is none: torch says so, and the parts are made on the CPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "A GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda *_: (9, 0))
+    assert command.main(["--results", str(tmp_path)]) == 0
+    facts = read_gpu(tmp_path / FILE)
+    assert not list((tmp_path / command.WORK).iterdir())
+    assert facts["trial"] is False
+    assert facts["capability"] == [9, 0]
+    assert "A GPU, torch" in gpu_text(facts)
 
 
 @compiled
