@@ -25,7 +25,7 @@ from companion.pages.gpu import FILE, FORMAT, check
 from companion.runs.provenance import provenance
 from companion.runs.records import to_json
 from thermo_utils import ThermoError
-from thermo_utils.files import write_atomically
+from thermo_utils.files import digest, write_atomically
 
 __all__ = ["main", "parts"]
 
@@ -95,7 +95,9 @@ def _measured(results: Path, device_type: str, force: bool) -> Path:
     work.mkdir(exist_ok=True)
     path = work / TRIAL if trial else results / FILE
     if path.exists() and not force and not trial:
-        raise ThermoError(f"{path} is there already: measure it again with --force")
+        raise ThermoError(
+            f"{path} is there already: python -m benchmarks.gpu --force measures it again"
+        )
     made = _made_with(trial)
     kept = work / f"parts-{device_type}.json"
     done = _kept(kept, made)
@@ -123,7 +125,9 @@ def _made_with(trial: bool) -> dict[str, Any]:
     except importlib.metadata.PackageNotFoundError:
         triton = None
     capability = None if trial else list(torch.cuda.get_device_capability())
+    here = sorted(Path(__file__).parent.glob("*.py"))
     made = {
+        "sources": {path.name: digest(path) for path in here},  # provenance is of the packages
         "provenance": provenance(), "triton": triton, "cuda": torch.version.cuda,
         "capability": capability, "elements": FEW if trial else ELEMENTS,
     }  # fmt: skip

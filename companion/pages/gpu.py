@@ -127,8 +127,8 @@ def gpu_text(facts: Mapping[str, Any] | None) -> str:
         return (
             "**Nothing was measured on a GPU.** The kernels give the right integers in Triton's "
             "interpreter and are compiled for GPUs without being run; how fast they are is not "
-            "known. On a machine with a GPU, `make gpu` measures all that would stand here, in "
-            "less than ten minutes; it needs this repository and torch, with what the library "
+            "known. On a machine with a GPU, `make gpu` measures all that would stand here; "
+            "it is made to take less than ten minutes, and needs this repository and torch, with what the library "
             "itself needs.\n"
         )
     parts = [_networks(facts["networks"]), _kernels(facts["kernels"]), _machine(facts)]

@@ -317,6 +317,8 @@ def test_parts_of_another_device_or_code_are_not_taken(quick, tmp_path, monkeypa
     assert len(command._kept(kept, made)) == 3
     other = {**made, "provenance": {**made["provenance"], "device": "another"}}
     assert command._kept(kept, other) == {}
+    edited = {**made, "sources": {**made["sources"], "kernels.py": "another"}}
+    assert command._kept(kept, edited) == {}
     kept.write_text("{")
     assert command._kept(kept, made) == {}
 
