@@ -32,24 +32,19 @@ def dozen_text(chapters: Mapping[str, Sequence[Record]], others: Sequence[Record
     Returns
     -------
     str
-        Markdown.
-
-    Raises
-    ------
-    ThermoError
-        As :func:`companion.paper.dozen.agreement`.
+        Markdown. Runs whose renormalized curve lacks thresholds of the full evaluation are left
+        out.
     """
-    run = [records for records in chapters.values() if records]
-    if not run:
-        return "Nothing was run.\n"
     guided, even = (
-        [[agreement(record, even=even) for record in records] for records in (*run, others)]
-        for even in (False, True)
+        [_told(records, even) for records in (*chapters.values(), others)] for even in (False, True)
     )
+    flat = [each for group in guided for each in group]
+    if not flat:
+        return "Nothing was run.\n"
     rows = []
     for words, (*found, other) in (("guided", guided), ("evenly spaced", even)):
         kinds = {
-            "chapters": found,
+            "chapters": [group for group in found if group],
             "their runs": [[each] for group in found for each in group],
             "runs with other settings": [[each] for each in other],
         }
@@ -57,7 +52,6 @@ def dozen_text(chapters: Mapping[str, Sequence[Record]], others: Sequence[Record
             agreeing = [sum(all(map(asked, g)) for g in groups) for asked in ASKED.values()]
             cells = [f"{number} of {len(groups)}" for number in agreeing]
             rows += [[words, kind, *cells]] if groups else []
-    flat = [each for group in guided for each in group]
     sizes, passes = [each.thresholds + 1 for each in flat], [each.passes for each in flat]
     return (
         wide(["thresholds", "of", *ASKED], rows)
@@ -65,3 +59,8 @@ def dozen_text(chapters: Mapping[str, Sequence[Record]], others: Sequence[Record
         f"{max(sizes)} passes, guided ones would take {min(passes)} to {max(passes)}, of {PASSES} "
         "allowed. A chapter counts when all its runs agree.\n"
     )
+
+
+def _told(records: Sequence[Record], even: bool) -> list[Agreement]:
+    found = (agreement(record, even=even) for record in records)
+    return [each for each in found if each is not None]

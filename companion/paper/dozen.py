@@ -13,7 +13,6 @@ import numpy as np
 from companion.runs.records import Record
 from thermo_utils.accuracy import accuracy_threshold
 from thermo_utils.curves import Threshold
-from thermo_utils.errors import ThermoError
 from thermo_utils.grids import grid_step
 from thermo_utils.guided import PASSES, account, guide
 from thermo_utils.transitions import critical_threshold
@@ -40,7 +39,7 @@ class Agreement(NamedTuple):
     thresholds: int
 
 
-def agreement(record: Record, *, even: bool = False) -> Agreement:
+def agreement(record: Record, *, even: bool = False) -> Agreement | None:
     """Replay a guided evaluation on the curves of a record.
 
     Parameters
@@ -52,20 +51,13 @@ def agreement(record: Record, *, even: bool = False) -> Agreement:
 
     Returns
     -------
-    Agreement
-
-    Raises
-    ------
-    ThermoError
-        If the renormalized curve of the record lacks thresholds of its full evaluation.
+    Agreement or None
+        None where the renormalized curve lacks thresholds of the full evaluation.
     """
     full, fine = record.curve("full"), record.curve("renormalized")
     rfe = fine[fine["tau"].isin(full["tau"])].reset_index(drop=True)
     if len(rfe) < len(full):
-        raise ThermoError(
-            f"{record.folder}: the renormalized curve lacks thresholds of the full evaluation: run "
-            "it again"
-        )
+        return None
     baseline = full.attrs["baseline_accuracy"]
     rows = full.assign(drop=baseline - full["accuracy"]).to_dict("records")
     seen = dict(zip(full["tau"], rows, strict=True))

@@ -14,7 +14,7 @@ def told(monkeypatch):
     """Agreements instead of records: guided ones as they stand, evenly spaced ones all wrong."""
 
     def agreement(of, *, even=False):
-        return of._replace(tau_star=False, accuracy=False) if even else of
+        return of._replace(tau_star=False, accuracy=False) if even and of else of
 
     monkeypatch.setattr(dozen, "agreement", agreement)
 
@@ -24,7 +24,9 @@ def test_chapters_agree_where_all_their_runs_do_and_both_means_of_the_same_run(t
         Agreement(tau, accuracy, passes, 46)
         for tau, accuracy, passes in ((True, True, 12), (True, False, 12), (False, True, 9))
     )
-    text = dozen.dozen_text({"a": [right, left], "b": [right], "c": []}, [other, right])
+    text = dozen.dozen_text(
+        {"a": [right, left], "b": [right, None], "c": [], "d": [None]}, [other, right]
+    )
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert rows[2:] == [
         ["guided", "chapters", "2 of 2", "1 of 2", "1 of 2"],
@@ -40,5 +42,5 @@ def test_chapters_agree_where_all_their_runs_do_and_both_means_of_the_same_run(t
 
 
 def test_without_records_nothing_is_said(told):
-    assert dozen.dozen_text({"a": []}) == "Nothing was run.\n"
+    assert dozen.dozen_text({"a": [], "b": [None]}) == "Nothing was run.\n"
     assert "other settings" not in dozen.dozen_text({"a": [Agreement(True, True, 12, 46)]})
