@@ -26,7 +26,7 @@ from thermo_utils import (
     thermodynamic_curve,
 )
 from thermo_utils.accuracy import MAX_DROP
-from thermo_utils.grids import grid_step, grids
+from thermo_utils.grids import automatic_step, grid_step, grids
 from thermo_utils.guided import PASSES, completed_curve, estimate, guide, next_tau
 
 TAUS = grids(0.05, 2.0)[0]
@@ -58,7 +58,7 @@ def replayed(rfe, full):
 class TestChoice:
     """Curves alone."""
 
-    @settings(max_examples=25)
+    @settings(max_examples=15)
     @given(st.integers(0, len(TAUS)), st.integers(1, len(TAUS)))
     def test_the_fall_is_found_to_the_step_wherever_it_is(self, fall, size):
         rfe = exponential(TAUS[:size])
@@ -329,3 +329,72 @@ class TestNetworks:
         data = Counted(examples(net))
         found = evaluated(net, data, taus=[0.1, 0.3, 0.6], guided=True)
         assert data.passes == len(found) + 1 <= 4
+
+    def test_activations_that_are_functions_and_data_read_once(self):
+        class Functional(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.last = nn.Linear(8, 20), nn.Linear(20, 5)
+
+            def forward(self, x):
+                return self.last(torch.relu(self.first(x)))
+
+        torch.manual_seed(0)
+        net = Functional()
+        data = examples(net)
+        found = evaluated(net, iter(data), "relu()", guided=True)
+        whole = evaluated(net, data, "relu()")
+        assert completed_curve(found)["active"].tolist() == whole["active"].tolist()
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("seed", range(2))
+    @pytest.mark.parametrize("kind", ["cnn", "gelu", "norm"])
+    def test_trained_networks(self, kind, seed):
+        net, data = trained(kind, seed)
+        layers = [type(m) for m in net if isinstance(m, nn.ReLU | nn.GELU | nn.ReLU6)][:1]
+        taus = grids(*automatic_step(net, data, layers))[0]
+        whole, counted = evaluated(net, data, layers, taus), Counted(data)
+        found = evaluated(net, counted, layers, taus, guided=True)
+        step = grid_step(whole)
+        assert counted.passes <= PASSES < len(taus) / 3
+        assert accuracy_threshold(whole) is not None
+        assert critical_threshold(whole) is not None
+        assert near(critical_threshold(completed_curve(found)), critical_threshold(whole), step)
+        assert near(accuracy_threshold(found), accuracy_threshold(whole), step)
+
+
+def trained(kind, seed):
+    """A small network that tells ten patterns in noise apart, and other examples of them."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    patterns = torch.randn(10, 3, 16, 16, generator=generator)
+
+    def drawn(n):
+        y = torch.randint(10, (n,), generator=generator)
+        return 0.35 * patterns[y] + torch.randn(n, 3, 16, 16, generator=generator), y
+
+    nets = {
+        "cnn": lambda: [
+            nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3, stride=2), nn.ReLU(),
+            nn.Flatten(), nn.Linear(576, 64), nn.ReLU(), nn.Linear(64, 10),
+        ],
+        "gelu": lambda: [
+            nn.Flatten(), nn.Linear(768, 96), nn.GELU(), nn.LayerNorm(96), nn.Linear(96, 96),
+            nn.GELU(), nn.Linear(96, 10),
+        ],
+        "norm": lambda: [
+            nn.Conv2d(3, 12, 3), nn.BatchNorm2d(12), nn.ReLU6(), nn.Conv2d(12, 16, 3, stride=2),
+            nn.BatchNorm2d(16), nn.ReLU6(), nn.AdaptiveAvgPool2d(3), nn.Flatten(),
+            nn.Linear(144, 10),
+        ],
+    }  # fmt: skip
+    net = nn.Sequential(*nets[kind]())
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    x, y = drawn(2500)
+    for _ in range(4):
+        for part in torch.randperm(2500).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(x[part]), y[part]).backward()
+            optimizer.step()
+    x, y = drawn(2000)
+    return net.eval(), list(zip(x.split(250), y.split(250), strict=True))
