@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -58,7 +58,14 @@ class Wanted:
     remarks: Sequence[str]
 
 
-def write_chapters(wanted: Sequence[Wanted], book: Path, static: Path, *, jobs: int = 1) -> None:
+def write_chapters(
+    wanted: Sequence[Wanted],
+    book: Path,
+    static: Path,
+    *,
+    jobs: int = 1,
+    meanwhile: Callable[[], object] | None = None,
+) -> None:
     """Write pages.
 
     Parameters
@@ -70,7 +77,9 @@ def write_chapters(wanted: Sequence[Wanted], book: Path, static: Path, *, jobs: 
     static : Path
         Where figures, data and files of records go, in folders of their own.
     jobs : int, default 1
-        Processes.
+        Processes besides this one; with 1 this one writes them.
+    meanwhile : callable, optional
+        What this process does while others write pages, or before.
 
     Raises
     ------
@@ -82,13 +91,22 @@ def write_chapters(wanted: Sequence[Wanted], book: Path, static: Path, *, jobs: 
     one = partial(_write, book, static)
     bar = partial(tqdm, total=len(wanted), desc="chapters", disable=not wanted or None)
     if jobs == 1 or len(wanted) < 2:
+        if meanwhile is not None:
+            meanwhile()
         for _ in bar(map(one, wanted)):
             pass
         return
     # Started anew: a process that is forked inherits threads that do not live on.
     with ProcessPoolExecutor(min(jobs, len(wanted)), get_context("spawn")) as pool:
-        for _ in bar(pool.map(one, wanted)):
-            pass
+        try:
+            written = pool.map(one, wanted)
+            if meanwhile is not None:
+                meanwhile()
+            for _ in bar(written):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _write(book: Path, static: Path, wanted: Wanted) -> None:

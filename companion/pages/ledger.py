@@ -88,13 +88,20 @@ def chapter_claims(name: str, records: Sequence[Record]) -> ChapterClaims:
     return ChapterClaims(table[list(HEAD)])
 
 
-def pieces(records: Mapping[str, Sequence[Record]], *, draws: int = DRAWS) -> dict[str, str]:
+def pieces(
+    records: Mapping[str, Sequence[Record]],
+    *,
+    draws: int = DRAWS,
+    table: pd.DataFrame | None = None,
+) -> dict[str, str]:
     """The parts of the ledger's page that are made from records and rules.
 
     Parameters
     ----------
     records, draws
         As for :func:`companion.paper.ledger.ledger`.
+    table : DataFrame, optional
+        What that function returned, where it is known.
 
     Returns
     -------
@@ -102,7 +109,7 @@ def pieces(records: Mapping[str, Sequence[Record]], *, draws: int = DRAWS) -> di
         Markdown by name: ``claims_headline``, ``claims_counts``, ``claims_table``,
         ``claims_setup`` and ``claims_rules``.
     """
-    table = ledger(records, draws=draws)
+    table = ledger(records, draws=draws) if table is None else table
     real = {
         name: [record for record in found if not record.result["synthetic"]]
         for name, found in records.items()

@@ -153,10 +153,10 @@ def assemble(results: Path, *, committed: Path = COMMITTED, jobs: int = 1) -> No
         made = Path(folder)
         for name in (*PARTS, STATIC):
             (made / name).mkdir()
-        write_chapters(_wanted(found), made, made / STATIC, jobs=jobs)
+        pieces_of_pages = partial(_pieces, made / "generated", found)
+        write_chapters(_wanted(found), made, made / STATIC, jobs=jobs, meanwhile=pieces_of_pages)
         _without_record(made / "chapters", found)
         _runs(made / RUNS, found)
-        _pieces(made / "generated", found)
         contents = (book / "_toc.yml").read_text(encoding="utf-8")
         here = [run.page for run in found.here]
         write_atomically(made / TOC, table_of_contents(contents, found.added, here))
@@ -214,6 +214,7 @@ def _without_record(folder: Path, found: Gathered) -> None:
 
 def _runs(folder: Path, found: Gathered) -> None:
     speed = speed_page(found.speed_here) if found.speed_here else ""
+    speed = speed.replace("](chapters/", "](../chapters/")  # as seen from this page
     text = runs_page(found.here, found.chapters, speed)
     write_atomically(folder / "index.md", text)
 
@@ -242,7 +243,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
     chapters, speed = read.chapters, read.speed
     paper = _of_paper(read)
     records = _first(paper)
-    judged = verdict(chapters)
+    judged, claims = verdict(chapters), ledger(chapters)
     texts = {
         "results": results_table(paper),
         "added": added_table(read.added),
@@ -251,11 +252,11 @@ def _pieces(folder: Path, read: Gathered) -> None:
             PROFILE, chapters | {c.name: found for c, found in read.added.items()}
         ),
         **{f"table{number}": paper_table(number, paper) for number in (1, 2, 3, 4)},
-        **pieces(chapters),
+        **pieces(chapters, table=claims),
         **artifact_pieces(paper),
         "silent": silent_table() + "\n",
         "overlay": overlay_block(paper | read.added),
-        "front": front(judged, ledger(chapters), chapters),
+        "front": front(judged, claims, chapters),
         "cite": how_to_cite(),
         "speed": speed_page(speed),
         "growth": "Not measured.\n",

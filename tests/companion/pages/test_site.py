@@ -61,7 +61,8 @@ def results(tmp_path, written):
         nbformat.v4.new_markdown_cell("# MLP on CIFAR-10\n\nOnce upon a time."),
         nbformat.v4.new_code_cell("print(1)"),
     ]
-    executed = nbformat.v4.new_notebook(cells=cells)
+    python = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+    executed = nbformat.v4.new_notebook(cells=cells, metadata=python)
     nbformat.write(executed, folder / "demo" / "mlp-cifar10" / "chapter.ipynb")
     return folder
 
@@ -318,6 +319,13 @@ def test_the_site_of_nothing_builds_and_needs_no_network(root, tmp_path):
 
 @pytest.mark.slow
 def test_the_site_with_a_chapter_and_a_run_builds(root, results, committed):
+    measured = results / "demo" / "benchmarks"
+    measured.mkdir()
+    speed = json.loads(
+        (SOURCES / "results" / "small" / "benchmarks" / "mlp-cifar10.json").read_text()
+    )
+    speed["options"]["profile"] = "demo"
+    (measured / "mlp-cifar10.json").write_text(json.dumps(speed))
     first = book.build(results, committed=committed)
     chapter = (first.parent / "chapters" / "mlp-cifar10.html").read_text()
     run = (first.parent / "runs" / "demo-mlp-cifar10.html").read_text()
@@ -325,6 +333,9 @@ def test_the_site_with_a_chapter_and_a_run_builds(root, results, committed):
     assert "Once upon a time" not in chapter
     assert "Run on this machine" in run
     assert "Once upon a time" in run
+    every = (first.parent / "runs" / "index.html").read_text()
+    assert "Speed, measured here" in every
+    assert 'href="../chapters/mlp-cifar10.html"' in every
     for loaded in (
         "panels/mlp-cifar10.svg",
         "data/mlp-cifar10.js",
