@@ -7,12 +7,14 @@ where the site is opened as files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import pydata_sphinx_theme
+from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -48,6 +50,8 @@ MARKUP: Final = {
     '<div role="list" class="citation-list">': '<div class="citation-list">',
     ' role="doc-biblioentry">': ">",
 }
+#: What folds the pages below a page in the contents has no words for those who hear it.
+FOLD: Final = "Pages below this one"
 VIEWPORT: Final = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 #: After the themes have had their say about a page.
 LAST: Final = 900
@@ -133,6 +137,8 @@ class _Pages:
             about = f"{title}: {app.config.html_title}"
         # The size of the window is said by the theme already.
         tags = context.get("metatags", "").replace(VIEWPORT, "")
+        if "generate_toctree_html" in context:
+            context["generate_toctree_html"] = _with_words(context["generate_toctree_html"])
         context["metatags"] = f'{tags}\n    <meta name="description" content="{escape(about)}" />'
         if page == "search":
             for name in SEARCH:
@@ -156,6 +162,18 @@ class _Pages:
         static = site / "_static"
         write_atomically(static / SEARCH[0], texts_script(self.texts))
         _trim_icons(site, static)
+
+
+def _with_words(contents: Callable[..., Any]) -> Callable[..., Any]:
+    """Contents of the book whose folds say what they are."""
+
+    def worded(*arguments: Any, **options: Any) -> Any:
+        made = contents(*arguments, **options)
+        for fold in made.select("summary") if isinstance(made, BeautifulSoup) else ():
+            fold["aria-label"] = FOLD
+        return made
+
+    return worded
 
 
 def _needed(scripts: list[Any]) -> list[Any]:
