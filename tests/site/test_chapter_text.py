@@ -98,7 +98,8 @@ def test_files_of_the_record_lie_where_the_card_says(page, site, name):
 
 def test_counts_of_claims_lead_to_the_ledger_of_the_chapter(page, site):
     link = opened(page, site, "mlp-cifar10").locator("#what-was-found > p a").first
-    link.click()
+    with page.expect_navigation():
+        link.click()
     assert "claims.html?" in page.url
     assert "chapter=mlp-cifar10" in page.url
     shown = page.locator("#claims-table tbody tr:not([hidden])")

@@ -75,8 +75,8 @@ def test_a_count_leads_to_as_many_claims(front):
     texts = [link.inner_text() for link in links.all()]
     assert texts
     for number in range(len(texts)):
-        links.nth(number).click()
-        front.wait_for_load_state()
+        with front.expect_navigation():
+            links.nth(number).click()
         expected = int(re.match(r"\d+", texts[number])[0])
         shown = front.locator("#claims-table tbody tr:visible")
         shown.nth(expected - 1).wait_for()
