@@ -6,20 +6,18 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import nbformat
 from tqdm.auto import tqdm
 
 from companion.networks import NETWORKS
-from companion.pages.chapter_page import Shown, chapter_page
+from companion.pages.chapter_page import Wanted, chapter_page
 from companion.pages.live import live_data, write_live
 from companion.pages.panels import write_panels
-from companion.runs.chapters import Chapter
 from companion.runs.command import rerun_choices
 from companion.runs.frozen import INJECTED, ON_TOP, show, write
 from companion.runs.notebooks import EXECUTED, notebook_path
@@ -27,35 +25,7 @@ from companion.runs.records import CURVES, RESULT, Record, record_folder
 from companion.runs.settings import overridden, recorded, settings
 from thermo_utils.errors import ThermoError
 
-__all__ = ["Wanted", "write_chapters"]
-
-#: The notebook beside a page, as one would run it.
-NOTEBOOK: Final = "chapter.ipynb"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A page that is to be made.
-
-    Attributes
-    ----------
-    chapter : Chapter
-        Network and data.
-    page : str
-        The page, with the folder of the book it lies in.
-    records : sequence of Record
-        By seed, at least one.
-    committed : bool
-        Whether they came with the project.
-    remarks : sequence of str
-        What a reader must know first.
-    """
-
-    chapter: Chapter
-    page: str
-    records: Sequence[Record]
-    committed: bool
-    remarks: Sequence[str]
+__all__ = ["write_chapters"]
 
 
 def write_chapters(
@@ -110,29 +80,18 @@ def write_chapters(
 
 
 def _write(book: Path, static: Path, wanted: Wanted) -> None:
-    page = wanted.page.rpartition("/")[2]
-    first = wanted.records[0]
-    title = wanted.chapter.title
-    panels = write_panels(static / "panels", page, wanted.records, title=title)
-    write_live(static / "data", page, live_data(page, wanted.records, panels.geometry))
-    files = static / "records" / page
+    name, records = wanted.name, wanted.records
+    panels = write_panels(static / "panels", name, records, title=wanted.chapter.title)
+    write_live(static / "data", name, live_data(name, records, panels.geometry))
+    files = static / "records" / name
     files.mkdir()
-    for name in (CURVES, RESULT):
-        shutil.copyfile(first.folder / name, files / name)
+    for kept in (CURVES, RESULT):
+        shutil.copyfile(records[0].folder / kept, files / kept)
     notebook = _notebook(wanted)
     if notebook is not None:
-        write(files / NOTEBOOK, notebook)
-    shown = Shown(
-        wanted.chapter,
-        page,
-        wanted.records,
-        panels,
-        notebook,
-        wanted.committed,
-        wanted.remarks,
-        sorted(path.name for path in files.iterdir()),
-    )
-    write(book / f"{wanted.page}.ipynb", chapter_page(shown))
+        write(files / EXECUTED, notebook)
+    beside = sorted(path.name for path in files.iterdir())
+    write(book / f"{wanted.page}.ipynb", chapter_page(wanted, panels, notebook, beside))
 
 
 def _notebook(wanted: Wanted) -> nbformat.NotebookNode | None:

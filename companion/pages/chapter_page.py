@@ -20,9 +20,10 @@ from companion.pages.live import live_block
 from companion.pages.panels import Panels
 from companion.runs.chapters import Chapter
 from companion.runs.frozen import COMPUTES, INJECTED, ON_TOP
+from companion.runs.notebooks import number_cells
 from companion.runs.records import CURVES, Record
 
-__all__ = ["PANELS", "RECORDS", "Shown", "chapter_page", "story"]
+__all__ = ["PANELS", "RECORDS", "Wanted", "chapter_page", "story"]
 
 #: Where figures and files of records lie, below the page's folder and below the site's.
 PANELS: Final = "../generated/static/panels"
@@ -35,71 +36,77 @@ SHOWS: Final = r"page\.\w+\([^()]*\)"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a page is made of.
+class Wanted:
+    """A page that is to be made.
 
     Attributes
     ----------
     chapter : Chapter
-        Which.
+        Network and data.
     page : str
-        Name of the page, and of the files made for it.
+        The page, with the folder of the book it lies in.
     records : sequence of Record
         By seed, at least one; the first is shown.
-    panels : Panels
-        Its figure.
-    notebook : NotebookNode or None
-        The notebook as it was executed; None where there is none.
     committed : bool
-        Whether the records came with the project.
+        Whether they came with the project.
     remarks : sequence of str
         What a reader must know first, such as that a record was replaced; Markdown.
-    files : sequence of str
-        Names of the record's files that lie beside the site.
     """
 
     chapter: Chapter
     page: str
     records: Sequence[Record]
-    panels: Panels
-    notebook: nbformat.NotebookNode | None
     committed: bool
-    remarks: Sequence[str] = ()
-    files: Sequence[str] = ()
+    remarks: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """Of the page without its folder, and of the files made for it."""
+        return self.page.rpartition("/")[2]
 
 
-def chapter_page(shown: Shown) -> nbformat.NotebookNode:
+def chapter_page(
+    wanted: Wanted,
+    panels: Panels,
+    notebook: nbformat.NotebookNode | None,
+    files: Sequence[str],
+) -> nbformat.NotebookNode:
     """Put a chapter's page together.
 
     Parameters
     ----------
-    shown : Shown
-        What it is made of.
+    wanted : Wanted
+        Which page.
+    panels : Panels
+        Its figure.
+    notebook : NotebookNode or None
+        The notebook as it was executed; None where there is none.
+    files : sequence of str
+        Names of the record's files that lie beside the site.
 
     Returns
     -------
     NotebookNode
         Without kernel metadata of its own if there is no notebook.
     """
-    first, *siblings = shown.records
-    links = {name: f"{RECORDS}/{shown.page}/{name}" for name in shown.files}
+    first, *siblings = wanted.records
+    links = {name: f"{RECORDS}/{wanted.name}/{name}" for name in files}
     top = [
-        _title(shown),
-        *(f":::{{warning}}\n{remark}\n:::" for remark in shown.remarks),
-        _figure(shown.page, shown.panels),
-        found(shown.chapter, shown.records),
-        live_block(shown.page, shown.records, csv=links.get(CURVES)),
-        card(first, siblings, committed=shown.committed, links=links),
+        _title(wanted),
+        *(f":::{{warning}}\n{remark}\n:::" for remark in wanted.remarks),
+        _figure(wanted.name, panels),
+        found(wanted.chapter, wanted.records),
+        live_block(wanted.name, wanted.records, csv=links.get(CURVES)),
+        card(first, siblings, committed=wanted.committed, links=links),
     ]
     cells = [new_markdown_cell(text) for text in top]
-    if shown.notebook is None:
-        notebook = new_notebook(cells=cells)
+    if notebook is None:
+        made = new_notebook(cells=cells)
     else:
-        notebook = nbformat.from_dict({**shown.notebook, "cells": cells})
-        notebook.cells += story(shown.notebook.cells)
-    for number, cell in enumerate(notebook.cells):  # the same page has the same bytes
-        cell["id"] = f"cell-{number}"
-    return notebook
+        made = nbformat.from_dict({**notebook, "cells": cells})
+        made.cells += story(notebook.cells)
+    number_cells(made)
+    return made
 
 
 def story(cells: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -140,14 +147,14 @@ def story(cells: Iterable[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
     return told
 
 
-def _title(shown: Shown) -> str:
-    title = shown.chapter.title
-    if shown.committed:
-        figure = shown.chapter.figure
+def _title(wanted: Wanted) -> str:
+    title = wanted.chapter.title
+    if wanted.committed:
+        figure = wanted.chapter.figure
         below = "" if figure is None else f"\n\nThe paper's Figure {figure}, from our own runs."
         return f"# {title}{below}"
-    result = shown.records[0].result
-    seeds = ", ".join(str(record.result["seed"]) for record in shown.records)
+    result = wanted.records[0].result
+    seeds = ", ".join(str(record.result["seed"]) for record in wanted.records)
     below = f"Run on this machine: profile `{result['profile']}`, seed {seeds}."
     if result["differs"]:
         below += " It differs from the paper; the card below says in what."

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from companion.pages.predictions import LINES, MARKS, NAMES, demo_note, points
+from companion.pages.predictions import LINES, MARKS, NAMES, demo_note, points, rules_legend
 from companion.pages.tables import markdown
 from companion.paper.comparison import UNSAFE
 from companion.paper.frontier import BOUND, HIGH, merit
@@ -63,15 +63,7 @@ def frontier_figure(
         axes[0].set_yscale("log")
         axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes[0].yaxis.set_minor_locator(NullLocator())
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="outside upper center",
-            ncols=2 if narrow else 3,
-            frameon=False,
-            fontsize=9.4 if narrow else 8.5,
-        )
+        rules_legend(figure, axes[0], narrow=narrow)
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)
     return figure

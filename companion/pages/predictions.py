@@ -8,6 +8,7 @@ from typing import Final
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -32,6 +33,7 @@ __all__ = [
     "fraction",
     "interval_words",
     "points",
+    "rules_legend",
     "summary",
 ]
 
@@ -153,6 +155,29 @@ def demo_note(figure: Figure, *, synthetic: bool) -> None:
     """
     if synthetic:
         figure.suptitle("demo: synthetic data, not a reproduction", color="#b00020", y=0)
+
+
+def rules_legend(figure: Figure, axis: Axes, *, narrow: bool) -> None:
+    """Name the rules of a figure above it.
+
+    Parameters
+    ----------
+    figure : Figure
+        Changed in place.
+    axis : Axes
+        Where all of them are drawn.
+    narrow : bool
+        Whether the figure is for a telephone.
+    """
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=2 if narrow else 3,
+        frameon=False,
+        fontsize=9.4 if narrow else 8.5,
+    )
 
 
 def interval_words(low: float, high: float) -> str:

@@ -19,7 +19,8 @@ import matplotlib.pyplot as plt
 
 from companion.pages.architecture import floors_figure, module_table
 from companion.pages.artifact import artifact_pieces
-from companion.pages.chapter_files import Wanted, write_chapters
+from companion.pages.chapter_files import write_chapters
+from companion.pages.chapter_page import Wanted
 from companion.pages.cite import how_to_cite
 from companion.pages.conclusion import conclusion, conclusion_figures
 from companion.pages.dozen import dozen_text

@@ -19,6 +19,7 @@ from companion.pages.predictions import (
     factor,
     interval_words,
     points,
+    rules_legend,
 )
 from companion.pages.seeds import mean_sd
 from companion.pages.tables import markdown
@@ -124,15 +125,7 @@ def targets_figure(
         labels = [f"{n} ({t['chapter'].nunique()})" for n, t in shown.items()]
         below.set_xticks(range(len(shown)), labels, rotation=40, ha="right")
         below.set_xlabel("target (chapters judged)")
-        handles, labels = above.get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="outside upper center",
-            ncols=2 if narrow else 3,
-            frameon=False,
-            fontsize=9.4 if narrow else 8.5,
-        )
+        rules_legend(figure, above, narrow=narrow)
         demo_note(figure, synthetic=synthetic)
         plt.close(figure)
     return figure

@@ -11,7 +11,7 @@ from typing import Final
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from companion.runs.notebooks import read_notebook, set_heading
+from companion.runs.notebooks import number_cells, read_notebook, set_heading
 
 __all__ = ["NOTEBOOK", "PAGES", "YourModel", "not_executed"]
 
@@ -111,6 +111,5 @@ def not_executed(page: YourModel, source: Path, command: str) -> str:
         f"outputs. `make book` executes it, and so does\n\n```bash\n{command}\n```\n:::"
     )
     notebook.cells.insert(1, new_markdown_cell(note))
-    for number, cell in enumerate(notebook.cells):  # the same page has the same bytes
-        cell["id"] = f"cell-{number}"
+    number_cells(notebook)
     return nbformat.writes(notebook) + "\n"

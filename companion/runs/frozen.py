@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import nbformat
 from nbformat.v4 import new_code_cell, new_output
 
-from companion.runs.notebooks import read_notebook, set_heading
+from companion.runs.notebooks import number_cells, read_notebook, set_heading
 from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 
@@ -68,9 +68,9 @@ def show(
     if heading is not None:
         set_heading(notebook, heading)
     _inject(notebook, values)
+    number_cells(notebook)
     shell, skipped = _shell(), {COMPUTES, *left_out}
     for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"  # the same record has the same bytes
         if cell.cell_type == "code" and skipped.isdisjoint(cell.metadata.get("tags", [])):
             with rc_context({"svg.hashsalt": source.stem}):
                 cell.outputs = _outputs(shell, cell.source, f"{source.name}, cell {number}")

@@ -16,7 +16,10 @@ from companion.interrupts import scratch_folder
 from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
 
-__all__ = ["EXECUTED", "execute", "notebook_path", "parameters", "read_notebook", "set_heading"]
+__all__ = [
+    "EXECUTED", "execute", "notebook_path", "number_cells", "parameters", "read_notebook",
+    "set_heading",
+]  # fmt: skip
 
 #: Name of the executed notebook in a record's folder.
 EXECUTED = "chapter.ipynb"
@@ -221,6 +224,18 @@ def set_heading(notebook: nbformat.NotebookNode, heading: str) -> None:
     lines = first.source.splitlines()
     lines[0] = f"# {heading}"
     first.source = "\n".join(lines)
+
+
+def number_cells(notebook: nbformat.NotebookNode) -> None:
+    """Name cells by their places, so that the same notebook has the same bytes.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Changed in place.
+    """
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
 
 
 def _tidy(path: Path, source: Path) -> None:
