@@ -122,9 +122,15 @@ def _differing(one: Settings, other: Settings) -> list[str]:
 
 
 def _not_any_more(record: Record) -> str:
+    """Stands on pages too, so it names the run and not where its record lies on this machine."""
+    given = recorded(record)
+    run = f"{given.model} {given.dataset}, profile {given.profile}, seed {given.seed}"
     commit = record.result["provenance"]["git_commit"]
     code = f"commit {commit.removesuffix('-dirty')}" if commit else "its own time"
-    return f"the code of today does not run {record.folder} again, that of {code} did"
+    return (
+        f"the code of today does not run {run}, with the record's settings again, that of {code} "
+        "did"
+    )
 
 
 def _word(value: Any) -> str:

@@ -197,3 +197,7 @@ def test_a_run_that_starts_from_another_says_so():
     records[0].result["settings"] = given | {"differs": list(given["differs"])}
     ((_, _, command, _),) = rows(artifact_pieces({chapter: records})["artifact_claims"])
     assert command.endswith("--results again; trains on CIFAR-10 first")
+
+
+def test_no_path_of_this_machine_is_on_the_page():
+    assert not [name for name, piece in PIECES.items() if str(ROOT) in piece]
