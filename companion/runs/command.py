@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from companion.networks import NETWORKS
+from companion.runs.chapters import Chapter
 from companion.runs.overrides import ALL, BOUNDS, NONE, OVERRIDES
 from companion.runs.records import to_json
 from companion.runs.settings import Settings, recorded, settings
@@ -124,12 +125,11 @@ def _differing(one: Settings, other: Settings) -> list[str]:
 def _not_any_more(record: Record) -> str:
     """Stands on pages too, so it names the run and not where its record lies on this machine."""
     given = recorded(record)
-    run = f"{given.model} {given.dataset}, profile {given.profile}, seed {given.seed}"
+    run = f"{Chapter(given.model, given.dataset).title}, profile {given.profile}, seed {given.seed}"
     commit = record.result["provenance"]["git_commit"]
     code = f"commit {commit.removesuffix('-dirty')}" if commit else "its own time"
     return (
-        f"the code of today does not run {run}, with the record's settings again, that of {code} "
-        "did"
+        f"the code of today does not run {run} with the record's settings again, that of {code} did"
     )
 
 
