@@ -24,7 +24,7 @@ __all__ = ["INPUTS", "TAUS", "Kinds", "inputs", "kernels", "kinds", "network"]
 #: Thresholds of the renormalized pass, and how many of them the full evaluation sweeps.
 TAUS, SWEPT = np.linspace(0.02, 1.0, 50), 3
 #: Rounds, unless they take longer than `SECONDS` together; the fewest.
-ROUNDS, SECONDS, LEAST = 15, 15.0, 3
+ROUNDS, SECONDS, LEAST = 15, 6.0, 3
 #: Calls of a kernel between two looks at the clock.
 CALLS = 4
 #: Inputs of the kernels, by name.
