@@ -197,7 +197,7 @@ def kinds(device: torch.device) -> dict[str, Callable[..., Bins]]:
 
     return {
         f"atomics, {SETS} sets": TritonBins,
-        f"atomics, {8 * SETS} sets": lambda lay, where: TritonBins(lay, where, sets=8 * SETS),
+        f"atomics, {SETS // 8} sets": lambda lay, where: TritonBins(lay, where, sets=SETS // 8),
         "products": ProductBins,
         "torch": TorchBins,
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import math
+import statistics
 
 import pytest
 
 from companion.pages.gpu import FILE, gpu_text, read_gpu
+from companion.runs.provenance import ROOT
 from thermo_utils.errors import ThermoError
 
 
@@ -121,3 +123,27 @@ def test_text_that_is_no_record_is_an_error(tmp_path):
     (tmp_path / FILE).write_text("{")
     with pytest.raises(ThermoError, match="damaged"):
         read_gpu(tmp_path / FILE)
+
+
+def test_the_page_says_which_kernel_was_fastest():
+    content = facts()
+    faster = copy.deepcopy(content["kernels"][0])
+    faster["seconds"]["products"] = [0.015, 0.015, 0.033]
+    faster["agrees"]["products"] = True
+    content["kernels"] = [content["kernels"][0], faster, faster]
+    said = (
+        "with atomics &#124; 128; fastest, of 3 inputs, was products on 2, atomics &#124; 128 on 1."
+    )
+    assert said in gpu_text(content)
+
+
+def test_the_library_counts_as_was_measured_to_be_fastest():
+    gpu = pytest.importorskip("thermo_utils.counting.gpu")
+    measured = read_gpu(ROOT / "results" / FILE)
+    assert measured is not None
+    for part in measured["kernels"]:
+        assert all(part["agrees"].values())
+        times = {kind: statistics.median(values) for kind, values in part["seconds"].items()}
+        assert min(times, key=times.get) == "copy"
+        del times["copy"]
+        assert min(times, key=times.get) == f"atomics, {gpu.SETS} sets"
