@@ -7,7 +7,8 @@ the answer given here; every number in it is a keyword of :func:`find_transition
 * An *extremum* (``peak``, ``valley``) is the furthest point since F turned last. F has moved to it
   by more than the noise, and from it turned back by a given share of all it has varied so far. The
   decision looks at nothing beyond the point where it falls, so it does not matter how far the grid
-  goes on.
+  goes on. A ripple of some thousandths of T S, which F is near ``tau = 0``, is none, however little
+  noise there is.
 * A *flat* extremum is one to which F moves by less than is asked for, but by more than chance is
   likely to. It counts where there is no other.
 * An *inflection* is such a turn of F' where F itself does not turn at all: a bump has a steepest
@@ -19,6 +20,7 @@ the answer given here; every number in it is a keyword of :func:`find_transition
   and divides them by ``tau``, a finite sample makes extrema of its own. Without counts, and for
   slopes, it is estimated from the curve. Where a curve turns six times or more, a feature must
   stand well above the median.
+* A curve that begins where much is pruned already cannot tell which feature is first, and has none.
 
 A curve without any feature, such as a straight line or ``1/tau``, yields an empty table.
 """
@@ -26,6 +28,7 @@ A curve without any feature, such as a straight line or ``1/tau``, yields an emp
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -74,8 +77,10 @@ def find_transitions(
     flat_factor: float = 1.8,
     ripple_factor: float = 3.0,
     bend_width: float = 0.1,
+    ripple_share: float = 0.005,
+    latest_start: float = 0.2,
 ) -> pd.DataFrame:
-    """All qualitative features of a free-energy curve, earliest first (Section 3.6).
+    r"""All qualitative features of a free-energy curve, earliest first (Section 3.6).
 
     Parameters
     ----------
@@ -100,6 +105,12 @@ def find_transitions(
         times.
     bend_width : float, default 0.1
         Part of the threshold within which the slope changes at a bend, by the mean slope so far.
+    ripple_share : float, default 0.005
+        An extremum whose prominence is less than this share of :math:`T S`, with
+        :math:`T = 1/\tau`, is a ripple. Needs the column ``beta``.
+    latest_start : float, default 0.2
+        Share of the activations other than zero that may be pruned at the first threshold; where it
+        is more, there are no features, and a `UserWarning` says so. Needs the column ``beta``.
 
     Returns
     -------
@@ -128,12 +139,26 @@ def find_transitions(
     c = _defined(curve)
     if c.tau.size < MIN_POINTS:
         return _table([], [], c)
+    begins = _pruned_at_first(c)
+    if begins > latest_start:
+        warnings.warn(
+            f"the curve begins at tau = {c.tau[0]:g}, where {begins:.0%} of the activations other "
+            "than zero are pruned: what comes before may hold the first feature, so none is named; "
+            "begin at smaller thresholds",
+            stacklevel=2,
+        )
+        return _table([], [], c)
 
     error = functools.partial(_error, c, noise_factor / counting_factor)
     flat = flat_factor if c.noise.variance.any() else None
     walk = functools.partial(turns, c.f, error, factor=counting_factor)
     turned = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
-    found = [turn for turn in turned if not c.beta[turn.point] > MAX_BETA]
+    ripple = ripple_share * -np.log1p(-np.clip(c.beta, 0.0, MAX_BETA)) / c.tau
+    found = [
+        turn
+        for turn in turned
+        if not (c.beta[turn.point] > MAX_BETA or turn.size < ripple[turn.point])
+    ]
     if found:
         return _table(["peak" if turn.sign > 0 else "valley" for turn in found], found, c)
     varied = np.maximum.accumulate(c.f) - np.minimum.accumulate(c.f)
@@ -147,6 +172,14 @@ def find_transitions(
             if found:
                 return _table([kind] * len(found), found, c)
     return _table([], [], c)
+
+
+def _pruned_at_first(c: _Curve) -> float:
+    """Share of the activations other than zero that the first threshold prunes; nan if unknown."""
+    first, second = c.beta[:2]
+    # Zeros, half of what a ReLU puts out, are what is sparse at the threshold zero.
+    zeros = max(0.0, first - (second - first) * c.tau[0] / (c.tau[1] - c.tau[0]))
+    return float((first - zeros) / (1 - zeros)) if zeros < 1 else float("nan")
 
 
 def _error(c: _Curve, white: float, point: int, others: slice) -> Floats:
@@ -260,6 +293,8 @@ def highest_point(
 ) -> Threshold | None:
     """Where F is highest, feature or not, and what noise does not tell from it.
 
+    Thresholds sparser than `MAX_BETA` are left out where there are others.
+
     Parameters
     ----------
     curve, noise_factor, counting_factor
@@ -285,7 +320,8 @@ def highest_point(
     c = _defined(curve)
     if not c.tau.size:
         return None
-    top = int(np.argmax(c.f))
+    searched = ~(c.beta > MAX_BETA)
+    top = int(np.argmax(np.where(searched, c.f, -np.inf) if searched.any() else c.f))
     error = _error(c, noise_factor / counting_factor, top, slice(0, c.tau.size))
     low, high = around(c.f[top] - c.f, counting_factor * error, top)
     low, high = max(min(low, top - 1), 0), min(max(high, top + 1), c.tau.size - 1)

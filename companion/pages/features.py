@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -62,12 +63,15 @@ def variant_thresholds(curve: pd.DataFrame) -> dict[str, Threshold | None]:
     dict of str to Threshold or None
         By the words of `VARIANTS`.
     """
-    return {
-        variant.words: critical_threshold(
-            variant.part(curve).reset_index(drop=True), **variant.options
-        )
-        for variant in VARIANTS
-    }
+    with warnings.catch_warnings():
+        # That a curve without its first point begins too late is what its variant is there to show.
+        warnings.filterwarnings("ignore", "the curve begins at", UserWarning)
+        return {
+            variant.words: critical_threshold(
+                variant.part(curve).reset_index(drop=True), **variant.options
+            )
+            for variant in VARIANTS
+        }
 
 
 def interval(low: float, high: float) -> str:

@@ -37,8 +37,8 @@ SHARE: Final = 0.1
 #: A chapter is judged by a drop only if that is less than this share of its lift: who loses more
 #: than half of what the network knows is past the place where it gives way.
 LARGEST_SHARE: Final = 0.5
-#: Points that :func:`changepoint` needs: two in each of three pieces.
-FEWEST: Final = 6
+#: Points that each of three pieces needs for :func:`changepoint`; ``clinear`` takes no fewer.
+PIECE: Final = 3
 #: Why a run has no target, in words that go on "not judged, because".
 REASONS: Final[Mapping[str, str]] = {
     "lift": "the drop is half or more of what the network knows beyond the most frequent class",
@@ -110,7 +110,7 @@ def changepoint(curve: pd.DataFrame) -> float | None:
     Returns
     -------
     float or None
-        None with fewer than six points, that at zero included.
+        None with fewer than nine points, that at zero included.
 
     Examples
     --------
@@ -126,9 +126,9 @@ def changepoint(curve: pd.DataFrame) -> float | None:
     tau, accuracy = from_zero(curve, "accuracy", _baseline(curve))
     steps = tau / grid_step(curve)
     even = np.abs(steps - np.round(steps)) < 1e-6
-    if even.sum() < FEWEST:
+    if even.sum() < 3 * PIECE:
         return None
-    first, *_ = Dynp(model="clinear", min_size=2, jump=1).fit(accuracy[even]).predict(n_bkps=2)
+    first, *_ = Dynp(model="clinear", min_size=PIECE, jump=1).fit(accuracy[even]).predict(n_bkps=2)
     return float(tau[even][first - 1])
 
 

@@ -185,7 +185,11 @@ def test_offset_and_units_do_not_matter(name, offset, height, width):
     f = FEATURES[name][0](tau)
     f = f / np.ptp(f)
     plain = find_transitions(curve_of(tau, f))
-    moved = find_transitions(curve_of(tau * width, f * height + offset))
+    # Without a sparsity, F may have any unit; with one, activations have, and F is in theirs.
+    free = curve_of(tau * width, f * height + offset).drop(columns="beta")
+    moved = find_transitions(free).assign(beta=plain["beta"])
+    units = find_transitions(curve_of(tau * width, f / width).assign(beta=curve_of(tau, f)["beta"]))
+    np.testing.assert_allclose(units["tau"], plain["tau"] * width)
     assert moved["kind"].tolist() == plain["kind"].tolist()
     np.testing.assert_allclose(moved["tau"], plain["tau"] * width)
     np.testing.assert_allclose(moved["prominence"], plain["prominence"] * height, rtol=1e-4)
@@ -491,6 +495,40 @@ def test_an_extremum_must_exceed_what_counting_explains():
     assert list(find_transitions(curve.assign(active=91).drop(columns="beta"))["kind"]) == ["peak"]
     assert peaks(91, flat_factor=1.0)
     assert not peaks(92, counting_factor=10.0)
+
+
+@pytest.mark.parametrize("offset", [-9.0, 0.0, 9.0])
+def test_a_ripple_is_small_beside_t_s(offset):
+    tau = grid(100)
+    valley = curve_of(tau, np.abs(tau - 0.5))
+    (prominence,) = find_transitions(valley)["prominence"]
+    beta = 0.2
+    ts = -np.log(1 - beta) / 0.5
+
+    def kinds(share, **options):
+        f = valley["free_energy"] * share * ts / prominence + offset
+        return list(find_transitions(curve_of(tau, f).assign(beta=beta), **options)["kind"])
+
+    assert kinds(0.0051) == ["valley"]
+    assert kinds(0.0049) == []
+    assert kinds(0.0049, ripple_share=0.0048) == ["valley"]
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.5])
+def test_a_curve_that_begins_late_names_no_feature(zeros):
+    """The peak at 0.5 may be the second: what was pruned before is not shown. Zeros never were."""
+
+    def curve_from(first):
+        tau = np.linspace(first, 1.0, 50)
+        f = tau - tau**2
+        return curve_of(tau, f).assign(beta=zeros + (1 - zeros) * 0.9 * tau)
+
+    assert critical_threshold(curve_from(0.22)).kind == "peak"
+    message = "begins at tau = 0.23, where 21% of the activations other than zero are pruned"
+    with pytest.warns(UserWarning, match=message):
+        assert critical_threshold(curve_from(0.23)) is None
+    assert critical_threshold(curve_from(0.23), latest_start=0.3).kind == "peak"
+    assert critical_threshold(curve_from(0.23).drop(columns="beta")).kind == "peak"
 
 
 # -- match ---------------------------------------------------------------------------------------

@@ -123,8 +123,8 @@ def changepoint(run):
     at = np.abs(steps - np.round(steps)) < 1e-6
     x, y = np.arange(at.sum()), -run["loss"][at]
     best, knot = np.inf, 0
-    for first, second in itertools.combinations(x[1:-2], 2):
-        if second - first < 2:
+    for first, second in itertools.combinations(x[2:-3], 2):
+        if second - first < 3:
             continue
         knots = [0, first, second, len(x) - 1]
         # The first piece begins with its own first point.

@@ -108,8 +108,11 @@ class TestShapes:
         finer = curve_of(more, np.interp(more, [0.6, 1.6], [0.8, 0.3]))
         assert changepoint(finer) == changepoint(curve_of(TAU, FALL))
 
-    def test_too_few_points_have_no_changepoint(self):
-        assert changepoint(curve_of(TAU[:4], FALL[:4])) is None
+    @pytest.mark.parametrize("points", range(9))
+    def test_too_few_points_have_no_changepoint(self, points):
+        """Three in each of three pieces, one of them at the threshold zero."""
+        found = changepoint(curve_of(TAU[:points], FALL[:points])) if points > 1 else None
+        assert (found is None) == (points < 8)
 
     @given(st.floats(0.5, 3.0), st.floats(1.5, 6.0))
     def test_the_knee_is_that_of_kneed_on_smooth_curves(self, scale, power):
