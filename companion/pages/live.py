@@ -42,7 +42,7 @@ from thermo_utils.panel_axes import SHOWN_BETA
 __all__ = ["VENDOR", "live_block", "live_data", "overlay_block", "write_live"]
 
 #: A renormalized curve of more thresholds is thinned, to within this fraction of its range.
-MOST: Final = 1000
+MOST: Final = 600
 TOLERANCE: Final = 0.0025
 #: Bars of the histogram at most.
 BARS: Final = 200

@@ -122,6 +122,9 @@ def test_ranges_hold_every_seed(name):
         assert "low" not in data["full"]
         return
     for method in METHODS:
+        # Where a recipe leaves the grid to the activations, every seed has its own.
+        grids = [record.curve(method)["tau"] for record in seeds(name)]
+        same_grid = all(grid.equals(grids[0]) for grid in grids)
         for column, low in data[method]["low"].items():
             high = data[method]["high"][column]
             for record in seeds(name):
@@ -130,7 +133,8 @@ def test_ranges_hold_every_seed(name):
                     # A number that a seed lacks leaves no range at all.
                     if tau in at.index and least is not None:
                         assert least - 1e-4 * abs(least) <= at[tau] <= most + 1e-4 * abs(most)
-                assert sum(least is not None for least in low) > 0.7 * len(low)
+                if same_grid:
+                    assert sum(least is not None for least in low) > 0.7 * len(low)
 
 
 @chapters
@@ -145,6 +149,7 @@ def test_marks_begin_with_the_papers_first(name):
     model, dataset = name.rsplit("-", 1)
     data = made(name)
     stated = lookup(model, dataset, "tau_star")["low"].dropna()
+    stated = stated[stated <= data["full"]["tau"][-1]]  # beyond it there is nothing to go to
     ours = seeds(name)[0].result["thresholds"]
     wanted = [*stated.head(1), *(t["tau"] for t in ours.values() if t)]
     assert sorted(m["tau"] for m in data["marks"]) == pytest.approx(sorted(wanted))
