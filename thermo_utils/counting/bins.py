@@ -11,17 +11,22 @@ from numpy.typing import NDArray
 
 from thermo_utils.counting.cpu import POOL, WAYS, histogram, survivors
 from thermo_utils.counting.layouts import CHUNK, LOW, Ints, Layout
+from thermo_utils.counting.team import Call, Team, team
 from thermo_utils.errors import ThermoError
 
 __all__ = ["Bins", "NumbaBins", "TorchBins", "send"]
 
-#: A second thread pays for waking it (some 50 us) from about this many elements for each.
+#: A second thread of our own pays for waking it (some 50 us) from about this many elements each.
 PER_THREAD = 1 << 17
+#: One of torch's is awake, and pays from this many.
+PER_AWAKE = 1 << 15
 #: So fewer than this are counted where they are, without a look at the threads.
-SMALL = 2 * PER_THREAD
+SMALL = 2 * PER_AWAKE
+#: Pieces that a thread of torch's takes at the least, so that none waits long for the last.
+PIECES = 4
 #: Copies of each bin that the torch kernel cycles through on a GPU, where atomics on one address
 #: would queue up.
-SETS = 32
+COPIES = 32
 #: Elements per step of the torch kernel, to bound its temporaries (about 40 bytes per element).
 TORCH_CHUNK = 1 << 22
 
@@ -148,21 +153,31 @@ class NumbaBins(Bins):
         self._survivors = None if totals else survivors(lay)
         # The same memory, as the kernels want it.
         self._target = self.counts[0].numpy(), self.sums[:, 0].numpy()
-        self._work = [self._scratch()]
+        self._words = self._scratch()[0]
+        self._apart: Work | None = None
 
-    def _scratch(self) -> Work:
+    def _scratch(self, threads: tuple[int, ...] = ()) -> Work:
         """What a thread needs to itself: words that are zero, and bins."""
-        words = np.zeros((self.layout.parts, WAYS, self.layout.size), np.uint64)
-        counts, sums = self._target
-        return words, np.zeros_like(counts), np.zeros_like(sums)
+        shapes = (self.layout.parts, WAYS, self.layout.size), *(a.shape for a in self._target)
+        words, counts, sums = (threads + shape for shape in shapes)
+        return np.zeros(words, np.uint64), np.zeros(counts, np.int64), np.zeros(sums, np.int64)
 
     def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
+        n = flat.numel()
+        if n >= SMALL:
+            threads = self._threads or torch.get_num_threads()
+            crew = team() if threads > 1 else None
+            if crew is not None:
+                workers = min(threads, n // PER_AWAKE)
+                chunk = min(CHUNK, max(PER_AWAKE, -(-n // (PIECES * workers))))
+                return self._in_team(crew, flat, out, workers, chunk)
+            workers = max(1, min(threads, n // PER_THREAD))
+            return self._in_pool(*self._patterns(flat, out), workers, min(CHUNK, -(-n // workers)))
+        return self._chunk(*self._patterns(flat, out), self._words, *self._target)
+
+    def _patterns(self, flat: torch.Tensor, out: torch.Tensor | None) -> tuple[Bits, Bits | None]:
         unsigned = self.layout.format.unsigned
-        bits = flat.view(unsigned).numpy()
-        pruned = None if out is None else out.view(unsigned).numpy()
-        if bits.size < SMALL:
-            return self._chunk(bits, pruned, self._work[0][0], *self._target)
-        return self._chunks(bits, pruned)
+        return flat.view(unsigned).numpy(), None if out is None else out.view(unsigned).numpy()
 
     def _chunk(
         self, bits: Bits, pruned: Bits | None, words: Bits, counts: Ints, sums: Ints
@@ -174,12 +189,9 @@ class NumbaBins(Bins):
             return True
         return not self._prune(bits, pruned, words, counts, sums)
 
-    def _chunks(self, bits: Bits, pruned: Bits | None) -> bool:
-        """Count any number of activations in several threads, or none."""
-        n = bits.size
-        workers = max(1, min(self._threads or torch.get_num_threads(), n // PER_THREAD))
-        chunk = min(CHUNK, -(-n // workers))
-        starts = list(range(0, n, chunk))
+    def _in_pool(self, bits: Bits, pruned: Bits | None, workers: int, chunk: int) -> bool:
+        """Count any number of activations in threads of our own, or none."""
+        starts = list(range(0, bits.size, chunk))
 
         def count(work: Work) -> bool:
             # Chunks are taken, not dealt out: a thread that lost its core does not hold up the
@@ -194,22 +206,67 @@ class NumbaBins(Bins):
                 good = self._chunk(bits[part], None if pruned is None else pruned[part], *work)
             return good
 
-        # An interrupt in here must not leave half a call behind.
-        work, self._work = self._work[:workers], [self._scratch()]
-        work += [self._scratch() for _ in range(workers - len(work))]
+        # In bins of their own, so that an interrupt in here leaves nothing of the call behind.
+        work = [self._scratch() for _ in range(workers)]
         if not all(POOL.run(count, work)):
             return False
         for _, counts, sums in work:
-            self._target[0][:] += counts
-            self._target[1][:] += sums
+            self._add(counts, sums)
+        return True
+
+    def _in_team(
+        self, crew: Team, flat: torch.Tensor, out: torch.Tensor | None, workers: int, chunk: int
+    ) -> bool:
+        """Count any number of activations in the threads of torch, or none."""
+        if self._apart is None or len(self._apart[0]) < workers:
+            self._settle()
+            self._apart = self._scratch((workers,))
+            for call in self._calls:
+                call.takes(*self._apart)
+        call = self._calls[out is not None]
+        try:
+            good = call.run(crew, flat, out, workers, chunk)
+        except BaseException:  # an interrupt, after all is counted
+            self._take_back(flat, out, chunk)
+            raise
+        if not good:
+            self._take_back(flat, out, chunk)
+        return good
+
+    @functools.cached_property
+    def _calls(self) -> tuple[Call, Call]:
+        """What the threads of torch do, without output and with it."""
+        totals = self._survivors is None
+        return Call(self.layout, False, totals), Call(self.layout, True, totals)
+
+    def _take_back(self, flat: torch.Tensor, out: torch.Tensor | None, chunk: int) -> None:
+        """Subtract the chunks of a call that were counted, all but those with NaN or infinity."""
+        bits, pruned = self._patterns(flat, out)
+        words, counts, sums = self._scratch()
+        for at in range(0, bits.size, chunk):
+            part = slice(at, at + chunk)
+            self._chunk(bits[part], None if pruned is None else pruned[part], words, counts, sums)
+        self._add(-counts, -sums)
+
+    def _add(self, counts: Ints, sums: Ints) -> None:
+        self._target[0][:] += counts
+        self._target[1][:] += sums
+
+    def _settle(self) -> None:
+        """Move what the threads of torch have counted to the accumulators."""
+        if self._apart is not None:
+            _, counts, sums = self._apart
+            self._add(counts.sum(0), sums.sum(0))
             counts[:] = 0
             sums[:] = 0
-        self._work = work
-        return True
+
+    def fold(self) -> tuple[torch.Tensor, torch.Tensor]:
+        self._settle()
+        return super().fold()
 
     @property
     def nbytes(self) -> int:
-        own = sum(a.nbytes for work in self._work for a in work)
+        own = self._words.nbytes + sum(a.nbytes for a in self._apart or ())
         return super().nbytes + own + (self.layout.carry.nbytes if self.layout.depth == 1 else 0)
 
 
@@ -219,7 +276,7 @@ class TorchBins(Bins):
     def __init__(
         self, lay: Layout, device: torch.device, totals: bool = True, sets: int | None = None
     ) -> None:
-        super().__init__(lay, device, totals, sets or (1 if device.type == "cpu" else SETS))
+        super().__init__(lay, device, totals, sets or (1 if device.type == "cpu" else COPIES))
         self._edges = _edges(lay, device)
 
     def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
@@ -17,12 +16,14 @@ import numpy as np
 
 from thermo_utils.counting.layouts import CHUNK, LOW, Layout
 
-__all__ = ["POOL", "WAYS", "have_numba", "histogram", "survivors"]
+__all__ = [
+    "POOL", "WAYS", "have_numba", "histogram", "histogram_kernel", "survivors", "survivors_kernel",
+]  # fmt: skip
 
 #: Copies of each bin that a kernel cycles through, so that in a run of equal values (the zeros of
 #: a ReLU) an addition need not wait for the store of the one before.
-WAYS = 4
-#: ``count << PACK | sum`` in one 64-bit word. A way gets CHUNK / WAYS = 2**16 elements at most,
+WAYS = 8
+#: ``count << PACK | sum`` in one 64-bit word. A way gets CHUNK / WAYS = 2**15 elements at most,
 #: whose patterns of up to 31 bits sum up to less than 2**47.
 PACK = 47
 #: float64: the low 26 fraction bits of that many elements.
@@ -48,7 +49,7 @@ def _compile(kernel: Any) -> Any:
         return numba.njit(nogil=True)(kernel)
 
 
-def histogram(lay: Layout, prune: bool) -> Callable[..., int]:
+def histogram(lay: Layout, prune: bool) -> functools.partial[int]:
     """The kernel that counts at every threshold of a grid.
 
     Parameters
@@ -84,7 +85,12 @@ def histogram(lay: Layout, prune: bool) -> Callable[..., int]:
 
 @functools.cache
 def _histogram(depth: int, wide: bool, prune: bool) -> Any:
-    """Build the kernel for a search depth, for one or two sums, with or without output."""
+    return _compile(histogram_kernel(depth, wide, prune))
+
+
+@functools.cache
+def histogram_kernel(depth: int, wide: bool, prune: bool) -> Any:
+    """The kernel, not compiled, for a search depth, one or two sums, with or without output."""
     from numba import int64, uint32, uint64
 
     direct, carry = depth == 0, depth == 1
@@ -148,10 +154,10 @@ def _histogram(depth: int, wide: bool, prune: bool) -> Any:
         words[:] = 0
         return bad
 
-    return _compile(kernel)
+    return kernel
 
 
-def survivors(lay: Layout) -> Callable[..., bool] | None:
+def survivors(lay: Layout) -> functools.partial[bool] | None:
     """The kernel that prunes at a layout's first threshold and counts only what survives.
 
     Survivors lie above the threshold, and hardly ever 2**20 times above it. So their significands,
@@ -187,6 +193,12 @@ def survivors(lay: Layout) -> Callable[..., bool] | None:
 
 @functools.cache
 def _survivors(fraction: int) -> Any:
+    return _compile(survivors_kernel(fraction))
+
+
+@functools.cache
+def survivors_kernel(fraction: int) -> Any:
+    """The kernel, not compiled, for a number of fraction bits."""
     from numba import int64, uint32, uint64
 
     p, implied = uint32(fraction), uint32(1 << fraction)
@@ -216,7 +228,7 @@ def _survivors(fraction: int) -> Any:
         sums[1, start] += int64(left >> low)
         return True
 
-    return _compile(kernel)
+    return kernel
 
 
 class _Pool:
