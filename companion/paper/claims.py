@@ -29,7 +29,7 @@ alone: where the paper chooses another feature than the first, it is compared wi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -163,64 +163,73 @@ def _claims() -> tuple[Claim, ...]:
 
 def _from_published(chapter: Chapter) -> Iterable[Claim]:
     """Claims about a chapter that are made from published numbers by rule."""
-    rows = lookup(chapter.model, chapter.dataset)
-    rows = rows[[reason_left_out(row) is None for row in rows.itertuples()]]
-    for template in _templates(chapter.name).itertuples():
-        same = rows[(rows["quantity"] == template.quantity) & (rows["method"] == template.method)]
-        stated = tuple(_version(row) for row in same.itertuples())
+    found = lookup(chapter.model, chapter.dataset).itertuples()
+    rows = [row for row in found if reason_left_out(row) is None]
+    for template in _templates(chapter.name):
+        same = _of(rows, template.quantity, template.method)
+        stated = tuple(_version(row) for row in same)
         if template.quantity == "speedup" and all(math.isnan(version.low) for version in stated):
             stated = (*stated, _ratio_of_times(rows))
         elif template.quantity == "time_s":
-            stated, same = _direction(rows), rows[rows["quantity"] == "time_s"]
+            stated, same = _direction(rows), [row for row in rows if row.quantity == "time_s"]
         elif template.rule == "same":
             stated = tuple(v._replace(word="yes") if v.word == "soft" else v for v in stated)
         if stated:
             yield _checked(
                 Claim(
-                    id=_id(chapter.name, str(template.slug)),
-                    kind=str(template.kind),
-                    text=str(template.claim),
+                    id=_id(chapter.name, template.slug),
+                    kind=template.kind,
+                    text=template.claim,
                     groups=((chapter.name,),),
                     over="one",
-                    measure=str(template.measure),
-                    rule=str(template.rule),
+                    measure=template.measure,
+                    rule=template.rule,
                     stated=stated,
-                    published=tuple(same["id"]),
+                    published=tuple(row.id for row in same),
                 )
             )
 
 
-def _templates(chapter: str) -> pd.DataFrame:
+def _of(rows: Iterable[Any], quantity: str, method: str) -> list[Any]:
+    return [row for row in rows if row.quantity == quantity and row.method == method]
+
+
+def _templates(chapter: str) -> list[Any]:
     """The row of each quantity and method: the chapter's own, or else the one for all."""
-    rows = _read(_TEMPLATES)
-    rows = rows[rows["chapter"].isin(["", chapter])]
-    own = rows.sort_values("chapter", ascending=False, kind="stable")
-    return own.drop_duplicates(["quantity", "method"]).sort_index()
+    rows = _rows_of_templates()
+    own = {(row.quantity, row.method) for row in rows if row.chapter == chapter}
+    return [
+        row
+        for row in rows
+        if row.chapter == chapter or (not row.chapter and (row.quantity, row.method) not in own)
+    ]
 
 
-def _times(rows: pd.DataFrame) -> tuple[float, str, str]:
+@cache
+def _rows_of_templates() -> list[Any]:
+    return list(_read(_TEMPLATES).itertuples())
+
+
+def _times(rows: Sequence[Any]) -> tuple[float, str, str]:
     """FE time over RFE time as the paper's tables have them, with place and quote."""
-    full, fast = (
-        rows[(rows["quantity"] == "time_s") & (rows["method"] == method)].iloc[0]
-        for method in CURVES
-    )
-    place = f"{full['source']}, from the times {full['quote']} and {fast['quote']} s"
-    return full["low"] / fast["low"], place, full["quote"]
+    full, fast = (_of(rows, "time_s", method)[0] for method in CURVES)
+    place = f"{full.source}, from the times {full.quote} and {fast.quote} s"
+    return full.low / fast.low, place, full.quote
 
 
-def _ratio_of_times(rows: pd.DataFrame) -> Stated:
+def _ratio_of_times(rows: Sequence[Any]) -> Stated:
     ratio, place, quote = _times(rows)
     return Stated(round(ratio, 2), round(ratio, 2), "", place, quote)
 
 
-def _direction(rows: pd.DataFrame) -> tuple[Stated, ...]:
+def _direction(rows: Sequence[Any]) -> tuple[Stated, ...]:
     """Whether RFE is faster or slower, from the times and from the words."""
     ratio, place, quote = _times(rows)
     word = "faster" if ratio > 1 else "slower"
-    words = rows[rows["value"].isin(_SLOWER) & rows["source"].str.startswith("Section")]
+    words = [row for row in rows if row.value in _SLOWER and row.source.startswith("Section")]
     return (
         Stated(math.nan, math.nan, word, place, quote),
-        *(_version(row)._replace(word="slower") for row in words.itertuples()),
+        *(_version(row)._replace(word="slower") for row in words),
     )
 
 
