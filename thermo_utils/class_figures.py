@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from thermo_utils.by_class import ClassCosts
@@ -62,23 +63,22 @@ def class_panels(
         )
     named = costs.table.sort_values("drop", ascending=False, kind="stable").head(worst)
     labels = dict(zip(named["class"], shortened(named["class"].tolist()), strict=True))
-    looks = dict(zip(labels, LOOKS, strict=False))
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.0), layout="constrained")
-        curves = dict(list(costs.curves.groupby("class", sort=False)))
-        for name in [*(name for name in curves if name not in looks), *looks]:
-            own = curves[name]
-            look = looks.get(name)
-            style: dict[str, Any] = {"color": "#b5b5b5", "lw": 0.7, "alpha": 0.6, "zorder": 1}
-            if look is not None:
-                style = {"color": look.color, "ls": look.line, "lw": 1.6, "zorder": 3}
-            left.plot(own[x], own["accuracy"], **style)
+        unnamed = costs.curves[~costs.curves["class"].isin(list(labels))]
+        others = len(costs.table) - len(labels)
+        for axis, y in ((left, "accuracy"), (right, "drop")) if others else ():
+            sns.lineplot(
+                unnamed, x=x, y=y, units="class", estimator=None, sort=False, ax=axis,
+                color="#b5b5b5", lw=0.7, alpha=0.6, zorder=1,
+            )  # fmt: skip
+        for (name, label), look in zip(labels.items(), LOOKS, strict=False):
+            own = costs.curves[costs.curves["class"] == name]
+            style: dict[str, Any] = {"color": look.color, "ls": look.line, "lw": 1.6, "zorder": 3}
+            words = f"{label} ({own['examples'].iloc[0]} examples)"
+            left.plot(own[x], own["accuracy"], label=words, **style)
             right.plot(own[x], own["drop"], **style)
-            if look is not None:
-                right.fill_between(
-                    own[x], own["low"], own["high"], color=look.color, alpha=0.15, lw=0
-                )
-                left.lines[-1].set_label(f"{labels[name]} ({own['examples'].iloc[0]} examples)")
+            right.fill_between(own[x], own["low"], own["high"], color=look.color, alpha=0.15, lw=0)
         mean = costs.curves.drop_duplicates("tau")
         left.plot(mean[x], mean["mean_accuracy"], color="black", lw=2, zorder=4, label="mean")
         right.plot(mean[x], mean["mean_drop"], color="black", lw=2, zorder=4)
@@ -95,7 +95,6 @@ def class_panels(
                 )
         left.set(ylabel="accuracy", ylim=(0, 1.02))
         right.set(ylabel="drop of accuracy")
-        others = len(costs.table) - len(labels)
         handles, texts = left.get_legend_handles_labels()
         if others:
             handles.append(plt.Line2D([], [], color="#b5b5b5", lw=0.7))

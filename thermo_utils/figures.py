@@ -12,7 +12,6 @@ from typing import Any, Literal
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
@@ -27,6 +26,7 @@ from thermo_utils.looks import (
     METHOD_COLORS,
     OF_SCORE,
     RENORMALIZED,
+    STYLE,
 )
 from thermo_utils.panel_axes import SHOWN_BETA, focus, from_zero, make_room, up_to, zero_line
 from thermo_utils.panel_layout import LAYOUTS, lay_out
@@ -53,14 +53,6 @@ __all__ = [
 
 #: What the axes are called.
 NAMES = {"tau": r"threshold $\tau$", "beta": r"sparsity $\beta$"}
-STYLE = {
-    **sns.axes_style("whitegrid"),
-    "axes.edgecolor": "#bbbbbb",
-    "grid.color": "#eeeeee",
-    "font.size": 9.5,
-    "axes.titlesize": 10,
-    "figure.dpi": 110,
-}
 
 
 def six_panels(

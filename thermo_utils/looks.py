@@ -7,10 +7,11 @@ rest. All colours stand out from white paper as text in large type must (three t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = [
-    "ACCURACY", "DASHES", "FULL", "LOOKS", "METHOD_COLORS", "OF_SCORE", "RENORMALIZED", "Look",
+    "ACCURACY", "DASHES", "FULL", "LOOKS", "METHOD_COLORS", "OF_SCORE", "RENORMALIZED", "STYLE",
+    "Look",
 ]  # fmt: skip
 
 #: The paper's: blue is the full evaluation, pink the renormalized curve, grey the accuracy.
@@ -20,6 +21,41 @@ METHOD_COLORS: Final[Mapping[str, str]] = {"full": FULL, "renormalized": RENORMA
 #: Of the vertical line at a threshold; for every score dots.
 DASHES: Final[Mapping[str, str]] = {"full": "--", "renormalized": "-."}
 OF_SCORE: Final = ":"
+#: Seaborn's ``whitegrid``, with paler lines and smaller letters. It stands here in full, since
+#: importing seaborn takes as long as drawing a chapter: it brings all of ``scipy.stats``.
+STYLE: Final[dict[Any, Any]] = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelcolor": ".15",
+    "axes.spines.left": True,
+    "axes.spines.bottom": True,
+    "axes.spines.right": True,
+    "axes.spines.top": True,
+    "grid.linestyle": "-",
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
+    "text.color": ".15",
+    "font.family": ["sans-serif"],
+    "font.sans-serif": [
+        "Arial", "DejaVu Sans", "Liberation Sans", "Bitstream Vera Sans", "sans-serif",
+    ],
+    "xtick.bottom": False,
+    "xtick.top": False,
+    "xtick.color": ".15",
+    "xtick.direction": "out",
+    "ytick.left": False,
+    "ytick.right": False,
+    "ytick.color": ".15",
+    "ytick.direction": "out",
+    "axes.edgecolor": "#bbbbbb",
+    "grid.color": "#eeeeee",
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "figure.dpi": 110,
+}  # fmt: skip
 
 
 class Look(NamedTuple):

@@ -6,11 +6,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import seaborn as sns
 from matplotlib.colors import to_rgb
 
 from companion.pages.predictions import LINES, MARKS
 from companion.pages.speed import PROCEDURES
-from thermo_utils.looks import ACCURACY, DASHES, FULL, LOOKS, OF_SCORE, RENORMALIZED
+from thermo_utils.looks import ACCURACY, DASHES, FULL, LOOKS, OF_SCORE, RENORMALIZED, STYLE
 
 COLORS = {
     *(FULL, RENORMALIZED, ACCURACY),
@@ -58,3 +59,10 @@ def test_rules_that_are_curves_differ_in_their_dashes():
     simple = [line for rule, line in LINES.items() if not rule.startswith(("FE", "RFE"))]
     assert len(set(simple)) == len(simple)
     assert "--" not in simple  # the measured accuracy, which bounds them
+
+
+def test_the_style_is_seaborns_with_paler_lines():
+    seaborn = sns.axes_style("whitegrid")
+    del seaborn["image.cmap"]  # no figure leaves its map open, and this one only seaborn has
+    differs = {name for name in seaborn if seaborn[name] != STYLE[name]}
+    assert differs == {"axes.edgecolor", "grid.color"}
