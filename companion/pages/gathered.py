@@ -11,10 +11,14 @@ import pandas as pd
 
 from companion.pages.gpu import FILE as GPU
 from companion.pages.gpu import read_gpu
+from companion.pages.guided import FILE as GUIDED
+from companion.pages.guided import read_guided
 from companion.pages.pretraining import FILE
 from companion.pages.runs_here import Here, runs_here
 from companion.pages.speed_files import FOLDER, read_speed
 from companion.pages.survives import read_facts
+from companion.pages.threads import FILE as THREADS
+from companion.pages.threads import read_threads
 from companion.pages.variants import chapters_with_variants
 from companion.pages.zeros import FILE as ZEROS
 from companion.runs.chapters import CHAPTERS, Chapter, added
@@ -48,7 +52,7 @@ class Gathered(NamedTuple):
         What was run on this machine.
     speed, speed_here : dict
         What was measured of the methods, by the project and here.
-    alternatives, faults, soak, kinds, pretraining, zeros, gpu
+    alternatives, faults, soak, kinds, pretraining, zeros, gpu, guided, threads
         As the modules that read them return them.
     """
 
@@ -66,6 +70,8 @@ class Gathered(NamedTuple):
     pretraining: dict[str, Any] | None
     zeros: dict[str, Any] | None
     gpu: dict[str, Any] | None
+    guided: dict[str, Any] | None
+    threads: dict[str, Any] | None
 
 
 def gather(results: Path, committed: Path) -> Gathered:
@@ -119,6 +125,8 @@ def gather(results: Path, committed: Path) -> Gathered:
         for name in ("faults.json", "soak.json", "kinds.json", f"{PROFILE}/{FILE}", ZEROS)
     ]
     gpu = tried(partial(read_gpu, committed / GPU))
+    guided = tried(partial(read_guided, committed / PROFILE / GUIDED))
+    threads = tried(partial(read_threads, committed / THREADS))
     if bad:
         raise ThermoError("; ".join(dict.fromkeys(bad)))
     whole = {chapter: ours(records) for chapter, (records,) in chapters.items()}
@@ -132,5 +140,5 @@ def gather(results: Path, committed: Path) -> Gathered:
         speed[0],
         {name: found for (measured,) in speed_here for name, found in measured.items()},
         alternatives[0],
-        *(found for (found,) in (*facts, gpu)),
+        *(found for (found,) in (*facts, gpu, guided, threads)),
     )

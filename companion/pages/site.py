@@ -29,6 +29,7 @@ from companion.pages.figures import two_widths, weight_and_activation_pruning
 from companion.pages.front import front, front_figures
 from companion.pages.gathered import PROFILE, Gathered, gather
 from companion.pages.gpu import gpu_text
+from companion.pages.guided import guided_text
 from companion.pages.kinds import kinds_text
 from companion.pages.ledger import pieces
 from companion.pages.live import overlay_block
@@ -49,6 +50,7 @@ from companion.pages.speed import growth_figure, growth_text, speed_page
 from companion.pages.speed_files import GROWTH
 from companion.pages.stamp import digest_of_sources, write_stamp
 from companion.pages.survives import faults_table, soak_text
+from companion.pages.threads import threads_text
 from companion.pages.toc import table_of_contents
 from companion.pages.variants import variants_page
 from companion.pages.your_model import NOTEBOOK, PAGES, not_executed
@@ -262,6 +264,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "speed": speed_page(speed),
         "growth": "Not measured.\n",
         "dozen": dozen_text(chapters, read.others),
+        "guided": guided_text(read.guided, chapters),
         "conclusion": conclusion(judged),
         "errata": errata_page(chapters, read.others),
         "variants": variants_page(
@@ -277,6 +280,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "pretraining": pretraining_text(read.pretraining),
         "zeros": zeros_text(read.zeros),
         "gpu": gpu_text(read.gpu),
+        "threads": threads_text(read.threads),
         "modules": module_table(),
     }
     figures = {"figure1": weight_and_activation_pruning(), "floors": floors_figure()}

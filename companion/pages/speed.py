@@ -25,7 +25,9 @@ from thermo_utils.figures import ACCURACY, FULL, RENORMALIZED, STYLE
 from thermo_utils.looks import LOOKS
 from thermo_utils.panel_layout import PHONE
 
-__all__ = ["PROCEDURES", "TARGETS", "Target", "growth_figure", "growth_text", "speed_page"]
+__all__ = [
+    "PROCEDURES", "TARGETS", "Target", "growth_figure", "growth_text", "paper_ratio", "speed_page",
+]  # fmt: skip
 
 _FE, _RFE = METHODS["full"].short, METHODS["renormalized"].short
 #: What is timed: how it is printed, and its colour.
@@ -169,7 +171,7 @@ def _times(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
             f"{r['stored_per_pass']:.1f}",
             f"{r['fe_over_rfe']:.1f}",
             f"{r['fe_over_sampled']:.0f}",
-            _paper(chapter),
+            paper_ratio(chapter),
             f"{r['ns_per_activation']:.1f}",
         ]
         for chapter, r in rows.items()
@@ -227,8 +229,17 @@ def _name(chapter: Chapter) -> str:
     return f"[{title}](chapters/{chapter.name})"
 
 
-def _paper(chapter: Chapter) -> str:
-    """The ratio of the times in the paper's Tables 2 and 4; below one, RFE is the slower."""
+def paper_ratio(chapter: Chapter) -> str:
+    """The ratio of the times in the paper's Tables 2 and 4; below one, RFE is the slower.
+
+    Parameters
+    ----------
+    chapter : Chapter
+
+    Returns
+    -------
+    str
+    """
     times = {
         method: lookup(chapter.model, chapter.dataset, "time_s", method)["low"].dropna()
         for method in CURVES

@@ -1,0 +1,285 @@
+"""``python -m benchmarks.threads``: what counting costs with one thread and with torch's default.
+
+The networks of all chapters at the profile ``small``, and four that are none of the book's in both
+memory layouts, with random weights on generated data: nothing is trained or loaded. Run it on an
+otherwise idle machine; it takes about a quarter of an hour, goes on where it was stopped, and
+writes ``results/threads.json``, which the page *Speed* of the book shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from companion.data.specs import DATASETS
+from companion.data.tensors import evaluation_batches, image_splits
+from companion.networks import NETWORKS, build
+from companion.pages.threads import FILE, FORMAT, check
+from companion.runs.chapters import CHAPTERS
+from companion.runs.provenance import provenance
+from companion.runs.records import to_json
+from companion.runs.settings import settings
+from thermo_utils import evaluate, full_evaluation, renormalized
+from thermo_utils.clock import interleaved
+from thermo_utils.errors import ThermoError
+from thermo_utils.files import digest, write_atomically
+from thermo_utils.hooks import ActivationHooks
+
+__all__ = ["Case", "cases", "main", "measure"]
+
+#: Thresholds of the renormalized pass, and how many of them the full evaluation sweeps.
+TAUS, SWEPT = np.linspace(0.02, 1.0, 50), 2
+#: Examples that are generated; a pass takes as many as last about as long as it is to.
+EXAMPLES = 512
+#: In place of the checkpoint of BERT's recipe, networks of its shape.
+MINILM: dict[str, Any] = {
+    "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12,
+    "intermediate_size": 1536,
+}  # fmt: skip
+#: Networks that nothing here was made for, with the outputs of these modules.
+OTHERS = ("mobilenet_v2", "shufflenet_v2_x1_0", "resnet18", "bert")
+RELUS = (nn.ReLU, nn.ReLU6)
+#: Where finished cases wait for the others, among the results.
+WORK = ".work/threads.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network with something to read.
+
+    Attributes
+    ----------
+    network : Module
+        In eval mode.
+    data : sequence
+        Batches.
+    layers : sequence of str
+        Whose outputs are counted.
+    """
+
+    network: nn.Module
+    data: Sequence[Any]
+    layers: Sequence[str]
+
+
+def of_chapter(model: str, dataset: str) -> Case:
+    """The network of a chapter, untrained, on generated data of the real size."""
+    s, registered = settings(model, dataset, "small"), NETWORKS[model]
+    sizes = (8, 8, EXAMPLES)
+    if DATASETS[dataset].kind == "image":
+        data = image_splits(dataset, synthetic=True, sizes=sizes, seed=0)
+    else:
+        from companion.data.text import text_splits
+
+        data = text_splits(
+            dataset, synthetic=True, sizes=sizes, seed=0, tokenizer="wordpiece",
+            max_length=s.max_length,
+        )  # fmt: skip
+    options = MINILM if s.checkpoint else s.options
+    network = build(model, data.shape, **options).eval()
+    return Case(network, list(evaluation_batches(data.test, s.batch_size)), registered.layers)
+
+
+def of_others(name: str, channels_last: bool) -> Case:
+    """A network of torchvision's or transformers', with images of 64 x 64 or texts of 128."""
+    targets = torch.zeros(64, dtype=torch.int64)
+    if name == "bert":
+        from transformers import BertConfig, BertForSequenceClassification
+
+        network: nn.Module = BertForSequenceClassification(BertConfig(**MINILM))
+        texts = [torch.randint(1000, (64, 128)) for _ in range(2)]
+        return Case(network.eval(), [(x, targets) for x in texts], ["*.intermediate"])
+    import torchvision
+
+    network = getattr(torchvision.models, name)(num_classes=10).eval()
+    images = [torch.randn(64, 3, 64, 64) for _ in range(8)]
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        images = [x.contiguous(memory_format=torch.channels_last) for x in images]
+    layers = [n for n, module in network.named_modules() if isinstance(module, RELUS)]
+    return Case(network, [(x, targets) for x in images], layers)
+
+
+def cases() -> dict[str, Callable[[], Case]]:
+    """Makers of all that is measured, by name; of chapters it is theirs."""
+    found: dict[str, Callable[[], Case]] = {
+        chapter.name: partial(of_chapter, chapter.model, chapter.dataset) for chapter in CHAPTERS
+    }
+    for name in OTHERS:
+        for layout in ("contiguous", "channels last")[: 1 if name == "bert" else 2]:
+            found[f"{name}, {layout}"] = partial(of_others, name, layout == "channels last")
+    return found
+
+
+def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int) -> dict[str, Any]:
+    """Plain pass, a hook that only sums, RFE and FE, in turn, for every number of threads.
+
+    Parameters
+    ----------
+    case : Case
+    threads : sequence of int
+        Numbers of torch's threads.
+    seconds : float
+        Wanted duration of a plain pass with the most of them.
+    repetitions : int
+        Rounds.
+
+    Returns
+    -------
+    dict
+        ``seconds`` by number of threads and task, ``activations`` and ``examples`` of a pass.
+    """
+    model, layers = case.network, case.layers
+    data = list(_fitting(case, max(threads), seconds))
+    seen = [0]
+
+    def add_up(_: str, activations: torch.Tensor) -> None:
+        seen[0] += activations.numel()
+        activations.sum()
+
+    def summed() -> None:
+        seen[0] = 0
+        with ActivationHooks(model, layers, add_up):
+            evaluate(model, data)
+
+    tasks = {
+        "plain": lambda: evaluate(model, data),
+        "summed": summed,
+        "renormalized": lambda: renormalized(model, data, layers, TAUS, progress=False),
+        "full": lambda: full_evaluation(model, data, layers, TAUS[:SWEPT], progress=False),
+    }
+
+    def with_threads(number: int, task: Callable[[], Any]) -> Callable[[], None]:
+        def run() -> None:
+            torch.set_num_threads(number)
+            task()
+
+        return run
+
+    before = torch.get_num_threads()
+    todo = {
+        f"{number} {name}": with_threads(number, task)
+        for number in threads
+        for name, task in tasks.items()
+    }
+    try:
+        with warnings.catch_warnings():
+            # Of a network with random weights, that it is no better than chance.
+            warnings.simplefilter("ignore", UserWarning)
+            interleaved(todo, 1, progress=False)  # compiled and warm
+            found = interleaved(todo, repetitions, progress=False)
+    finally:
+        torch.set_num_threads(before)
+    return {
+        "seconds": {
+            str(number): {name: found[f"{number} {name}"] for name in tasks} for number in threads
+        },
+        "activations": seen[0],
+        "examples": sum(len(targets) for _, targets in data),
+    }
+
+
+def _fitting(case: Case, threads: int, seconds: float) -> Iterator[Any]:
+    """So many of the batches that a plain pass takes about as long as wanted."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        evaluate(case.network, case.data[:1])
+        left = seconds
+        for batch in case.data:
+            yield batch
+            started = time.perf_counter()
+            evaluate(case.network, [batch])
+            left -= time.perf_counter() - started
+            if left <= 0:
+                break
+    finally:
+        torch.set_num_threads(before)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure everything and write it down; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.threads", description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a plain pass (default 0.5)")
+    parser.add_argument("--repetitions", type=int, default=5, help="rounds (default 5)")
+    parser.add_argument("--force", action="store_true", help="measure again what is there already")
+    given = parser.parse_args(arguments)
+    try:
+        print(f"measured: {_measured(given)}")
+    except (ThermoError, OSError) as error:
+        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _measured(given: argparse.Namespace) -> Path:
+    if not given.results.is_dir():
+        raise ThermoError(f"there is no folder {given.results}: make it, or name another")
+    if given.repetitions < 2 or not given.seconds > 0:
+        raise ThermoError("--repetitions must be 2 or more, and --seconds more than 0")
+    path = given.results / FILE
+    if path.exists() and not given.force:
+        raise ThermoError(f"{path} is there already: --force measures it again")
+    most = torch.get_num_threads()
+    if most == 1:
+        raise ThermoError(
+            "torch's default is one thread here: leave OMP_NUM_THREADS unset, on a machine of "
+            "several cores"
+        )
+    made = {
+        "source": digest(Path(__file__)), "provenance": provenance(), "threads": [1, most],
+        "options": {"seconds": given.seconds, "repetitions": given.repetitions},
+        "thresholds": len(TAUS), "passes": SWEPT + 1,
+    }  # fmt: skip
+    made = json.loads(to_json(made))
+    kept = given.results / WORK
+    kept.parent.mkdir(exist_ok=True)
+    done = _kept(kept, made)
+    load = os.getloadavg()[0]
+    todo = cases()
+    for name, make in tqdm(todo.items(), desc="networks", unit="network"):
+        if name not in done:
+            torch.manual_seed(0)
+            done[name] = measure(make(), (1, most), given.seconds, given.repetitions)
+            write_atomically(kept, to_json({"made": made, "cases": done}) + "\n")
+    facts = {
+        "format": FORMAT, **made, "date": datetime.date.today().isoformat(), "load": load,
+        "cases": {name: done[name] for name in todo},
+    }  # fmt: skip
+    text = to_json(facts) + "\n"
+    check(json.loads(text), path)
+    write_atomically(path, text)
+    kept.unlink(missing_ok=True)
+    return path
+
+
+def _kept(path: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Finished cases of an interrupted run, if it was of the same code with the same options."""
+    try:
+        kept = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept["cases"] if isinstance(kept, dict) and kept.get("made") == made else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""What counting costs as users run it, as ``python -m benchmarks.threads`` measured it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from companion.pages.escape import in_markdown
+from companion.pages.speed import paper_ratio
+from companion.pages.survives import read_facts
+from companion.pages.tables import counted, wide
+from companion.pages.zeros import BUSY
+from companion.runs.chapters import CHAPTERS
+from thermo_utils.errors import ThermoError
+
+__all__ = ["FILE", "FORMAT", "check", "read_threads", "threads_text"]
+
+#: Among the results; ``python -m benchmarks.threads`` writes it.
+FILE, FORMAT = "threads.json", 1
+COMMAND = "python -m benchmarks.threads"
+TASKS = ("plain", "summed", "renormalized", "full")
+
+
+def read_threads(path: Path) -> dict[str, Any] | None:
+    """What was measured, None where there is no such file.
+
+    Raises
+    ------
+    ThermoError
+        If it is damaged, or of another format.
+    """
+    facts = read_facts(path)
+    if facts is not None:
+        check(facts, path)
+    return facts
+
+
+def check(facts: Mapping[str, Any], path: Path) -> None:
+    """Hold a record against what one must be.
+
+    Raises
+    ------
+    ThermoError
+        Naming what is wrong first.
+    """
+
+    def demand(good: object, what: str) -> None:
+        if not good:
+            raise ThermoError(f"{path} is damaged: {what}; make it again with {COMMAND} --force")
+
+    demand(facts.get("format") == FORMAT, f"its format is not {FORMAT}")
+    demand(isinstance(facts.get("date"), str), "date is no text")
+    made = facts.get("provenance")
+    demand(isinstance(made, dict) and isinstance(made.get("device"), str), "no device is named")
+    for name in ("thresholds", "passes"):
+        demand(type(facts.get(name)) is int and facts[name] > 1, f"{name} is no number above 1")
+    demand(isinstance(facts.get("load"), float | int), "load is no number")
+    numbers = facts.get("threads")
+    demand(
+        isinstance(numbers, list) and len(numbers) == 2 and numbers[0] == 1 < numbers[1],
+        "threads are not one and more",
+    )
+    cases = facts.get("cases")
+    demand(isinstance(cases, dict) and cases, "cases is no object, or empty")
+    for name, case in (cases or {}).items():
+        seconds = case.get("seconds") if isinstance(case, dict) else None
+        demand(isinstance(seconds, dict), f"{name} has no seconds")
+        demand(set(seconds) == set(map(str, numbers)), f"{name} has other numbers of threads")
+        lengths = set()
+        for each in seconds.values():
+            demand(isinstance(each, dict) and set(each) == set(TASKS), f"{name} has other tasks")
+            for values in each.values():
+                good = isinstance(values, list) and all(
+                    type(v) in (int, float) and math.isfinite(v) and v > 0 for v in values
+                )
+                demand(good, f"{name} has seconds that are no positive numbers")
+                lengths.add(len(values))
+        demand(len(lengths) == 1 and min(lengths) > 1, f"{name} has not the same rounds")
+
+
+def threads_text(facts: Mapping[str, Any] | None) -> str:
+    """Two tables: the chapters beside the paper, and networks that are none of the book's.
+
+    Parameters
+    ----------
+    facts : mapping or None
+        Of :func:`read_threads`.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if facts is None:
+        return f"Not measured: `{COMMAND}` does it.\n"
+    cases = facts["cases"]
+    chapters = {c.name: c for c in CHAPTERS}
+    one, most = map(str, facts["threads"])
+    head = ["plain pass, ms", "hook that sums", f"RFE, {counted(1, 'thread')}",
+            f"RFE, {counted(int(most), 'thread')}"]  # fmt: skip
+    rows, others = [], []
+    for name, case in cases.items():
+        cells = _cells(case["seconds"], one, most)
+        if name in chapters:
+            chapter = chapters[name]
+            link = f"[{chapter.title.replace(' on ', ', ')}](chapters/{name})"
+            each = case["seconds"][most]
+            sweep = [(facts["thresholds"] + 1) * v / facts["passes"] for v in each["full"]]
+            ratio = _ratio(sweep, each["renormalized"], "{:.1f}")
+            rows.append([link, *cells, ratio, paper_ratio(chapter)])
+        else:
+            others.append([in_markdown(name), *cells])
+    worst = {
+        number: max(
+            (_middle(c["seconds"][number]["renormalized"], c["seconds"][number]["plain"]), name)
+            for name, c in cases.items()
+        )
+        for number in (one, most)
+    }
+    dearest = {n: f"{cost:.2f} ({in_markdown(_title(name))})" for n, (cost, name) in worst.items()}
+    said = (
+        f"With {counted(int(most), 'thread')}, which is torch's default there, exact RFE costs at "
+        f"most {dearest[most]} plain passes; with one, {dearest[one]}."
+    )
+    parts = [
+        said,
+        wide([*["network, data"], *head, f"FE / RFE, K = {facts['thresholds']}", "the paper's"],
+             rows),
+        "Networks that are none of the book's, with images of 64 × 64 or texts of 128 words:",
+        wide(["network", *head], others),
+        _machine(facts),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def _title(name: str) -> str:
+    return next((c.title for c in CHAPTERS if c.name == name), name)
+
+
+def _cells(seconds: Mapping[str, Any], one: str, most: str) -> list[str]:
+    plain = seconds[most]["plain"]
+    return [
+        f"{1e3 * median(plain):,.0f}",
+        _ratio(seconds[most]["summed"], plain),
+        _ratio(seconds[one]["renormalized"], seconds[one]["plain"]),
+        _ratio(seconds[most]["renormalized"], plain),
+    ]
+
+
+def _middle(values: Sequence[float], to: Sequence[float]) -> float:
+    return median(value / other for value, other in zip(values, to, strict=True))
+
+
+def _ratio(values: Sequence[float], to: Sequence[float], form: str = "{:.2f}") -> str:
+    ratios = [value / other for value, other in zip(values, to, strict=True)]
+    low, _, high = quantiles(ratios, n=4, method="inclusive")
+    middle, low_, high_ = (form.format(value) for value in (median(ratios), low, high))
+    return f"{middle} ({low_} to {high_})"
+
+
+def _machine(facts: Mapping[str, Any]) -> str:
+    rounds = len(next(iter(next(iter(facts["cases"].values()))["seconds"].values()))["plain"])
+    made = facts["provenance"]
+    commit = (made.get("git_commit") or "unknown")[:10]
+    busy = (
+        f" **The machine was busy before** (load {facts['load']:.1f}): measure again."
+        if facts["load"] > BUSY
+        else ""
+    )
+    return (
+        f"Medians of {counted(rounds, 'round')}, in parentheses the quartiles of the ratios, which "
+        f"are formed within a round. {in_markdown(made['device'].partition(',')[0])}, measured on "
+        f"{in_markdown(facts['date'])}, commit {in_markdown(commit)}.{busy}"
+    )
