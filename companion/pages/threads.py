@@ -68,9 +68,10 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
     for name, case in (cases or {}).items():
         seconds = case.get("seconds") if isinstance(case, dict) else None
         demand(isinstance(seconds, dict), f"{name} has no seconds")
-        demand(set(seconds) == set(map(str, numbers)), f"{name} has other numbers of threads")
+        known = set(seconds or ()) == set(map(str, numbers or ()))
+        demand(known, f"{name} has other numbers of threads")
         lengths = set()
-        for each in seconds.values():
+        for each in (seconds or {}).values():
             demand(isinstance(each, dict) and set(each) == set(TASKS), f"{name} has other tasks")
             for values in each.values():
                 good = isinstance(values, list) and all(
