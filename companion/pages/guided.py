@@ -96,17 +96,19 @@ def read_guided(path: Path) -> dict[str, Any] | None:
     text = content(path)
     if text is None:
         return None
+    profile = path.absolute().parent.name
+    again = f"{COMMAND} --profile {profile}"
     try:
         measured = parsed(text)
         if not isinstance(measured, dict) or measured.get("format") != FORMAT:
-            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {COMMAND}")
+            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {again}")
         found = problems(measured, Content)
         if not found:
-            found = list(_contradictions(measured, path.absolute().parent.name))
+            found = list(_contradictions(measured, profile))
     except ValueError as error:
         found = [str(error)]
     if found:
-        raise ThermoError(f"{path} is damaged: {printable(found)}; delete it and run {COMMAND}")
+        raise ThermoError(f"{path} is damaged: {printable(found)}; delete it and run {again}")
     chapters: dict[str, Any] = measured["chapters"]
     return chapters
 
@@ -127,7 +129,9 @@ def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
                 yield f"agrees.{what} of {name} does not follow from its thresholds"
 
 
-def guided_text(measured: Mapping[str, Any] | None, records: Mapping[str, Sequence[Record]]) -> str:
+def guided_text(
+    measured: Mapping[str, Any] | None, records: Mapping[str, Sequence[Record]], profile: str
+) -> str:
     """How guided evaluations of networks compare with the whole ones of their records.
 
     Parameters
@@ -136,6 +140,8 @@ def guided_text(measured: Mapping[str, Any] | None, records: Mapping[str, Sequen
         As from :func:`read_guided`.
     records : mapping of str to sequence of Record
         The records of every chapter, by its name.
+    profile : str
+        Of both.
 
     Returns
     -------
@@ -148,7 +154,7 @@ def guided_text(measured: Mapping[str, Any] | None, records: Mapping[str, Sequen
         If what the file says of a whole evaluation is not what its record says.
     """
     if not measured:
-        return f"Not run on the networks themselves: `{COMMAND}` does it.\n"
+        return f"Not run on the networks themselves: `{COMMAND} --profile {profile}` does it.\n"
     rows, exact, most, old = {}, 0, 0.0, []
     for chapter in CHAPTERS:
         if chapter.name not in measured:
@@ -162,7 +168,7 @@ def guided_text(measured: Mapping[str, Any] | None, records: Mapping[str, Sequen
         differences = _differences(chapter, entry, record)
         exact += differences == (0, 0.0)
         most = max(most, differences[1])
-    parts = [_verdict(rows), _table(rows), _same(len(rows), exact, most)] if rows else []
+    parts = [_verdict(rows, profile), _table(rows), _same(len(rows), exact, most)] if rows else []
     parts += [_missed(rows)] if rows and not all(map(_both, rows.values())) else []
     parts += [_outdated(old)] if old else []
     absent = [c.title for c in CHAPTERS if c.name not in measured]
@@ -194,7 +200,7 @@ def _differences(chapter: Chapter, entry: Mapping[str, Any], record: Record) -> 
     if wrong:
         raise ThermoError(
             f"{FILE} does not fit to the record of {chapter.name} ({printable(wrong)}): measure it "
-            f"again with {COMMAND} --force"
+            f"again with {COMMAND} --profile {record.result['profile']} --force"
         )
     pairs = [(row, rows.loc[row["tau"]]) for row in found]
     known = [(row, there) for row, there in pairs if row["accuracy"] is not None]
@@ -208,20 +214,21 @@ def _both(entry: Mapping[str, Any]) -> bool:
     return all(entry["agrees"].values())
 
 
-def _verdict(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
+def _verdict(rows: Mapping[Chapter, Mapping[str, Any]], profile: str) -> str:
     def range_of(kind: str) -> str:
         passes = [entry[kind]["passes"] for entry in rows.values()]
-        return f"{min(passes)} to {max(passes)}"
+        return " to ".join(dict.fromkeys((str(min(passes)), str(max(passes)))))
 
     agreeing = {
         what: sum(entry["agrees"][what] for entry in rows.values())
         for what in ("tau_star", "accuracy_threshold")
     }
     return (
-        f"**Run on the networks themselves** (`{COMMAND}`), for {counted(len(rows), 'chapter')} "
-        f"whose trained network was at hand, guided evaluations took {range_of('guided')} passes, "
-        f"of {PASSES} allowed, where the whole ones took {range_of('whole')}. Within one step of "
-        f"the grid, τ* agrees on {agreeing['tau_star']} of {len(rows)}, the accuracy threshold on "
+        f"**Run on the networks themselves** (`{COMMAND} --profile {profile}`), for "
+        f"{counted(len(rows), 'chapter')} whose trained network was at hand, guided evaluations "
+        f"took {range_of('guided')} passes, of {PASSES} allowed, where the whole "
+        f"ones took {range_of('whole')}. Within one step of the grid, τ* agrees on "
+        f"{agreeing['tau_star']} of {len(rows)}, the accuracy threshold on "
         f"{agreeing['accuracy_threshold']}, both on {sum(map(_both, rows.values()))}."
     )
 
@@ -252,10 +259,9 @@ def _same(number: int, exact: int, most: float) -> str:
         "At the thresholds that both evaluated, the activations left and the accuracy are the same "
         f"to the last digit in {exact} of {counted(number, 'chapter')}"
     )
-    return f"{text}." if exact == number else (
-        f"{text}; elsewhere accuracies differ by up to {100 * most:.2g} points, from another "
-        "processor or version."
-    )  # fmt: skip
+    if exact == number:
+        return f"{text}."
+    return f"{text}; elsewhere accuracies differ by up to {100 * most:.2g} points."
 
 
 def _missed(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:

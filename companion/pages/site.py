@@ -264,7 +264,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "speed": speed_page(speed),
         "growth": "Not measured.\n",
         "dozen": dozen_text(chapters, read.others),
-        "guided": guided_text(read.guided, chapters),
+        "guided": guided_text(read.guided, chapters, PROFILE),
         "conclusion": conclusion(judged),
         "errata": errata_page(chapters, read.others),
         "variants": variants_page(

@@ -89,7 +89,9 @@ def test_what_is_measured_is_what_the_whole_evaluation_found_at_the_same_thresho
     for name, kind in (("tau_star", "full"), ("accuracy_threshold", "accuracy")):
         there = thresholds[kind] and thresholds[kind]["tau"]
         assert found["whole"][name] == there
-    assert "of 1, the accuracy threshold" in guided_text({CHAPTER: found}, {CHAPTER: [record]})
+    assert "of 1, the accuracy threshold" in guided_text(
+        {CHAPTER: found}, {CHAPTER: [record]}, "demo"
+    )
     assert not list((results / WORK).glob("guided-*[0-9a-f]/"))
 
 

@@ -71,13 +71,13 @@ def cells(text):
 
 def test_without_a_file_the_page_says_how_to_make_it(tmp_path, records):
     assert read_guided(tmp_path / FILE) is None
-    text = guided_text(None, records)
+    text = guided_text(None, records, "small")
     assert f"`{COMMAND}" in text
     assert not any(character.isdigit() for character in text)
 
 
 def test_rows_and_counts_are_the_files(file, records, whole):
-    text = guided_text(read_guided(file(lambda content: None)), records)
+    text = guided_text(read_guided(file(lambda content: None)), records, "small")
     rows = {row[0].partition("](")[0][1:]: row for row in cells(text)[2:]}
     assert list(rows) == ["MLP on CIFAR-10", "LSTM on Yelp Review Full"]
     for name, row in zip(NAMES, rows.values(), strict=True):
@@ -103,7 +103,7 @@ def test_what_does_not_agree_is_said_with_where_it_lies(file, records, seen):
         entry["guided"]["not_looked_at"] = [[tau * 1.01, tau * 1.02] if seen else [tau, tau]]
         entry["agrees"]["tau_star"] = False
 
-    text = guided_text(read_guided(file(change)), records)
+    text = guided_text(read_guided(file(change)), records, "small")
     assert "τ* agrees on 1 of 2, the accuracy threshold on 2, both on 1." in text
     assert [row[-1] for row in cells(text)[2:]] == ["**no**", "yes"]
     assert "τ* of the whole evaluation of MLP on CIFAR-10" in text
@@ -115,7 +115,7 @@ def test_other_counts_and_accuracies_are_told(file, records):
         first(content)["guided"]["evaluated"][0]["accuracy"] -= 0.003
         first(content)["guided"]["evaluated"][1]["active"] += 1
 
-    text = guided_text(read_guided(file(change)), records)
+    text = guided_text(read_guided(file(change)), records, "small")
     assert "in 1 of 2 chapters" in text
     assert "up to 0.3 points" in text
 
@@ -124,7 +124,7 @@ def test_a_record_with_other_curves_is_not_compared_with(file, records):
     def change(content):
         first(content)["curves_sha256"] = "0" * 64
 
-    text = guided_text(read_guided(file(change)), records)
+    text = guided_text(read_guided(file(change)), records, "small")
     assert "do not hold any more: MLP on CIFAR-10." in text
     assert len(cells(text)) == 3
     assert "both on 1" in text
@@ -159,7 +159,7 @@ def _off_the_grid(entry):
 def test_what_the_record_contradicts_is_refused(file, records, change, named):
     measured = read_guided(file(lambda content: change(first(content))))
     with pytest.raises(ThermoError, match=f"{NAMES[0]}.*{named}.*--force"):
-        guided_text(measured, records)
+        guided_text(measured, records, "small")
 
 
 CHANGES = {
@@ -196,6 +196,6 @@ def test_the_projects_file_fits_to_its_records():
     measured = read_guided(COMMITTED / "small" / FILE)
     if measured is None:
         pytest.skip("nothing was measured")
-    text = guided_text(measured, {name: committed_chapter(name) for name in measured})
+    text = guided_text(measured, {name: committed_chapter(name) for name in measured}, "small")
     assert "do not hold any more" not in text
     assert len(cells(text)) == len(measured) + 2
