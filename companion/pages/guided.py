@@ -225,8 +225,8 @@ def _verdict(rows: Mapping[Chapter, Mapping[str, Any]], profile: str) -> str:
     }
     return (
         f"**Run on the networks themselves** (`{COMMAND} --profile {profile}`), for "
-        f"{counted(len(rows), 'chapter')} whose trained network was at hand, guided evaluations "
-        f"took {range_of('guided')} passes, of {PASSES} allowed, where the whole "
+        f"{counted(len(rows), 'chapter')} whose trained network was at hand (seed 0), guided "
+        f"evaluations took {range_of('guided')} passes, of {PASSES} allowed, where the whole "
         f"ones took {range_of('whole')}. Within one step of the grid, τ* agrees on "
         f"{agreeing['tau_star']} of {len(rows)}, the accuracy threshold on "
         f"{agreeing['accuracy_threshold']}, both on {sum(map(_both, rows.values()))}."
