@@ -29,6 +29,7 @@ def results(tmp_path):
     (tmp_path / "small" / "benchmarks").mkdir()
     for name in ("mlp-cifar10.json", "growth.json"):
         shutil.copy(COMMITTED / "small" / "benchmarks" / name, tmp_path / "small" / "benchmarks")
+    shutil.copy(COMMITTED / "small" / "guided.json", tmp_path / "small")
     return tmp_path
 
 
@@ -40,7 +41,7 @@ def test_everything_committed_is_good():
     count, bad = check(COMMITTED)
     assert bad == []
     assert count == sum(
-        path.name in ("result.json", "variants.json", "scale.json")
+        path.name in ("result.json", "variants.json", "scale.json", "guided.json")
         or path.parent.name == "benchmarks"
         for path in COMMITTED.rglob("*.json")
     )
@@ -58,6 +59,7 @@ DAMAGE = {
     "small/mlp-cifar10/variants.json": lambda path: path.write_bytes(b"[" * 100_000),
     "small/benchmarks/mlp-cifar10.json": lambda path: change(path, swept=0),
     "small/benchmarks/growth.json": lambda path: path.write_text("{}"),
+    "small/guided.json": lambda path: change(path, profile="paper"),
 }
 
 
