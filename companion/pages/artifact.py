@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from companion.data.specs import DATASETS
 from companion.pages.escape import in_html, in_markdown
+from companion.pages.seeds import by_device
 from companion.pages.tables import counted, html
 from companion.pages.wording import listed
 from companion.paper.claims import KINDS, claims
@@ -201,19 +202,23 @@ def _data(records: Runs) -> str:
 
 def _time(records: Runs) -> str:
     """Seconds by chapter and stage, and what all took together."""
-    rows, total = [], 0.0
+    rows: list[list[str]] = []
+    totals: dict[str, float] = {}
     for chapter, runs in records.items():
         if not runs:
-            rows.append([_link(chapter), "0", *["not run"] * 4])
+            rows.append([_link(chapter), "", "0", *["not run"] * 4])
             continue
-        stages = [fmean(_seconds(run, stage) for run in runs) for stage in STAGES]
-        total += sum(stages) * len(runs)
-        rows.append([
-            _link(chapter), str(len(runs)), *map(_shown, stages), _shown(sum(stages))
-        ])  # fmt: skip
-    heads = ["Chapter", "Seeds", *map(_stage, STAGES), "One seed"]
+        for device, group in by_device(runs).items():
+            stages = [fmean(_seconds(run, stage) for run in group) for stage in STAGES]
+            totals[device] = totals.get(device, 0.0) + sum(stages) * len(group)
+            rows.append([
+                _link(chapter), in_html(device), str(len(group)), *map(_shown, stages),
+                _shown(sum(stages)),
+            ])  # fmt: skip
+    heads = ["Chapter", "Device", "Seeds", *map(_stage, STAGES), "One seed"]
     table = html(heads, rows, classes="table")
-    return f"{table}\n\nAll of them together: {duration(total)} of one processor's time.\n"
+    spent = "; ".join(f"{duration(total)} on {in_markdown(name)}" for name, total in totals.items())
+    return f"{table}\n\nAll of them together: {spent or 'nothing was run'}.\n"
 
 
 def _stage(name: str) -> str:

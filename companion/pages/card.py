@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from companion.pages.escape import in_html, in_markdown
-from companion.pages.seeds import mean_sd
+from companion.pages.seeds import timed
 from companion.pages.setting_words import setting_words
 from companion.pages.tables import counted
 from companion.pages.wording import listed
@@ -86,10 +86,7 @@ def _settings(runs: Sequence[Record]) -> dict[str, str]:
 def _runs(runs: Sequence[Record]) -> dict[str, str]:
     """What the runs took."""
     first = runs[0].result
-    seconds = {
-        name: mean_sd([float(run.result["timings"][name]) for run in runs], unit=" s")
-        for name in ("train", *reversed(CURVES))
-    }
+    seconds = {name: timed(runs, name, " s") for name in ("train", *reversed(CURVES))}
     epochs = _by_seed(runs, lambda run: counted(run.result["metrics"]["epochs"], "epoch"))
     rows = {"seeds" if len(runs) > 1 else "seed": listed([str(run.result["seed"]) for run in runs])}
     rows["training took"] = f"{seconds['train']}, {epochs}"

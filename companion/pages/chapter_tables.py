@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any, Final
 
 from companion.pages.features import interval
-from companion.pages.seeds import mean_sd
+from companion.pages.seeds import timed
 from companion.pages.shown import NOTHING, Shown, fraction, percent, shown, significant
 from companion.pages.tables import NONE_FOUND, NOT_STATED, counted, stated
 from companion.pages.versions import versions
@@ -149,24 +149,19 @@ def timings_table(runs: Sequence[Record]) -> Shown:
     -------
     Shown
         Index ``stage``; columns ``ours``, a mean ± the standard deviation with the number of
-        seeds, and ``paper``.
+        seeds, by device if they ran on several, and ``paper``.
     """
-    seconds = [run.result["timings"] for run in runs]
-
-    def ours(name: str, unit: str) -> str:
-        return mean_sd([float(one[name]) for one in seconds], unit=unit)
-
-    rows = [("training", ours("train", " s"), NOT_STATED)]
+    rows = [("training", timed(runs, "train", " s"), NOT_STATED)]
     for method in CURVES:
         points = listed(sorted({str(len(run.curve(method))) for run in runs}, key=int), "or")
         rows.append(
             (
                 f"{METHODS[method].title}, {points} thresholds",
-                ours(method, " s"),
+                timed(runs, method, " s"),
                 _stated(runs[0], "time_s", method, " s"),
             )
         )
-    rows.append(("FE / RFE", ours("speedup", ""), _stated(runs[0], "speedup", None, "")))
+    rows.append(("FE / RFE", timed(runs, "speedup"), _stated(runs[0], "speedup", None, "")))
     return shown(["stage", "ours", "paper"], rows)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from companion.data.specs import DATASETS
 from companion.networks import NETWORKS
 from companion.pages.escape import in_html
-from companion.pages.seeds import kinds, mean_sd, positions, sparsities
+from companion.pages.seeds import kinds, positions, sparsities, timed
 from companion.pages.shown import unbroken
 from companion.pages.tables import DASH, NONE_FOUND, NOT_RUN, cells
 from companion.paper import published
@@ -102,11 +102,8 @@ def _both(
 
 
 def _ours(found: Sequence[Record], quantity: str, method: str) -> str:
-    timings = [record.result["timings"] for record in found]
-    if quantity == "time_s":
-        return mean_sd([float(times[method]) for times in timings])
-    if quantity == "speedup":
-        return mean_sd([float(times["speedup"]) for times in timings])
+    if quantity in ("time_s", "speedup"):
+        return in_html(timed(found, method if quantity == "time_s" else "speedup"))
     if not any(record.result["thresholds"][method] for record in found):
         return NONE_FOUND
     if quantity == "tau_star":

@@ -8,7 +8,7 @@ valley is neither. Where there are too many seeds for that, it is their geometri
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean, geometric_mean, stdev
 from typing import Final
 
@@ -18,7 +18,8 @@ from companion.pages.tables import NONE_FOUND
 from companion.runs.records import Record
 
 __all__ = [
-    "MOST_LISTED", "accuracies", "kinds", "mean_sd", "positions", "sparsities", "thresholds",
+    "MOST_LISTED", "accuracies", "by_device", "kinds", "mean_sd", "positions", "sparsities",
+    "thresholds", "timed",
 ]  # fmt: skip
 
 #: Thresholds of more seeds than this are not listed.
@@ -55,6 +56,51 @@ def mean_sd(values: Sequence[float], *, digits: int | None = None, unit: str = "
     if len(values) == 1:
         return f"{text}{unit}"
     return f"{text} ± {stdev(values):,.{digits}f}{unit} ({len(values)})"
+
+
+def by_device(runs: Iterable[Record]) -> dict[str, list[Record]]:
+    """Runs by what they ran on: only times of one device have a mean.
+
+    Parameters
+    ----------
+    runs : iterable of Record
+
+    Returns
+    -------
+    dict of str to list of Record
+        By device, in the order of the runs.
+    """
+    groups: dict[str, list[Record]] = {}
+    for run in runs:
+        groups.setdefault(run.result["provenance"]["device"], []).append(run)
+    return groups
+
+
+def timed(runs: Sequence[Record], name: str, unit: str = "") -> str:
+    """Mean over seeds of a time or of the speed-up, for every device by itself.
+
+    Parameters
+    ----------
+    runs : sequence of Record
+        At least one.
+    name : str
+        ``train``, ``full``, ``renormalized`` or ``speedup``.
+    unit : str, optional
+        Put behind the number.
+
+    Returns
+    -------
+    str
+        With the devices named if there are several.
+    """
+    groups = by_device(runs)
+    means = {
+        device: mean_sd([float(run.result["timings"][name]) for run in group], unit=unit)
+        for device, group in groups.items()
+    }
+    if len(means) == 1:
+        return next(iter(means.values()))
+    return "; ".join(f"{mean} on {device.partition(',')[0]}" for device, mean in means.items())
 
 
 def accuracies(records: Sequence[Record]) -> str:

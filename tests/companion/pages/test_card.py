@@ -136,6 +136,9 @@ class TestEntries:
         told = entries(card(runs[0], runs[1:], committed=True))
         assert told["device"] == "an abacus (seed 0); a GPU (seed 1)"
         assert told["commit"] == "abcdef1234 (seed 0); 1234567890 with changes (seed 1)"
+        assert told["FE took"] == "80.0 s on an abacus; 100 s on a GPU, 20 thresholds"
+        runs[1].result["provenance"]["device"] = "an abacus"
+        told = entries(card(runs[0], runs[1:], committed=True))
         assert told["FE took"] == "90.0 ± 14.1 s (2), 20 thresholds"
         assert told["parameters"] == "1,234,567"
 

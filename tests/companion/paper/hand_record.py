@@ -71,6 +71,7 @@ def record(full=FULL, fast=FAST, **changes) -> Record:
         "thresholds": THRESHOLDS,
         "features": FEATURES,
         "timings": {"speedup": 3.2},
+        "provenance": {"device": "an abacus"},
         "stages": {
             "full": {"device": "NVIDIA H100", "attrs": {"baseline_accuracy": PLATEAU}},
             "renormalized": {"device": "NVIDIA H100", "attrs": {}},
