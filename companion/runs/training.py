@@ -14,6 +14,7 @@ import pandas as pd
 from torch import nn
 
 from companion.runs.kept import DamagedError, set_aside
+from companion.runs.metrics import load_torchmetrics
 from companion.runs.overrides import SCHEDULES
 from companion.runs.provenance import made_with
 from thermo_utils.errors import ThermoError, unknown
@@ -101,6 +102,7 @@ def train(
         if len(part) == 0:
             raise ThermoError(f"there are no {name} examples")
     # Lightning takes seconds to load, which a recalled training does not need.
+    load_torchmetrics()
     import lightning
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
