@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
+from companion.pages.book_times import FILE as BOOK
 from companion.pages.gpu import FILE as GPU
 from companion.pages.gpu import read_gpu
 from companion.pages.guided import FILE as GUIDED
@@ -52,7 +53,7 @@ class Gathered(NamedTuple):
         What was run on this machine.
     speed, speed_here : dict
         What was measured of the methods, by the project and here.
-    alternatives, faults, soak, kinds, pretraining, zeros, gpu, guided, threads
+    alternatives, faults, soak, kinds, pretraining, zeros, book, gpu, guided, threads
         As the modules that read them return them.
     """
 
@@ -69,6 +70,7 @@ class Gathered(NamedTuple):
     kinds: dict[str, Any] | None
     pretraining: dict[str, Any] | None
     zeros: dict[str, Any] | None
+    book: dict[str, Any] | None
     gpu: dict[str, Any] | None
     guided: dict[str, Any] | None
     threads: dict[str, Any] | None
@@ -122,7 +124,7 @@ def gather(results: Path, committed: Path) -> Gathered:
     alternatives = tried(partial(chapters_with_variants, committed, PROFILE))
     facts = [
         tried(partial(read_facts, committed / name))
-        for name in ("faults.json", "soak.json", "kinds.json", f"{PROFILE}/{FILE}", ZEROS)
+        for name in ("faults.json", "soak.json", "kinds.json", f"{PROFILE}/{FILE}", ZEROS, BOOK)
     ]
     gpu = tried(partial(read_gpu, committed / GPU))
     guided = tried(partial(read_guided, committed / PROFILE / GUIDED))

@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 
 from companion.pages.architecture import floors_figure, module_table
 from companion.pages.artifact import artifact_pieces
+from companion.pages.book_times import book_times_text
 from companion.pages.chapter_files import write_chapters
 from companion.pages.chapter_page import Wanted
 from companion.pages.cite import how_to_cite
@@ -279,6 +280,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "kinds": kinds_text(read.kinds),
         "pretraining": pretraining_text(read.pretraining),
         "zeros": zeros_text(read.zeros),
+        "book_times": book_times_text(read.book),
         "gpu": gpu_text(read.gpu),
         "threads": threads_text(read.threads),
         "modules": module_table(),
