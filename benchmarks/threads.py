@@ -142,7 +142,8 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
     Returns
     -------
     dict
-        ``seconds`` by number of threads and task, ``activations`` and ``examples`` of a pass.
+        ``seconds`` by number of threads and task, ``activations`` and ``examples`` of a pass, and
+        ``before``: which share of a pass is over when the first activation is seen, in every round.
     """
     model, layers = case.network, case.layers
     data = list(_fitting(case, max(threads), seconds))
@@ -189,9 +190,29 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
         "seconds": {
             str(number): {name: found[f"{number} {name}"] for name in tasks} for number in threads
         },
+        "before": [_before(case, data) for _ in range(repetitions)],
         "activations": seen[0],
         "examples": sum(len(targets) for _, targets in data),
     }
+
+
+def _before(case: Case, data: Sequence[Any]) -> float:
+    """Share of a pass before the first pruned activation, which is the same at all thresholds."""
+    waited, whole = 0.0, 0.0
+    for batch in data:
+        first: list[float] = []
+
+        def see(_: str, activations: torch.Tensor, first: list[float] = first) -> None:
+            if not first:
+                first.append(time.perf_counter())
+
+        with ActivationHooks(case.network, case.layers, see):
+            started = time.perf_counter()
+            evaluate(case.network, [batch])
+            ended = time.perf_counter()
+        waited += first[0] - started
+        whole += ended - started
+    return waited / whole
 
 
 def _fitting(case: Case, threads: int, seconds: float) -> Iterator[Any]:

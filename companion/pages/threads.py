@@ -9,6 +9,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from companion.pages.escape import in_markdown
+from companion.pages.shown import percent
 from companion.pages.speed import paper_ratio
 from companion.pages.survives import read_facts
 from companion.pages.tables import counted, wide
@@ -67,6 +68,13 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
     demand(isinstance(cases, dict) and cases, "cases is no object, or empty")
     for name, case in (cases or {}).items():
         seconds = case.get("seconds") if isinstance(case, dict) else None
+        before = case.get("before") if isinstance(case, dict) else None
+        shares = (
+            isinstance(before, list)
+            and before
+            and all(isinstance(share, float) and 0 <= share <= 1 for share in before)
+        )
+        demand(shares, f"{name} has no shares before the first pruned activation")
         demand(isinstance(seconds, dict), f"{name} has no seconds")
         known = set(seconds or ()) == set(map(str, numbers or ()))
         demand(known, f"{name} has other numbers of threads")
@@ -100,11 +108,13 @@ def threads_text(facts: Mapping[str, Any] | None) -> str:
     cases = facts["cases"]
     chapters = {c.name: c for c in CHAPTERS}
     one, most = map(str, facts["threads"])
-    head = ["plain pass, ms", "hook that sums", f"RFE, {counted(1, 'thread')}",
-            f"RFE, {counted(int(most), 'thread')}"]  # fmt: skip
+    head = [
+        "plain pass, ms", "before the first pruned", "hook that sums",
+        f"RFE, {counted(1, 'thread')}", f"RFE, {counted(int(most), 'thread')}",
+    ]  # fmt: skip
     rows, others = [], []
     for name, case in cases.items():
-        cells = _cells(case["seconds"], one, most)
+        cells = _cells(case, one, most)
         if name in chapters:
             chapter = chapters[name]
             link = f"[{chapter.title.replace(' on ', ', ')}](chapters/{name})"
@@ -141,10 +151,12 @@ def _title(name: str) -> str:
     return next((c.title for c in CHAPTERS if c.name == name), name)
 
 
-def _cells(seconds: Mapping[str, Any], one: str, most: str) -> list[str]:
+def _cells(case: Mapping[str, Any], one: str, most: str) -> list[str]:
+    seconds = case["seconds"]
     plain = seconds[most]["plain"]
     return [
         f"{1e3 * median(plain):,.0f}",
+        percent(median(case["before"])),
         _ratio(seconds[most]["summed"], plain),
         _ratio(seconds[one]["renormalized"], seconds[one]["plain"]),
         _ratio(seconds[most]["renormalized"], plain),

@@ -60,6 +60,7 @@ def test_every_task_runs_with_its_number_of_threads(monkeypatch):
     # One batch fills the time. A hook that sums evaluates, too, so it is two a round.
     assert found["examples"] == 64
     assert found["activations"] == 64 * 8
+    assert all(0 < share < 1 for share in found["before"])
     assert seen.count(1) == 2 * 4
     assert torch.get_num_threads() == 2
 

@@ -23,7 +23,7 @@ def facts():
             "1": seconds([0.2, 0.4, 0.8], [0.4, 0.8, 1.6]),
             "4": seconds([0.1, 0.2, 0.4], [0.12, 0.25, 0.52]),
         },
-        "activations": 10**6, "examples": 64,
+        "before": [0.5, 0.25, 0.125], "activations": 10**6, "examples": 64,
     }  # fmt: skip
     other = copy.deepcopy(case)
     other["seconds"]["4"]["renormalized"] = [0.3, 0.6, 1.2]
@@ -52,7 +52,7 @@ def test_rows_are_the_records(tmp_path):
     text = threads_text(read_threads(written(tmp_path, facts())))
     rows = cells(text)
     # FE: 51 passes of two plain ones each over RFE, which is 1.2, 1.25, 1.3 plain ones.
-    whole = ["200", "1.50 (1.50 to 1.50)", "2.00 (2.00 to 2.00)"]
+    whole = ["200", "25.0 %", "1.50 (1.50 to 1.50)", "2.00 (2.00 to 2.00)"]
     beside = ["1.25 (1.23 to 1.27)", "81.6 (80.0 to 83.3)", "0.44"]
     assert ["[ViT, CIFAR-10](chapters/vit-cifar10)", *whole, *beside] in rows
     assert ["some &#124; net, channels last", *whole, "3.00 (3.00 to 3.00)"] in rows
@@ -75,6 +75,7 @@ def broken(change):
         (lambda c: c.update(format=2), "its format is not 1"),
         (lambda c: c.update(threads=[2, 4]), "threads are not one and more"),
         (lambda c: c.update(passes=1), "passes is no number above 1"),
+        (lambda c: c["cases"]["vit-cifar10"].update(before=[0.5, 2.0]), "shares before"),
         (lambda c: c.update(cases={}), "cases is no object, or empty"),
         (lambda c: c["cases"]["vit-cifar10"]["seconds"].pop("4"), "other numbers of threads"),
         (lambda c: c["cases"]["vit-cifar10"]["seconds"]["4"].pop("full"), "has other tasks"),
