@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -206,3 +207,12 @@ class TestNotebook:
     def test_that_is_none(self, tmp_path, refused):
         (tmp_path / "picture.ipynb").write_bytes(b"\x89PNG")
         assert "is no notebook" in refused("notebook", "picture.ipynb", "-o", "out.ipynb")
+
+
+@pytest.mark.parametrize("words", [["--frozen"], []])
+def test_only_a_page_from_a_record_is_made_without_looking_for_cycles(words, monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, "_run_chapter", lambda options: seen.append(gc.isenabled()))
+    assert cli.main(["run", "mlp", "cifar10", *words]) == 0
+    assert seen == [not words]
+    assert gc.isenabled()
