@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, cfunc, int8, int32, int64, types, uint16, uint32, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
@@ -20,19 +21,45 @@ from thermo_utils.counting.cpu import (
 )
 from thermo_utils.counting.layouts import Layout
 
-__all__ = ["BAD", "BITS", "COUNTS", "OUT", "SETS", "SIZE", "SPAN", "SUMS", "WORDS", "callback"]
+__all__ = [
+    "BAD", "BITS", "COUNTS", "END", "NEXT", "NUMBER", "OUT", "SETS", "SIZE", "SPAN", "SUMS",
+    "WORDS", "callback",
+]  # fmt: skip
 
 #: Places in the description of a piece of work: addresses and lengths of what does not change ...
 TABLE, TABLES, EDGES, PADDED, CONSTANTS, FEW, START, BINS, WORDS, COUNTS, SUMS, SETS = range(12)
 #: ... and of what does: where the activations are and go, how many, how many to a chunk.
 BITS, OUT, SIZE, SPAN, BAD = range(12, 17)
-FIELDS = 17
+#: Addresses of the functions of the runtime.
+NUMBER, NEXT, END = range(17, 20)
+FIELDS = 20
 KINDS = {16: uint16, 32: uint32, 64: uint64}
 
-# Of the OpenMP runtime; by name, so that what is compiled can be kept on disk.
-_number = types.ExternalFunction("omp_get_thread_num", int32())
-_more = types.ExternalFunction("GOMP_loop_dynamic_next", int8(types.uintp, types.uintp))
-_end = types.ExternalFunction("GOMP_loop_end_nowait", types.void())
+
+def _call(returns: Any, *arguments: Any) -> Any:
+    """A call of a C function by its address, then its arguments.
+
+    By address, because a process may hold several OpenMP runtimes with the same names; and given
+    with the work, so that what is compiled can be kept on disk.
+    """
+
+    @intrinsic
+    def call(context, address, first, second):  # type: ignore
+        def made(context, builder, signature, values):  # type: ignore
+            kinds = [context.get_value_type(kind) for kind in arguments]
+            kind = ir.FunctionType(context.get_value_type(returns), kinds)
+            pointer = builder.inttoptr(values[0], kind.as_pointer())
+            found = builder.call(pointer, values[1 : 1 + len(kinds)])
+            return context.get_dummy_value() if returns is types.void else found
+
+        return returns(address, types.int64, types.int64), made
+
+    return call
+
+
+_number = _call(int32)
+_more = _call(int8, int64, int64)
+_end = _call(types.void)
 
 
 @intrinsic
@@ -64,7 +91,7 @@ def callback(
         Takes chunks until none is left. Where a chunk holds NaN or infinity, which adds nothing, it
         sets ``work[BAD]``.
     work : ndarray of int64
-        What it is to be given, complete but for `WORDS` to `BAD`.
+        What it is to be given, complete but for `WORDS` to `END`.
     kept : list of ndarray
         What `work` points to.
     """
@@ -98,7 +125,7 @@ def _compiled(
     def team(data):  # type: ignore
         work = carray(data, FIELDS)
         bins, sets = work[BINS], work[SETS]
-        me = int64(_number())
+        me = int64(_number(work[NUMBER], 0, 0))
         table = carray(_at(work[TABLE]), (work[TABLES],), table_kind)
         edges = carray(_at(work[EDGES]), (work[PADDED],), uint64)
         constants = carray(_at(work[CONSTANTS]), (5,), uint64)
@@ -107,8 +134,8 @@ def _compiled(
         counts = carray(_at(work[COUNTS]), (sets, bins), int64)[me]
         sums = carray(_at(work[SUMS]), (sets, both, bins), int64)[me]
         span = np.empty(2, np.int64)
-        first = span.ctypes.data
-        while _more(first, first + 8) != 0:
+        first = int64(span.ctypes.data)
+        while _more(work[NEXT], first, first + 8) != 0:
             for taken in range(span[0], span[1]):
                 begin = taken * work[SPAN]
                 n = min(work[SPAN], work[SIZE] - begin)
@@ -118,7 +145,7 @@ def _compiled(
                     continue
                 if count(table, edges, constants, part, out, words, counts, sums) != 0:
                     work[BAD] = 1
-        _end()
+        _end(work[END], 0, 0)
 
     signature = types.void(types.CPointer(int64))
     try:

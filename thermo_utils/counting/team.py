@@ -28,6 +28,8 @@ __all__ = ["Call", "Team", "team"]
 
 #: GNU's runtime takes chunks of a loop one after the other, by whichever thread is free.
 LOOP = "GOMP_parallel_loop_dynamic"
+#: What the kernels call: their thread's number, the next chunk, the end.
+FUNCTIONS = ("omp_get_thread_num", "GOMP_loop_dynamic_next", "GOMP_loop_end_nowait")
 #: Processes that have been forked; their parents' threads are not theirs.
 _forked = False
 
@@ -48,13 +50,19 @@ class Team:
     ----------
     path : Path
         Of the library.
+
+    Attributes
+    ----------
+    functions : list of int
+        Addresses of `FUNCTIONS`.
     """
 
     def __init__(self, path: Path) -> None:
-        import llvmlite.binding
-
-        llvmlite.binding.load_library_permanently(str(path))  # where kernels find its functions
-        self._loop = getattr(ctypes.CDLL(str(path)), LOOP)
+        library = ctypes.CDLL(str(path))
+        self.functions = [
+            ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in FUNCTIONS
+        ]
+        self._loop = getattr(library, LOOP)
         address, long, unsigned = ctypes.c_void_p, ctypes.c_long, ctypes.c_uint
         self._loop.argtypes = [address, address, unsigned, long, long, long, long, unsigned]
         self._loop.restype = None
@@ -109,6 +117,7 @@ class Call:
         if out is not None:
             work[at.OUT] = out.data_ptr()
         work[at.SIZE], work[at.SPAN], work[at.BAD] = n, chunk, 0
+        work[at.NUMBER], work[at.NEXT], work[at.END] = crew.functions
         crew.run(self._kernel.address, work.ctypes.data, threads, -(-n // chunk))
         return not work[at.BAD]
 
