@@ -252,7 +252,7 @@ class TestCaption:
 
 def test_crossings_are_those_of_a_fine_grid():
     """Against signs on a grid a thousand times finer."""
-    record = read_chapter(RESULTS, "small", "resnet18-cifar10")[0]
+    record = read_chapter(RESULTS, "small", "cnn-cifar10")[0]
     for x in ("tau", "beta"):
         curve = record.curve("full")
         curve = curve[curve["beta"] <= SHOWN_BETA].dropna(subset=f"dF_d{x}")
