@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.command import exit_code
 from benchmarks.memory import peak_bytes
 from benchmarks.methods import stored_renormalized
 from companion.data.tensors import Examples, batches
@@ -188,15 +189,7 @@ class Case:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        _run(options)
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: _run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.command import exit_code
 from benchmarks.zeros import processor
 from companion.pages.book_times import DEMO, FILE, PARTS, SHOWN
 from companion.runs.committed import COMMITTED
@@ -128,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     parser.add_argument("--site", action="store_true", help="build the whole site, too")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         if given.rounds < 1:
             raise ThermoError(f"--rounds must be 1 or more, got {given.rounds}")
         if not given.results.is_dir():
@@ -144,10 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "provenance": provenance(),
             }
         write_atomically(given.results / FILE, to_json(facts) + "\n")
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(work, resumes=False)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from benchmarks.command import exit_code
 from companion.pages.guided import FILE, FORMAT, read_guided
 from companion.paper.dozen import whole_thresholds, within_step
 from companion.runs.chapters import CHAPTERS, Chapter
@@ -137,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
     parser.add_argument("--force", action="store_true", help="measure again what is there already")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         names = [chapter.name for chapter in CHAPTERS]
         if given.profile not in PROFILES:
             raise unknown("profile", given.profile, PROFILES)
@@ -151,18 +153,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         lock = given.results / WORK / f"guided-{given.profile}.lock"
         lock.parent.mkdir(exist_ok=True)
-        with FileLock(lock, timeout=0):
-            _measure(given)
-    except Timeout:
-        print(f"benchmarks: another run of this is at work in {given.results}", file=sys.stderr)
-        return 2
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+        try:
+            with FileLock(lock, timeout=0):
+                _measure(given)
+        except Timeout as error:
+            raise ThermoError(f"another run of this is at work in {given.results}") from error
+
+    return exit_code(work)
 
 
 def _measure(given: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.command import exit_code
 from companion.data.tensors import Splits, batches
 from companion.networks import build
 from companion.pages.pretraining import FILE
@@ -281,7 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
     parser.add_argument("--epochs", type=int, default=10, help="of pretraining (default 10)")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         if given.epochs < 1:
             raise ThermoError(f"--epochs must be 1 or more, got {given.epochs}")
         for name in given.chapters:
@@ -297,10 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             facts[chapter.name] = {**content, "provenance": provenance()}
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, to_json(facts) + "\n")
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(work, resumes=False)
 
 
 if __name__ == "__main__":

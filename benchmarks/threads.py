@@ -15,7 +15,6 @@ import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,8 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
+from benchmarks import costs
+from benchmarks.command import exit_code, in_parts
+from benchmarks.costs import Costs, untrained
 from companion.data.specs import DATASETS
 from companion.data.tensors import evaluation_batches, image_splits
 from companion.networks import NETWORKS, build
@@ -34,7 +35,7 @@ from companion.runs.chapters import CHAPTERS
 from companion.runs.provenance import provenance
 from companion.runs.records import to_json
 from companion.runs.settings import settings
-from thermo_utils import evaluate, full_evaluation, renormalized
+from thermo_utils import evaluate
 from thermo_utils.clock import interleaved
 from thermo_utils.errors import ThermoError
 from thermo_utils.files import digest, write_atomically
@@ -56,6 +57,8 @@ OTHERS = ("mobilenet_v2", "shufflenet_v2_x1_0", "resnet18", "bert")
 RELUS = (nn.ReLU, nn.ReLU6)
 #: Where finished cases wait for the others, among the results.
 WORK = ".work/threads.json"
+#: Whose code decides on what is measured.
+SOURCES = (Path(__file__), Path(costs.__file__))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,25 +148,8 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
         ``seconds`` by number of threads and task, ``activations`` and ``examples`` of a pass, and
         ``before``: which share of a pass is over when the first activation is seen, in every round.
     """
-    model, layers = case.network, case.layers
     data = list(_fitting(case, max(threads), seconds))
-    seen = [0]
-
-    def add_up(_: str, activations: torch.Tensor) -> None:
-        seen[0] += activations.numel()
-        activations.sum()
-
-    def summed() -> None:
-        seen[0] = 0
-        with ActivationHooks(model, layers, add_up):
-            evaluate(model, data)
-
-    tasks = {
-        "plain": lambda: evaluate(model, data),
-        "summed": summed,
-        "renormalized": lambda: renormalized(model, data, layers, TAUS, progress=False),
-        "full": lambda: full_evaluation(model, data, layers, TAUS[:SWEPT], progress=False),
-    }
+    timed = Costs(case.network, data, case.layers, TAUS, SWEPT)
 
     def with_threads(number: int, task: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -176,22 +162,21 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
     todo = {
         f"{number} {name}": with_threads(number, task)
         for number in threads
-        for name, task in tasks.items()
+        for name, task in timed.tasks.items()
     }
     try:
-        with warnings.catch_warnings():
-            # Of a network with random weights, that it is no better than chance.
-            warnings.simplefilter("ignore", UserWarning)
+        with untrained():
             interleaved(todo, 1, progress=False)  # compiled and warm
             found = interleaved(todo, repetitions, progress=False)
     finally:
         torch.set_num_threads(before)
     return {
         "seconds": {
-            str(number): {name: found[f"{number} {name}"] for name in tasks} for number in threads
+            str(number): {name: found[f"{number} {name}"] for name in timed.tasks}
+            for number in threads
         },
         "before": [_before(case, data) for _ in range(repetitions)],
-        "activations": seen[0],
+        "activations": timed.activations,
         "examples": sum(len(targets) for _, targets in data),
     }
 
@@ -241,15 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repetitions", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--force", action="store_true", help="measure again what is there already")
     given = parser.parse_args(arguments)
-    try:
-        print(f"measured: {_measured(given)}")
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: print(f"measured: {_measured(given)}"))
 
 
 def _measured(given: argparse.Namespace) -> Path:
@@ -267,39 +244,31 @@ def _measured(given: argparse.Namespace) -> Path:
             "several cores"
         )
     made = {
-        "source": digest(Path(__file__)), "provenance": provenance(), "threads": [1, most],
+        "sources": {path.name: digest(path) for path in SOURCES},
+        "provenance": provenance(), "threads": [1, most],
         "options": {"seconds": given.seconds, "repetitions": given.repetitions},
         "thresholds": len(TAUS), "passes": SWEPT + 1,
     }  # fmt: skip
     made = json.loads(to_json(made))
     kept = given.results / WORK
     kept.parent.mkdir(exist_ok=True)
-    done = _kept(kept, made)
     load = os.getloadavg()[0]
-    todo = cases()
-    for name, make in tqdm(todo.items(), desc="networks", unit="network"):
-        if name not in done:
-            torch.manual_seed(0)
-            done[name] = measure(make(), (1, most), given.seconds, given.repetitions)
-            write_atomically(kept, to_json({"made": made, "cases": done}) + "\n")
+
+    def part(make: Callable[[], Case]) -> dict[str, Any]:
+        torch.manual_seed(0)
+        return measure(make(), (1, most), given.seconds, given.repetitions)
+
+    todo = {name: partial(part, make) for name, make in cases().items()}
+    done = in_parts(todo, kept, made, desc="networks", unit="network")
     facts = {
         "format": FORMAT, **made, "date": datetime.date.today().isoformat(), "load": load,
-        "cases": {name: done[name] for name in todo},
+        "cases": done,
     }  # fmt: skip
     text = to_json(facts) + "\n"
     check(json.loads(text), path)
     write_atomically(path, text)
     kept.unlink(missing_ok=True)
     return path
-
-
-def _kept(path: Path, made: dict[str, Any]) -> dict[str, Any]:
-    """Finished cases of an interrupted run, if it was of the same code with the same options."""
-    try:
-        kept = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return kept["cases"] if isinstance(kept, dict) and kept.get("made") == made else {}
 
 
 if __name__ == "__main__":

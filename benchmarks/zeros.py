@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.command import exit_code
 from companion.pages.zeros import FILE
 from companion.runs.provenance import provenance
 from companion.runs.records import to_json
@@ -105,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of a layer (default 1024x4096 and 4096x4096)",
     )  # fmt: skip
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         sizes = [_size(text) for text in given.size] if given.size else SIZES
         if not given.results.is_dir():
             raise ThermoError(f"there is no folder {given.results}: make it, or name another")
@@ -120,10 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "provenance": provenance(),
         }
         write_atomically(given.results / FILE, to_json(facts) + "\n")
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(work, resumes=False)
 
 
 def _size(text: str) -> tuple[int, int]:

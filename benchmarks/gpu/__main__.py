@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
+from benchmarks import costs
+from benchmarks.command import exit_code, in_parts
 from benchmarks.gpu import measure
 from benchmarks.gpu.shapes import SHAPES
 from companion.pages.gpu import FILE, FORMAT, check
@@ -68,17 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="measure again what is there already")
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         path = _measured(given.results, given.device, given.force)
-    except (ThermoError, OSError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    trial = given.device == "cpu"
-    print(f"{'a trial without a GPU, no measurement' if trial else 'measured'}: {path}")
-    return 0
+        trial = given.device == "cpu"
+        print(f"{'a trial without a GPU, no measurement' if trial else 'measured'}: {path}")
+
+    return exit_code(work)
 
 
 def _measured(results: Path, device_type: str, force: bool) -> Path:
@@ -100,12 +97,8 @@ def _measured(results: Path, device_type: str, force: bool) -> Path:
         )
     made = _made_with(trial)
     kept = work / f"parts-{device_type}.json"
-    done = _kept(kept, made)
     todo = parts(torch.device(device_type), trial)
-    for name, part in tqdm(todo.items(), desc="measuring", unit="part"):
-        if name not in done:
-            done[name] = part()
-            write_atomically(kept, to_json({"made": made, "parts": done}) + "\n")
+    done = in_parts(todo, kept, made, desc="measuring", unit="part")
     facts = {
         "format": FORMAT, "trial": trial, **made, "date": datetime.date.today().isoformat(),
         "kernels": [done[name] for name in todo if name.startswith("kernels ")],
@@ -125,23 +118,13 @@ def _made_with(trial: bool) -> dict[str, Any]:
     except importlib.metadata.PackageNotFoundError:
         triton = None
     capability = None if trial else list(torch.cuda.get_device_capability())
-    here = sorted(Path(__file__).parent.glob("*.py"))
+    here = (*sorted(Path(__file__).parent.glob("*.py")), Path(costs.__file__))
     made = {
         "sources": {path.name: digest(path) for path in here},  # provenance is of the packages
         "provenance": provenance(), "triton": triton, "cuda": torch.version.cuda,
         "capability": capability, "elements": FEW if trial else ELEMENTS,
     }  # fmt: skip
     return json.loads(to_json(made))
-
-
-def _kept(path: Path, made: dict[str, Any]) -> dict[str, Any]:
-    """Finished parts of an interrupted run, if it was of the same code on the same device."""
-    try:
-        kept = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    same = isinstance(kept, dict) and kept.get("made") == made
-    return kept["parts"] if same else {}
 
 
 if __name__ == "__main__":

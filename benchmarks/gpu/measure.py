@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.costs import Costs, untrained
 from benchmarks.gpu.shapes import SHAPES, WORDS
-from thermo_utils import ThermoError, evaluate, full_evaluation, renormalized
+from thermo_utils import ThermoError
 from thermo_utils.clock import interleaved
 from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
 from thermo_utils.counting.cpu import have_numba
 from thermo_utils.counting.layouts import layout
 from thermo_utils.counting.settings import triton_obstacle
-from thermo_utils.hooks import ActivationHooks
 
 __all__ = ["INPUTS", "TAUS", "Kinds", "inputs", "kernels", "kinds", "network"]
 
@@ -64,30 +63,13 @@ def network(name: str, dtype: torch.dtype, device: torch.device, small: bool) ->
 
     targets = torch.zeros(batch, dtype=torch.int64, device=device)
     data = [(example(), targets) for _ in range(batches)]
-    seen = [0]
-
-    def add_up(_: str, activations: torch.Tensor) -> None:
-        seen[0] += activations.numel()
-        activations.sum()
-
-    def summed() -> None:
-        seen[0] = 0
-        with ActivationHooks(model, shape.layers, add_up):
-            evaluate(model, data)
-
-    tasks = {
-        "plain": lambda: evaluate(model, data),
-        "summed": summed,
-        "renormalized": lambda: renormalized(model, data, shape.layers, TAUS, progress=False),
-        "full": lambda: full_evaluation(model, data, shape.layers, TAUS[:SWEPT], progress=False),
-    }
-    with warnings.catch_warnings():
-        # Of a network with random weights, that it is no better than chance.
-        warnings.simplefilter("ignore", UserWarning)
-        seconds = _in_turn(tasks, device)
+    costs = Costs(model, data, shape.layers, TAUS, SWEPT)
+    with untrained():
+        seconds = _in_turn(costs.tasks, device)
     return {
         "name": name, "dtype": _short(dtype), "size": size, "batch": batch, "batches": batches,
-        "activations": seen[0], "thresholds": len(TAUS), "passes": SWEPT + 1, "seconds": seconds,
+        "activations": costs.activations, "thresholds": len(TAUS), "passes": SWEPT + 1,
+        "seconds": seconds,
     }  # fmt: skip
 
 

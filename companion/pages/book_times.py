@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any, Final
 
 from companion.pages.escape import in_markdown
+from companion.pages.rounds import busy
 from companion.pages.tables import counted, wide
-from companion.pages.zeros import BUSY
 from companion.runs.chapters import chapter_title
 
 __all__ = ["DEMO", "FILE", "PARTS", "SHOWN", "book_times_text"]
@@ -73,13 +73,9 @@ def _machine(facts: Mapping[str, Any]) -> str:
     rounds = len(facts["parts"]["demo"])
     name = facts["processor"] or facts["provenance"]["device"]
     commit = (facts["provenance"]["git_commit"] or "unknown")[:10]
-    busy = (
-        f" **The machine was busy before** (load {facts['load']:.1f}): measure again."
-        if facts["load"] > BUSY
-        else ""
-    )
     return (
         f"Medians of {counted(rounds, 'round')}; every part is a process of its own, and those it "
         f"starts count with it. {in_markdown(name)}, {counted(facts['cores'], 'core')}, "
-        f"one thread, measured on {in_markdown(facts['date'])}, commit {in_markdown(commit)}.{busy}"
+        f"one thread, measured on {in_markdown(facts['date'])}, commit {in_markdown(commit)}."
+        f"{busy(facts)}"
     )

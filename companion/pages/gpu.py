@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 from companion.pages.escape import in_markdown
+from companion.pages.rounds import are_seconds, demanding, ratio
 from companion.pages.survives import read_facts
 from companion.pages.tables import DASH, wide
 from thermo_utils.errors import ThermoError
@@ -60,11 +60,7 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
     ThermoError
         Naming what is wrong first.
     """
-
-    def demand(good: object, what: str) -> None:
-        if not good:
-            raise ThermoError(f"{path} is damaged: {what}; make it again with make gpu")
-
+    demand = demanding(path, "make gpu")
     demand(facts.get("format") == FORMAT, f"its format is not {FORMAT}")
     demand(isinstance(facts.get("trial"), bool), "trial is not true or false")
     demand(isinstance(facts.get("date"), str), "date is no text")
@@ -103,10 +99,7 @@ def _check_seconds(seconds: Any, where: str, demand: Any) -> None:
     demand(isinstance(seconds, dict) and seconds, f"{where}.seconds is no object, or empty")
     rounds = set()
     for name, values in seconds.items():
-        good = isinstance(values, list) and all(
-            type(v) in (int, float) and math.isfinite(v) and v > 0 for v in values
-        )
-        demand(good, f"{where}.seconds.{name} is no list of positive numbers")
+        demand(are_seconds(values), f"{where}.seconds.{name} is no list of positive numbers")
         rounds.add(len(values))
     demand(len(rounds) == 1 and min(rounds) > 1, f"{where}.seconds have not the same rounds")
 
@@ -148,8 +141,8 @@ def _networks(networks: Sequence[Mapping[str, Any]]) -> str:
                 f"{part['batches']} × {part['batch']}",
                 f"{part['activations'] / 1e6:,.0f}",
                 f"{1e3 * median(seconds['plain']):,.1f}",
-                *(_ratio(seconds[name], seconds["plain"]) for name in ("summed", "renormalized")),
-                _ratio(each, seconds["plain"]),
+                *(ratio(seconds[name], seconds["plain"]) for name in ("summed", "renormalized")),
+                ratio(each, seconds["plain"]),
             ]
         )
     head = ["network", "type", "inputs", "activations, 10⁶", "plain pass, ms", "hook that sums",
@@ -228,9 +221,3 @@ def _machine(facts: Mapping[str, Any]) -> str:
         f"{in_markdown(facts.get('triton') or 'unknown')}, measured on "
         f"{in_markdown(facts['date'])}, commit {in_markdown(commit)}."
     )
-
-
-def _ratio(values: Sequence[float], to: Sequence[float]) -> str:
-    ratios = [value / other for value, other in zip(values, to, strict=True)]
-    low, middle, high = quantiles(ratios, n=4, method="inclusive")
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from companion.pages.checked import read_checked
 from companion.pages.tables import NONE_FOUND, counted, wide
 from companion.paper.dozen import whole_thresholds, within_step
 from companion.runs.chapters import CHAPTERS, Chapter
-from companion.runs.records import Record, content
+from companion.runs.records import Record
 from companion.runs.schema import (
     Count,
     Digest,
@@ -20,9 +22,7 @@ from companion.runs.schema import (
     Positive,
     Provenance,
     Share,
-    parsed,
     printable,
-    problems,
 )
 from thermo_utils.errors import ThermoError
 from thermo_utils.grids import grid_step
@@ -93,24 +93,12 @@ def read_guided(path: Path) -> dict[str, Any] | None:
     ThermoError
         If it is damaged or of another version.
     """
-    text = content(path)
-    if text is None:
-        return None
     profile = path.absolute().parent.name
-    again = f"{COMMAND} --profile {profile}"
-    try:
-        measured = parsed(text)
-        if not isinstance(measured, dict) or measured.get("format") != FORMAT:
-            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {again}")
-        found = problems(measured, Content)
-        if not found:
-            found = list(_contradictions(measured, profile))
-    except ValueError as error:
-        found = [str(error)]
-    if found:
-        raise ThermoError(f"{path} is damaged: {printable(found)}; delete it and run {again}")
-    chapters: dict[str, Any] = measured["chapters"]
-    return chapters
+    measured = read_checked(
+        path, FORMAT, Content, partial(_contradictions, profile=profile),
+        f"{COMMAND} --profile {profile}",
+    )  # fmt: skip
+    return None if measured is None else measured["chapters"]
 
 
 def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:

@@ -8,14 +8,15 @@ over the rounds is taken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from companion.pages.checked import read_checked
 from companion.runs.chapters import CHAPTERS
-from companion.runs.records import content
 from companion.runs.schema import (
     Count,
     Least,
@@ -23,11 +24,7 @@ from companion.runs.schema import (
     Positive,
     Provenance,
     Share,
-    parsed,
-    printable,
-    problems,
 )
-from thermo_utils.errors import ThermoError
 
 __all__ = ["COMMAND", "FOLDER", "FORMAT", "GROWTH", "ratios", "read_measured", "read_speed"]
 
@@ -151,21 +148,9 @@ def read_measured(path: Path) -> dict[str, Any] | None:
     ThermoError
         If it is damaged or of another version.
     """
-    text = content(path)
-    if text is None:
-        return None
-    try:
-        measured = parsed(text)
-        if not isinstance(measured, dict) or measured.get("format") != FORMAT:
-            raise ThermoError(f"{path} is not of format {FORMAT}: delete it and run {COMMAND}")
-        found = problems(measured, Growth if path.stem == GROWTH else Measured)
-        if not found:
-            found = list(_contradictions(measured, profile=path.absolute().parent.parent.name))
-    except ValueError as error:
-        found = [str(error)]
-    if found:
-        raise ThermoError(f"{path} is damaged: {printable(found)}; delete it and run {COMMAND}")
-    return measured
+    profile = path.absolute().parent.parent.name
+    form = Growth if path.stem == GROWTH else Measured
+    return read_checked(path, FORMAT, form, partial(_contradictions, profile=profile), COMMAND)
 
 
 def _contradictions(measured: Mapping[str, Any], *, profile: str) -> Iterator[str]:

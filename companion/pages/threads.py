@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 from companion.pages.escape import in_markdown
+from companion.pages.rounds import are_seconds, busy, demanding, ratio, ratios
 from companion.pages.shown import percent
 from companion.pages.speed import paper_ratio
 from companion.pages.survives import read_facts
 from companion.pages.tables import counted, wide
-from companion.pages.zeros import BUSY
 from companion.runs.chapters import CHAPTERS
-from thermo_utils.errors import ThermoError
 
 __all__ = ["FILE", "FORMAT", "check", "read_threads", "threads_text"]
 
@@ -47,11 +45,7 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
     ThermoError
         Naming what is wrong first.
     """
-
-    def demand(good: object, what: str) -> None:
-        if not good:
-            raise ThermoError(f"{path} is damaged: {what}; make it again with {COMMAND} --force")
-
+    demand = demanding(path, f"{COMMAND} --force")
     demand(facts.get("format") == FORMAT, f"its format is not {FORMAT}")
     demand(isinstance(facts.get("date"), str), "date is no text")
     made = facts.get("provenance")
@@ -82,10 +76,7 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
         for each in (seconds or {}).values():
             demand(isinstance(each, dict) and set(each) == set(TASKS), f"{name} has other tasks")
             for values in each.values():
-                good = isinstance(values, list) and all(
-                    type(v) in (int, float) and math.isfinite(v) and v > 0 for v in values
-                )
-                demand(good, f"{name} has seconds that are no positive numbers")
+                demand(are_seconds(values), f"{name} has seconds that are no positive numbers")
                 lengths.add(len(values))
         demand(len(lengths) == 1 and min(lengths) > 1, f"{name} has not the same rounds")
 
@@ -120,21 +111,22 @@ def threads_text(facts: Mapping[str, Any] | None) -> str:
             link = f"[{chapter.title.replace(' on ', ', ')}](chapters/{name})"
             each = case["seconds"][most]
             sweep = [(facts["thresholds"] + 1) * v / facts["passes"] for v in each["full"]]
-            ratio = _ratio(sweep, each["renormalized"], "{:.1f}")
-            rows.append([link, *cells, ratio, paper_ratio(chapter)])
+            beside = ratio(sweep, each["renormalized"], 1)
+            rows.append([link, *cells, beside, paper_ratio(chapter)])
         else:
             others.append([in_markdown(name), *cells])
-    worst = {
-        number: max(
-            (_middle(c["seconds"][number]["renormalized"], c["seconds"][number]["plain"]), name)
-            for name, c in cases.items()
-        )
-        for number in (one, most)
-    }
-    dearest = {n: f"{cost:.2f} ({in_markdown(_title(name))})" for n, (cost, name) in worst.items()}
+
+    def dearest(number: str) -> str:
+        costs = [
+            (median(ratios(c["seconds"][number]["renormalized"], c["seconds"][number]["plain"])), n)
+            for n, c in cases.items()
+        ]
+        cost, name = max(costs)
+        return f"{cost:.2f} ({in_markdown(_title(name))})"
+
     said = (
         f"With {counted(int(most), 'thread')}, which is torch's default there, exact RFE costs at "
-        f"most {dearest[most]} plain passes; with one, {dearest[one]}."
+        f"most {dearest(most)} plain passes; with one, {dearest(one)}."
     )
     parts = [
         said,
@@ -157,34 +149,18 @@ def _cells(case: Mapping[str, Any], one: str, most: str) -> list[str]:
     return [
         f"{1e3 * median(plain):,.0f}",
         percent(median(case["before"])),
-        _ratio(seconds[most]["summed"], plain),
-        _ratio(seconds[one]["renormalized"], seconds[one]["plain"]),
-        _ratio(seconds[most]["renormalized"], plain),
+        ratio(seconds[most]["summed"], plain),
+        ratio(seconds[one]["renormalized"], seconds[one]["plain"]),
+        ratio(seconds[most]["renormalized"], plain),
     ]
-
-
-def _middle(values: Sequence[float], to: Sequence[float]) -> float:
-    return median(value / other for value, other in zip(values, to, strict=True))
-
-
-def _ratio(values: Sequence[float], to: Sequence[float], form: str = "{:.2f}") -> str:
-    ratios = [value / other for value, other in zip(values, to, strict=True)]
-    low, _, high = quantiles(ratios, n=4, method="inclusive")
-    middle, low_, high_ = (form.format(value) for value in (median(ratios), low, high))
-    return f"{middle} ({low_} to {high_})"
 
 
 def _machine(facts: Mapping[str, Any]) -> str:
     rounds = len(next(iter(next(iter(facts["cases"].values()))["seconds"].values()))["plain"])
     made = facts["provenance"]
     commit = (made.get("git_commit") or "unknown")[:10]
-    busy = (
-        f" **The machine was busy before** (load {facts['load']:.1f}): measure again."
-        if facts["load"] > BUSY
-        else ""
-    )
     return (
         f"Medians of {counted(rounds, 'round')}, in parentheses the quartiles of the ratios, which "
         f"are formed within a round. {in_markdown(made['device'].partition(',')[0])}, measured on "
-        f"{in_markdown(facts['date'])}, commit {in_markdown(commit)}.{busy}"
+        f"{in_markdown(facts['date'])}, commit {in_markdown(commit)}.{busy(facts)}"
     )

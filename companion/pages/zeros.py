@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from companion.pages.escape import in_markdown
+from companion.pages.rounds import busy
 from companion.pages.shown import fraction
 from companion.pages.tables import counted, wide
 
-__all__ = ["BUSY", "FILE", "zeros_text"]
+__all__ = ["FILE", "zeros_text"]
 
 #: Among the results; ``python -m benchmarks.zeros`` writes it.
 FILE = "zeros.json"
-#: Processes that were running before, on average, from which on the machine counts as busy.
-BUSY = 0.5
 
 
 def zeros_text(facts: Mapping[str, Any] | None) -> str:
@@ -99,15 +98,10 @@ def _machine(facts: Mapping[str, Any]) -> str:
     rounds = facts["skipping"][0]["repetitions"]
     name = facts["processor"] or facts["provenance"]["device"]
     commit = (facts["provenance"]["git_commit"] or "unknown")[:10]
-    busy = (
-        f" **The machine was busy before** (load {facts['load']:.1f}): measure again."
-        if facts["load"] > BUSY
-        else ""
-    )
     return (
         f"Medians of {counted(rounds, 'round')}, in parentheses the quartiles of the ratios, which "
         f"are formed within a round. {in_markdown(name)}, float32, measured on "
-        f"{in_markdown(facts['date'])}, commit {in_markdown(commit)}.{busy}"
+        f"{in_markdown(facts['date'])}, commit {in_markdown(commit)}.{busy(facts)}"
     )
 
 

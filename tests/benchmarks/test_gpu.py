@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.command import kept as kept_parts
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import measure, shapes
 from companion.pages.gpu import FILE, check, gpu_text, read_gpu
@@ -314,13 +315,13 @@ def test_parts_of_another_device_or_code_are_not_taken(quick, tmp_path, monkeypa
     monkeypatch.undo()
     kept = tmp_path / command.WORK / "parts-cpu.json"
     made = json.loads(kept.read_text())["made"]
-    assert len(command._kept(kept, made)) == 3
+    assert len(kept_parts(kept, made)) == 3
     other = {**made, "provenance": {**made["provenance"], "device": "another"}}
-    assert command._kept(kept, other) == {}
+    assert kept_parts(kept, other) == {}
     edited = {**made, "sources": {**made["sources"], "kernels.py": "another"}}
-    assert command._kept(kept, edited) == {}
+    assert kept_parts(kept, edited) == {}
     kept.write_text("{")
-    assert command._kept(kept, made) == {}
+    assert kept_parts(kept, made) == {}
 
 
 @compiled

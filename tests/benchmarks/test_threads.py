@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import threads
+from benchmarks import costs, threads
+from benchmarks.command import kept as kept_parts
 from companion.pages.threads import FILE, read_threads, threads_text
 from companion.runs.chapters import CHAPTERS
 
@@ -49,9 +50,9 @@ def test_a_case_is_measured_whole(name):
 
 def test_every_task_runs_with_its_number_of_threads(monkeypatch):
     seen = []
-    plain = threads.evaluate
+    plain = costs.evaluate
     monkeypatch.setattr(
-        threads, "evaluate", lambda *a: seen.append(torch.get_num_threads()) or plain(*a)
+        costs, "evaluate", lambda *a: seen.append(torch.get_num_threads()) or plain(*a)
     )
     found = threads.measure(tiny(), (1, 2), 1e-9, 3)
     assert {k: set(map(len, v.values())) for k, v in found["seconds"].items()} == {
@@ -98,8 +99,8 @@ def test_one_command_measures_keeps_and_goes_on(tmp_path, monkeypatch, capsys):
 
 def test_what_another_code_measured_is_not_gone_on_with(tmp_path):
     kept = tmp_path / "kept.json"
-    kept.write_text(json.dumps({"made": {"source": "other"}, "cases": {"a": 1}}))
-    assert threads._kept(kept, {"source": "this"}) == {}
-    assert threads._kept(kept, {"source": "other"}) == {"a": 1}
+    kept.write_text(json.dumps({"made": {"source": "other"}, "parts": {"a": 1}}))
+    assert kept_parts(kept, {"source": "this"}) == {}
+    assert kept_parts(kept, {"source": "other"}) == {"a": 1}
     kept.write_text("{")
-    assert threads._kept(kept, {}) == {}
+    assert kept_parts(kept, {}) == {}

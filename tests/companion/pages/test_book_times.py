@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from companion.pages.book_times import PARTS, book_times_text
-from companion.pages.zeros import BUSY
+from companion.pages.rounds import BUSY
 
 
 def facts(**changes):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from companion.pages.zeros import BUSY, zeros_text
+from companion.pages.rounds import BUSY
+from companion.pages.zeros import zeros_text
 
 
 def facts(**changes):
