@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from companion.networks import NETWORKS
 from companion.pages.escape import in_markdown
 from companion.pages.rounds import are_seconds, busy, demanding, ratio, ratios
 from companion.pages.shown import percent
@@ -114,7 +115,7 @@ def threads_text(facts: Mapping[str, Any] | None) -> str:
             beside = ratio(sweep, each["renormalized"], 1)
             rows.append([link, *cells, beside, paper_ratio(chapter)])
         else:
-            others.append([in_markdown(name), *cells])
+            others.append([in_markdown(_title(name)), *cells])
 
     def dearest(number: str) -> str:
         costs = [
@@ -140,7 +141,10 @@ def threads_text(facts: Mapping[str, Any] | None) -> str:
 
 
 def _title(name: str) -> str:
-    return next((c.title for c in CHAPTERS if c.name == name), name)
+    """Of a chapter, or of another network, whose name is followed by its layout."""
+    model, *layout = name.split(", ")
+    known = {**{c.name: c.title for c in CHAPTERS}, **{n.name: n.title for n in NETWORKS.values()}}
+    return ", ".join([known.get(model, model), *layout])
 
 
 def _cells(case: Mapping[str, Any], one: str, most: str) -> list[str]:

@@ -91,3 +91,13 @@ def test_a_damaged_record_is_one_clear_error(tmp_path, change, message):
     with pytest.raises(ThermoError, match=message) as raised:
         read_threads(path)
     assert "python -m benchmarks.threads --force" in str(raised.value)
+
+
+def test_networks_that_the_book_knows_have_its_names():
+    content = facts()
+    case = content["cases"].pop("some | net, channels last")
+    content["cases"]["mobilenet_v2, channels last"] = case
+    text = threads_text(content)
+    assert "| MobileNetV2, channels last |" in text
+    assert "at most 3.00 (MobileNetV2, channels last)" in text
+    assert "mobilenet_v2" not in text
