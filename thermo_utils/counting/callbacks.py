@@ -119,7 +119,7 @@ def _compiled(
     both = parts if totals else 2
     # Not compiled by themselves: what is has another name in every process, which would be part of
     # the name under which the callback is kept.
-    count = register_jitable(histogram_kernel(depth, bits == 64, prune))
+    count = register_jitable(histogram_kernel(depth, bits, prune))
     keep = count if fraction is None else register_jitable(survivors_kernel(fraction))
 
     def team(data):  # type: ignore

@@ -1,8 +1,8 @@
 """Counting and pruning on the CPU: kernels compiled by numba, and the threads that run them.
 
 Memory is read once and none is kept per activation. Rough cost on one core of a 2020s server, for
-one threshold as for a thousand: 0.7 ns per float32 activation, and 0.3 ns to prune at one threshold
-and count only what survives.
+one threshold as for a thousand: 0.4 to 0.7 ns per float32 activation (for zeros a tenth of that,
+with AVX-512), and 0.3 ns to prune at one threshold and count only what survives.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ __all__ = [
 #: Copies of each bin that a kernel cycles through, so that in a run of equal values (the zeros of
 #: a ReLU) an addition need not wait for the store of the one before.
 WAYS = 8
+#: Activations, a multiple of all vector widths, whose zeros are left out at a time.
+BLOCK = 1024
 #: ``count << PACK | sum`` in one 64-bit word. A way gets CHUNK / WAYS = 2**15 elements at most,
 #: whose patterns of up to 31 bits sum up to less than 2**47.
 PACK = 47
@@ -67,7 +69,7 @@ def histogram(lay: Layout, prune: bool) -> functools.partial[int]:
         shape ``(parts, WAYS, size)``, and the bins to add to. If `bad`, the number of NaN and
         infinite activations, is not zero, nothing was added.
     """
-    compiled = _histogram(lay.depth, lay.format.bits == 64, prune)
+    compiled = _histogram(lay.depth, lay.format.bits, prune)
     p = lay.format.fraction
     constants = np.array(
         [
@@ -84,27 +86,66 @@ def histogram(lay: Layout, prune: bool) -> functools.partial[int]:
 
 
 @functools.cache
-def _histogram(depth: int, wide: bool, prune: bool) -> Any:
-    return _compile(histogram_kernel(depth, wide, prune))
+def _histogram(depth: int, bits: int, prune: bool) -> Any:
+    return _compile(histogram_kernel(depth, bits, prune))
 
 
 @functools.cache
-def histogram_kernel(depth: int, wide: bool, prune: bool) -> Any:
-    """The kernel, not compiled, for a search depth, one or two sums, with or without output."""
+def histogram_kernel(depth: int, width: int, prune: bool) -> Any:
+    """The kernel, not compiled, for a search depth, a type of so many bits, with or without output.
+
+    Of float32, where the processor can, zeros (half of what a ReLU puts out) are only counted.
+    """
     from numba import int64, uint32, uint64
 
-    direct, carry = depth == 0, depth == 1
+    from thermo_utils.counting import vectors
+
+    direct, carry, wide = depth == 0, depth == 1, width == 64
+    squeezed = carry and width == 32 and vectors.can_squeeze()
     kind = uint64 if wide else uint32
     pack, low = uint64(PACK_WIDE if wide else PACK), uint64(LOW)
     half, one, last = uint64(1 << depth >> 1), uint64(1), uint64(WAYS - 1)
     mask = (one << pack) - one
+    lanes, room = int64(vectors.LANES), BLOCK + WAYS + vectors.LANES
 
     def kernel(table, edges, constants, bits, out, words, counts, sums):  # type: ignore
         shift, magnitude, low_part = constants[0], constants[1], constants[2]
         fraction, keep = constants[3], constants[4]
         n = uint64(bits.size)
-        whole = n & ~last
-        for block in range(whole // uint64(WAYS)):
+        whole, zeros = n & ~last, int64(0)
+        if squeezed:
+            dense = np.empty(room, np.uint32)
+            source, target = int64(bits.ctypes.data), int64(dense.ctypes.data)
+            size = int64(n)
+            vectorial = size - size % lanes
+            found = have = at = int64(0)
+            while at < vectorial:
+                end, before = min(at + BLOCK, vectorial), have
+                while at < end:
+                    have += vectors.squeeze(source + 4 * at, target + 4 * have)
+                    at += lanes
+                found += have - before
+                turns = uint64(have) // uint64(WAYS)
+                for turn in range(turns):
+                    for way in range(WAYS):  # unrolled
+                        b = dense[uint64(turn) * uint64(WAYS) + uint64(way)]
+                        k = uint64(kind(b + kind(table[uint64(b >> kind(shift))])) >> kind(shift))
+                        words[0, way, k] += uint64(b) + (one << pack)
+                left = have - int64(turns) * WAYS
+                for i in range(left):  # for the next block
+                    dense[i] = dense[have - left + i]
+                have = left
+            for i in range(vectorial, size):
+                b = kind(bits[i]) & kind(magnitude)
+                dense[have] = b
+                have += b != 0
+                found += b != 0
+            for i in range(have):
+                b = dense[i]
+                k = uint64(kind(b + kind(table[uint64(b >> kind(shift))])) >> kind(shift))
+                words[0, uint64(i) & last, k] += uint64(b) + (one << pack)
+            zeros, whole = size - found, n
+        for block in range((0 if squeezed else whole) // uint64(WAYS)):
             for way in range(WAYS):  # unrolled
                 b = kind(bits[uint64(block) * uint64(WAYS) + uint64(way)]) & kind(magnitude)
                 cell = uint64(b >> kind(shift))
@@ -140,6 +181,7 @@ def histogram_kernel(depth: int, wide: bool, prune: bool) -> Any:
             for k in range(counts.size - 2, counts.size):
                 bad += words[0, way, k] >> pack
         if bad == 0:  # so a call that meets NaN or infinity leaves no trace
+            counts[0] += zeros
             for way in range(WAYS):
                 for k in range(counts.size):
                     word = words[0, way, k]
