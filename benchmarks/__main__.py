@@ -121,7 +121,7 @@ class Case:
         return {
             "plain": lambda: evaluate(self.network, data),
             "renormalized": lambda: renormalized(*arguments, taus, progress=False),
-            "full": lambda: full_evaluation(*arguments, some, progress=False),
+            "full": lambda: full_evaluation(*arguments, some, progress=False, reuse=False),
             "stored": lambda: stored_renormalized(*arguments, taus),
         }
 

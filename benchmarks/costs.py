@@ -35,7 +35,7 @@ class Costs:
     Attributes
     ----------
     tasks : dict of str to callable
-        ``plain``, ``summed``, ``renormalized`` and ``full``.
+        ``plain``, ``summed``, ``renormalized`` and ``full``, every pass as a whole.
     activations : int
         That the hook saw, in a pass; 0 before it ran.
     """
@@ -49,7 +49,7 @@ class Costs:
             "plain": lambda: evaluate(model, data),
             "summed": lambda: self._sum(*arguments),
             "renormalized": lambda: renormalized(*arguments, taus, progress=False),
-            "full": lambda: full_evaluation(*arguments, taus[:swept], progress=False),
+            "full": lambda: full_evaluation(*arguments, taus[:swept], reuse=False, progress=False),
         }
 
     def _sum(self, model: nn.Module, data: Sequence[Any], layers: Any) -> None:

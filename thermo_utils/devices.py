@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["Resident", "device_of", "keep_on_device", "moved"]
+from thermo_utils.structures import each
+
+__all__ = ["SHARE", "Resident", "device_of", "keep_on_device", "moved", "room"]
 
 #: Share of a device's free memory that batches may take up.
 SHARE = 0.25
@@ -37,7 +38,7 @@ def keep_on_device(data: Iterable[Any], device: torch.device | None) -> Iterable
     """
     if device is None or device.type == "cpu":
         return data
-    return Resident(data, device, _room(device))
+    return Resident(data, device, room(device))
 
 
 class Resident:
@@ -70,7 +71,7 @@ class Resident:
     def __iter__(self) -> Iterator[Any]:
         if self._kept is not None:
             # A network may change its inputs in place: it gets a copy, made on the device.
-            yield from (_each(batch, Tensor.clone) for batch in self._kept)
+            yield from (each(batch, Tensor.clone) for batch in self._kept)
             return
         kept: list[Any] = []
         left = self._budget
@@ -81,13 +82,14 @@ class Resident:
                 self._fits = False
                 kept.clear()
             if self._fits:
-                kept.append(_each(there, Tensor.clone))
+                kept.append(each(there, Tensor.clone))
             yield there
         if self._fits:  # and the pass came to its end
             self._kept = kept
 
 
-def _room(device: torch.device) -> int:
+def room(device: torch.device) -> int:
+    """Bytes of an accelerator's free memory that may be taken up; 0 if it cannot tell."""
     try:
         free, _ = torch.accelerator.get_memory_info(device)
     except (RuntimeError, NotImplementedError, ValueError):  # some backends cannot tell
@@ -97,7 +99,7 @@ def _room(device: torch.device) -> int:
 
 def moved(value: Any, device: torch.device) -> Any:
     """The same structure with every tensor in it on a device."""
-    return _each(value, lambda tensor: tensor.to(device, non_blocking=True))
+    return each(value, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def _nbytes(value: Any) -> int:
@@ -107,20 +109,5 @@ def _nbytes(value: Any) -> int:
         sizes.append(tensor.nbytes)
         return tensor
 
-    _each(value, note)
+    each(value, note)
     return sum(sizes)
-
-
-def _each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The same structure with a function applied to every tensor in it."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, PackedSequence):
-        indices = (value.sorted_indices, value.unsorted_indices)
-        moved = (index if index is None else function(index) for index in indices)
-        return PackedSequence(function(value.data), value.batch_sizes, *moved)
-    if isinstance(value, Mapping):
-        return {key: _each(item, function) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return tuple(_each(item, function) for item in value)
-    return value

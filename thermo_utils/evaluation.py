@@ -33,6 +33,7 @@ from thermo_utils.hits import changed, lost_of_classes, no_data
 from thermo_utils.hooks import ActivationHooks, ActivationPruner
 from thermo_utils.layers import LayerSpec, items_of, resolve_sites
 from thermo_utils.metrics import Metric, resolve
+from thermo_utils.prefix import Prefix
 from thermo_utils.running import evaluating, forward, gradients_if_needed
 from thermo_utils.scorers import Scorer
 from thermo_utils.sweep_log import SweepLog
@@ -70,6 +71,7 @@ def full_evaluation(
     per_class: bool = False,
     blocks: ArrayLike | None = None,
     guided: bool = False,
+    reuse: bool = True,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -111,6 +113,10 @@ def full_evaluation(
         Whether to evaluate only those of `taus`, in a dozen passes at most, that the critical
         threshold and that of the score (for the default drop) need, see
         :mod:`thermo_utils.guided`. It takes no `blocks`. See the notes.
+    reuse : bool, default True
+        Whether what the network computes before its first pruned activation is kept from the
+        unpruned pass, as far as it fits into a quarter of the free memory. It changes no number,
+        only the time. See the notes.
     checkpoint : path, optional
         File that receives every finished threshold. If it exists, the thresholds in it are not
         evaluated again, so an interrupted sweep goes on where it stopped. The data must then come
@@ -130,7 +136,8 @@ def full_evaluation(
         ``higher_is_better``), ``baseline`` (the unpruned score; ``baseline_accuracy`` too, where
         that is what it is), ``total`` (N), ``total_abs_sum`` (Sigma_0), ``samples``, ``seconds``
         (wall time of all passes, also those of an earlier run), ``warnings`` (what a reader of the
-        curve has to know); and ``blocks``, ``per_class`` and ``guided``, if they were asked for.
+        curve has to know); and ``blocks``, ``per_class``, ``guided`` and ``reused``, if they were
+        asked for.
 
     Raises
     ------
@@ -152,6 +159,14 @@ def full_evaluation(
     ``N`` and ``Sigma_0`` of the block at zero. ``attrs["per_class"]`` is one with ``examples``
     (targets of each class), ``unpruned`` (hits of each), ``hits`` (a list of these per threshold)
     and ``lost`` (the same of the hits that pruning lost, None where the order was another).
+
+    With `reuse`, modules that are done before the first pruned activation give back what they
+    returned in the unpruned pass, for batches that are equal to those of that pass number by
+    number. Networks that draw random numbers, and those that do not give the same output on their
+    first two batches with what was kept, are computed as a whole: the network must not count its
+    calls, and the caller must not change it meanwhile. ``attrs["reused"]`` holds ``share`` (of the
+    batches that were not computed as a whole), ``bytes`` (kept) and ``why_not`` (None, or what
+    spoke against it). Measure times of whole passes without.
 
     A guided evaluation chooses each threshold by what the ones before it gave; its unpruned pass
     counts for the renormalized curve, too. The features of F are those of
@@ -184,6 +199,7 @@ def full_evaluation(
     if per_class and judge.name != "accuracy":
         raise ThermoError(f"per_class counts hits, which {judge.name} has none of: take accuracy")
     batches = keep_on_device(several_times(data), device_of(model))
+    prefix = Prefix(model, layers) if reuse else None
 
     targets = hashlib.sha256()
     notes: list[str] = []
@@ -203,8 +219,12 @@ def full_evaluation(
         # N and Sigma_0 are those of the unpruned pass; later ones need only what survives. There,
         # a layer may be silent: what a pruned network sends elsewhere is no mistake.
         pruner = ActivationPruner(model, layers, tau, totals=tau == 0, check=tau == 0, **options)
-        with pruner, watch if tau == 0 else nullcontext():
-            inputs = _in_blocks(batches, pruner.count_apart) if apart is not None else batches
+        inputs = _in_blocks(batches, pruner.count_apart) if apart is not None else batches
+        again: Any = nullcontext()
+        if prefix is not None:
+            inputs = prefix.of(inputs)
+            again = prefix.replaying() if tau else prefix.recording(lambda: pruner.shown)
+        with pruner, watch if tau == 0 else nullcontext(), again:
             scorer: Any = score(model, inputs, judge, note)
         row: dict[str, Any] = {
             "tau": tau,
@@ -262,6 +282,11 @@ def full_evaluation(
         identity |= {"per_class": True} if per_class else {}
         identity |= {"mask": mask} if mask is not None else {}
         log = SweepLog(checkpoint, identity)
+        if prefix is not None:
+            started = time.perf_counter()
+            left = PASSES - 1 if guided else sum(tau not in log for tau in grid.tolist())
+            prefix.prove(left)
+            unpruned["seconds"] += time.perf_counter() - started
         wanted: Iterable[float] = grid.tolist()
         if guided:
             rfe = spectrum.compute()
@@ -338,6 +363,10 @@ def full_evaluation(
         }
     if guided:
         curve.attrs["guided"] = account(curve, rfe, order)
+    if prefix is not None:
+        curve.attrs["reused"] = {
+            "share": prefix.share, "bytes": prefix.nbytes, "why_not": prefix.why_not,
+        }  # fmt: skip
     return curve
 
 

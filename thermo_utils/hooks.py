@@ -270,6 +270,11 @@ class ActivationHooks:
                 )
 
     @property
+    def shown(self) -> int:
+        """How many activations were shown to the function since the block was entered."""
+        return sum(self.calls.values())
+
+    @property
     def silent(self) -> list[str]:
         """Sites that are modules and never ran since the block was entered."""
         return [name for name in self.layers if not self.calls.get(name)]

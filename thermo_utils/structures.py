@@ -1,14 +1,26 @@
-"""The activation in whatever a layer takes or returns: a tensor, a tuple, a mapping, nested."""
+"""The tensors in whatever a layer takes or returns: a tensor, a tuple, a mapping, nested."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["activation", "real_positions", "with_activation"]
+__all__ = [
+    "activation", "copies", "each", "equal", "fresh", "real_positions", "same", "taken_apart",
+    "tensors_in", "with_activation",
+]  # fmt: skip
+
+#: What may stand beside tensors where values are compared or kept.
+PLAIN = (
+    type(None), bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device,
+    torch.layout, torch.memory_format,
+)  # fmt: skip
 
 
 def activation(value: Any) -> tuple[tuple[Any, ...], Tensor] | None:
@@ -27,7 +39,6 @@ def activation(value: Any) -> tuple[tuple[Any, ...], Tensor] | None:
 
     Examples
     --------
-    >>> import torch
     >>> keys, tensor = activation((torch.tensor([1]), {"hidden": torch.ones(2)}))
     >>> keys, tuple(tensor.shape)
     ((1, 'hidden'), (2,))
@@ -44,6 +55,38 @@ def activation(value: Any) -> tuple[tuple[Any, ...], Tensor] | None:
         if found is not None:
             return (key, *found[0]), found[1]
     return None
+
+
+def each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """The same structure with a function applied to every tensor in it.
+
+    Parameters
+    ----------
+    value : object
+        A tensor, or tuples, lists (which become tuples) and mappings (which become dicts) of these.
+    function : callable
+
+    Returns
+    -------
+    object
+        What is no tensor is as it was.
+
+    Examples
+    --------
+    >>> each({"x": (torch.ones(1), "word")}, Tensor.neg)
+    {'x': (tensor([-1.]), 'word')}
+    """
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, PackedSequence):
+        indices = (value.sorted_indices, value.unsorted_indices)
+        done = (index if index is None else function(index) for index in indices)
+        return PackedSequence(function(value.data), value.batch_sizes, *done)
+    if isinstance(value, Mapping):
+        return {key: each(item, function) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(each(item, function) for item in value)
+    return value
 
 
 def with_activation(value: Any, keys: tuple[Any, ...], tensor: Tensor) -> Any:
@@ -99,7 +142,6 @@ def real_positions(output: Tensor, mask: Tensor | None) -> Tensor:
 
     Examples
     --------
-    >>> import torch
     >>> states = torch.arange(6.0).reshape(2, 3, 1)
     >>> real_positions(states, torch.tensor([[1, 1, 0], [1, 0, 0]])).flatten().tolist()
     [0.0, 1.0, 3.0]
@@ -110,3 +152,188 @@ def real_positions(output: Tensor, mask: Tensor | None) -> Tensor:
         return output
     # A network may skip what is padding in every text of a batch.
     return output[mask[:, : output.shape[1]].ne(0).to(output.device)]
+
+
+def tensors_in(value: Any, *, given: bool = False) -> list[Tensor] | None:
+    """All tensors in a value that nothing else is in but plain values.
+
+    Parameters
+    ----------
+    value : object
+    given : bool, default False
+        Whether these are a module's arguments, which it could change: then no lists or mappings.
+
+    Returns
+    -------
+    list of Tensor, or None
+        None if there is something else, or a tensor that cannot be kept: one that gradients are
+        recorded of (but for arguments), or of inference mode, in which changes do not show.
+
+    Examples
+    --------
+    >>> tensors_in((torch.ones(1), None)), tensors_in({"x": object()})
+    ([tensor([1.])], None)
+    """
+    if isinstance(value, Tensor):
+        return None if value.is_inference() or (value.requires_grad and not given) else [value]
+    if isinstance(value, PLAIN):
+        return []
+    inner: Iterable[Any]
+    if isinstance(value, tuple) or (isinstance(value, list) and not given):
+        inner = value
+    elif isinstance(value, Mapping) and not given:
+        inner = value.values()
+    else:
+        return None
+    found: list[Tensor] = []
+    for item in inner:
+        tensors = tensors_in(item, given=given)
+        if tensors is None:
+            return None
+        found += tensors
+    return found
+
+
+def fresh(value: Any) -> Any:
+    """The same tensors in lists and mappings of their own, which may be changed.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> value = [1, (2, 3)]
+    >>> fresh(value) == value, fresh(value) is value
+    (True, False)
+    """
+    if isinstance(value, list):
+        return [fresh(item) for item in value]
+    if isinstance(value, tuple):
+        items = [fresh(item) for item in value]
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, Mapping):
+        copied: Any = copy.copy(value)
+        for key, item in value.items():
+            copied[key] = fresh(item)
+        return copied
+    return value
+
+
+def copies(output: Any) -> list[Tensor]:
+    """Copies of all tensors that can be found in what a network returned.
+
+    Parameters
+    ----------
+    output : object
+        Tensors, tuples, lists, mappings and dataclasses of these; what is none is left out.
+
+    Returns
+    -------
+    list of Tensor
+
+    Examples
+    --------
+    >>> copies({"loss": None, "logits": torch.ones(1)})
+    [tensor([1.])]
+    """
+    if isinstance(output, Tensor):
+        return [output.detach().clone()]
+    if dataclasses.is_dataclass(output) and not isinstance(output, type | Mapping):
+        output = [getattr(output, field.name) for field in dataclasses.fields(output)]
+    if isinstance(output, Mapping):
+        output = list(output.values())
+    return [t for item in output for t in copies(item)] if isinstance(output, tuple | list) else []
+
+
+def taken_apart(value: Any) -> tuple[list[Tensor], Any] | None:
+    """The tensors in a batch, and all else that there is to it.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    tuple of (list of Tensor, object), or None
+        The second can be compared with another's. None if there is something in the value that is
+        neither a tensor nor plain.
+
+    Examples
+    --------
+    >>> taken_apart((torch.ones(1), {"word": "x"}))[0], taken_apart([object()])
+    ([tensor([1.])], None)
+    """
+    if isinstance(value, Tensor):
+        return [value], (value.dtype, value.shape, value.stride(), value.device)
+    if isinstance(value, PLAIN):
+        return [], (type(value), value)
+    pairs: Iterable[tuple[Any, Any]]
+    if isinstance(value, Mapping):
+        pairs = value.items()
+    elif isinstance(value, tuple | list):
+        pairs = enumerate(value)
+    else:
+        return None
+    tensors: list[Tensor] = []
+    rest: list[Any] = []
+    for key, item in pairs:
+        parts = taken_apart(item)
+        if parts is None:
+            return None
+        tensors += parts[0]
+        rest.append((key, parts[1]))
+    return tensors, rest
+
+
+def same(batch: Any, other: Any) -> bool:
+    """Whether two batches are the same, number by number.
+
+    Parameters
+    ----------
+    batch, other : object
+
+    Returns
+    -------
+    bool
+        False too where it cannot be known, see :func:`taken_apart`.
+
+    Examples
+    --------
+    >>> same((torch.ones(2), "a"), (torch.ones(2), "a")), same(torch.ones(2), torch.zeros(2))
+    (True, False)
+    """
+    first, second = taken_apart(batch), taken_apart(other)
+    if first is None or second is None or first[1] != second[1]:
+        return False
+    return equal(first[0], second[0])
+
+
+def equal(tensors: list[Tensor] | None, others: list[Tensor] | None) -> bool:
+    """Whether there are tensors, and the others are the same.
+
+    Parameters
+    ----------
+    tensors, others : list of Tensor, or None
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> equal([torch.ones(1)], [torch.ones(1)]), equal([], [])
+    (True, False)
+    """
+    if not tensors or others is None or len(tensors) != len(others):
+        return False
+    return all(
+        one.dtype == other.dtype and torch.equal(one, other)
+        for one, other in zip(tensors, others, strict=True)
+    )

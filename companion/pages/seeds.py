@@ -61,6 +61,8 @@ def mean_sd(values: Sequence[float], *, digits: int | None = None, unit: str = "
 def by_device(runs: Iterable[Record]) -> dict[str, list[Record]]:
     """Runs by what they ran on: only times of one device have a mean.
 
+    Where a full evaluation did not compute every pass as a whole, that makes another device of it.
+
     Parameters
     ----------
     runs : iterable of Record
@@ -72,7 +74,11 @@ def by_device(runs: Iterable[Record]) -> dict[str, list[Record]]:
     """
     groups: dict[str, list[Record]] = {}
     for run in runs:
-        groups.setdefault(run.result["provenance"]["device"], []).append(run)
+        device = run.result["provenance"]["device"]
+        if run.result["stages"]["full"]["attrs"].get("reused", {}).get("share"):
+            processor, comma, rest = device.partition(",")
+            device = f"{processor} with reuse{comma}{rest}"
+        groups.setdefault(device, []).append(run)
     return groups
 
 

@@ -74,11 +74,14 @@ class Experiment:
         )
 
     def full_evaluation(self) -> pd.DataFrame:
-        """The curve, and the accuracies, with pruning in the network."""
+        """The curve, and the accuracies, with pruning in the network.
+
+        Every pass as a whole, whose time is one of the paper's results.
+        """
         sweep = self.run.scratch("full") / "sweep.jsonl"
         return self.run.keep(
             "full", full_evaluation, self.network, self.test, self.layers, self.grids[0],
-            blocks=self.grids[0], checkpoint=sweep,
+            blocks=self.grids[0], checkpoint=sweep, reuse=False,
         )  # fmt: skip
 
 
