@@ -37,6 +37,8 @@ from thermo_utils.sampling import sampled_renormalized
 STORED_BYTES = 256 << 20
 #: Thresholds that are really swept for the cost of one in the full evaluation.
 SWEPT = 3
+#: Most of the test set that the sampled method may read.
+TENTH = 0.1
 #: Numbers of thresholds for the growth of cost; and parts of the examples.
 COUNTS = (10, 50, 200, 1000)
 PARTS = (0.25, 0.5, 1.0)
@@ -133,6 +135,7 @@ class Case:
             self.layers,
             self.fine["tau"].to_numpy(),
             tolerance=FINER,
+            max_share=TENTH,
             batch_size=self.batch_size,
             seed=self.chapter.run.settings.seed,
             progress=False,

@@ -24,9 +24,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks import costs
+from benchmarks import costs, reuse
 from benchmarks.command import exit_code, in_parts
 from benchmarks.costs import Costs, untrained
+from benchmarks.reuse import Reuse
 from companion.data.specs import DATASETS
 from companion.data.tensors import evaluation_batches, image_splits
 from companion.networks import NETWORKS, build
@@ -58,7 +59,7 @@ RELUS = (nn.ReLU, nn.ReLU6)
 #: Where finished cases wait for the others, among the results.
 WORK = ".work/threads.json"
 #: Whose code decides on what is measured.
-SOURCES = (Path(__file__), Path(costs.__file__))
+SOURCES = (Path(__file__), Path(costs.__file__), Path(reuse.__file__))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ def cases() -> dict[str, Callable[[], Case]]:
 
 
 def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int) -> dict[str, Any]:
-    """Plain pass, a hook that only sums, RFE and FE, in turn, for every number of threads.
+    """Plain pass, a hook that sums, RFE, FE and one threshold, in turn, for each number of threads.
 
     Parameters
     ----------
@@ -146,10 +147,13 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
     -------
     dict
         ``seconds`` by number of threads and task, ``activations`` and ``examples`` of a pass, and
-        ``before``: which share of a pass is over when the first activation is seen, in every round.
+        ``before``: which share of a pass is over when the first activation is seen, in every round;
+        ``kept``: what is not computed again for another threshold.
     """
     data = list(_fitting(case, max(threads), seconds))
     timed = Costs(case.network, data, case.layers, TAUS, SWEPT)
+    again = Reuse(case.network, data, case.layers, float(TAUS[0]))
+    tasks = {**timed.tasks, **again.tasks}
 
     def with_threads(number: int, task: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
@@ -162,7 +166,7 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
     todo = {
         f"{number} {name}": with_threads(number, task)
         for number in threads
-        for name, task in timed.tasks.items()
+        for name, task in tasks.items()
     }
     try:
         with untrained():
@@ -172,10 +176,10 @@ def measure(case: Case, threads: Sequence[int], seconds: float, repetitions: int
         torch.set_num_threads(before)
     return {
         "seconds": {
-            str(number): {name: found[f"{number} {name}"] for name in timed.tasks}
-            for number in threads
+            str(number): {name: found[f"{number} {name}"] for name in tasks} for number in threads
         },
         "before": [_before(case, data) for _ in range(repetitions)],
+        "kept": again.kept,
         "activations": timed.activations,
         "examples": sum(len(targets) for _, targets in data),
     }

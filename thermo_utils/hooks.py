@@ -244,9 +244,12 @@ class ActivationHooks:
     def _show(self, name: str, tensor: Tensor) -> Tensor | None:
         self.calls[name] = self.calls.get(name, 0) + 1
         try:
-            return self._function(name, tensor)
+            return self._see(name, tensor)
         except ThermoError as error:
             raise _of_layer(name, error) from error
+
+    def _see(self, name: str, tensor: Tensor) -> Tensor | None:
+        return self._function(name, tensor)
 
     def _check_all_fired(self) -> None:
         ran = self._ran if self._paths is None else self._paths.ran
@@ -350,7 +353,7 @@ class ActivationPruner(ActivationHooks):
         check: bool = True,
         mask: str | None = None,
     ) -> None:
-        super().__init__(model, layers, self._prune, check=check, mask=mask)
+        super().__init__(model, layers, _no_function, check=check, mask=mask)
         options = {"inclusive": inclusive, "count_zeros": count_zeros, "totals": totals}
         self.tau: float | dict[str, float]
         if isinstance(tau, Mapping):
@@ -406,7 +409,10 @@ class ActivationPruner(ActivationHooks):
             self._counts[name] = empty.twin()
         return self._counts[name]
 
-    def _prune(self, name: str, tensor: Tensor) -> Tensor | None:
+    # A method of the class, not one bound to this object and kept in it: that would be a cycle, and
+    # the counts of pruners that nobody needs would pile up until Python looks for cycles, in the
+    # midst of the memory of large activations.
+    def _see(self, name: str, tensor: Tensor) -> Tensor | None:
         counts = self._of(name)
         if counts.tau == 0:  # nothing to prune, so nothing to replace
             counts.update(self.real(tensor))
@@ -467,6 +473,10 @@ class ActivationPruner(ActivationHooks):
         return Summed(
             counts for layers in self._blocks.values() for counts in _finite(layers).values()
         )
+
+
+def _no_function(name: str, tensor: Tensor) -> None:
+    """In the place of a function, where a method sees the activations."""
 
 
 def _finite(layers: dict[str, PruneCounts]) -> dict[str, PruneCounts]:

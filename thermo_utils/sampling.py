@@ -3,7 +3,8 @@
 The curve of Section 3.7 of "Modeling Pruning as a Phase Transition" (CMC 2026, 86(3), 99) depends
 on ratios of sums over the test set, so a proportional sample gives a consistent estimate of it.
 :func:`sampled_renormalized` reads examples in rounds until the critical threshold of the whole test
-set is known to within a given number of grid steps; :mod:`thermo_utils.confidence` tells when.
+set is known to within a given number of grid steps, or there are no more;
+:mod:`thermo_utils.confidence` tells when.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def sampled_renormalized(
     *,
     confidence: float = 0.95,
     tolerance: int = 1,
-    max_share: float = 0.1,
+    max_share: float = 1.0,
     batch_size: int = 128,
     seed: int = 0,
     labels: ArrayLike | None = None,
@@ -79,8 +80,10 @@ def sampled_renormalized(
         Grid steps of `taus` by which the critical threshold may differ from that of the whole set
         on the same grid. On a grid so fine that the noise of the whole set itself moves a peak by
         several steps, ask for as many.
-    max_share : float, default 0.1
-        Read at most this share of the examples.
+    max_share : float, default 1.0
+        Read at most this share of the examples. By default everything, if nothing less settles it:
+        then the answer is either as sure as asked for, or that of the whole set. With less, look at
+        ``converged``.
     batch_size : int, default 128
         Examples per call of the model, at most.
     seed : int, default 0
@@ -126,7 +129,7 @@ def sampled_renormalized(
     ``attrs["tau"]`` is what most of these sets agree on, and need not be a feature of the returned
     curve, which is that of the sample, rougher than that of the whole set.
 
-    Whoever reads everything (``max_share=1``) gets the curve, and the threshold, of
+    Who ends up reading everything gets the curve, and the threshold, of
     :func:`thermo_utils.renormalized`.
 
     Examples

@@ -107,7 +107,8 @@ def find_transitions(
         Part of the threshold within which the slope changes at a bend, by the mean slope so far.
     ripple_share : float, default 0.005
         An extremum whose prominence is less than this share of :math:`T S`, with
-        :math:`T = 1/\tau`, is a ripple. Needs the column ``beta``.
+        :math:`T = 1/\tau`, is a ripple. Needs the column ``beta``. A valley at the second threshold
+        is none either: where F begins, only the first threshold would say that it fell.
     latest_start : float, default 0.2
         Share of the activations other than zero that may be pruned at the first threshold; where it
         is more, there are no features, and a `UserWarning` says so. Needs the column ``beta``.
@@ -158,6 +159,8 @@ def find_transitions(
         turn
         for turn in turned
         if not (c.beta[turn.point] > MAX_BETA or turn.size < ripple[turn.point])
+        # Of a valley at the second threshold, only the first one says that F fell.
+        and not (turn.point == 1 and turn.sign < 0)
     ]
     if found:
         return _table(["peak" if turn.sign > 0 else "valley" for turn in found], found, c)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from companion.data.specs import DATASETS
 from companion.pages.escape import in_html, in_markdown
-from companion.pages.seeds import by_device
+from companion.pages.seeds import at_least, by_device
 from companion.pages.tables import counted, html
 from companion.pages.wording import listed
 from companion.paper.claims import KINDS, claims
@@ -211,9 +211,11 @@ def _time(records: Runs) -> str:
         for device, group in by_device(runs).items():
             stages = [fmean(_seconds(run, stage) for run in group) for stage in STAGES]
             totals[device] = totals.get(device, 0.0) + sum(stages) * len(group)
+            train, *others = map(_shown, stages)
+            more = at_least(group, "train")
             rows.append([
-                _link(chapter), in_html(device), str(len(group)), *map(_shown, stages),
-                _shown(sum(stages)),
+                _link(chapter), in_html(device), str(len(group)), more + train, *others,
+                more + _shown(sum(stages)),
             ])  # fmt: skip
     heads = ["Chapter", "Device", "Seeds", *map(_stage, STAGES), "One seed"]
     table = html(heads, rows, classes="table")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from companion.pages.guided import FILE as GUIDED
 from companion.pages.guided import read_guided
+from companion.pages.sampled import FILE as SAMPLED
+from companion.pages.sampled import read_sampled
 from companion.pages.speed_files import FOLDER, read_measured
 from companion.runs import scale_files
 from companion.runs.records import CURVES, NEXT, RESULT, read_record
@@ -32,7 +34,8 @@ def check(results: Path) -> tuple[int, list[str]]:
     bad : list of str
         A line for each that is damaged, beginning with the file.
     """
-    records, variants, scales, measured, guided = set(), set(), set(), set(), set()
+    records, variants, scales, measured = set(), set(), set(), set()
+    guided, sampled = set(), set()
     for path in results.glob("*/**/*"):
         if path.relative_to(results).parts[0].startswith("."):  # kept by runs, which check it
             continue
@@ -46,9 +49,11 @@ def check(results: Path) -> tuple[int, list[str]]:
             measured.add(path)
         elif path.name == GUIDED:
             guided.add(path)
+        elif path.name == SAMPLED:
+            sampled.add(path)
     readers: list[tuple[Callable[[Path], object], set[Path]]] = [
         (read_record, records), (read_variants, variants), (read_scale, scales),
-        (read_measured, measured), (read_guided, guided),
+        (read_measured, measured), (read_guided, guided), (read_sampled, sampled),
     ]  # fmt: skip
     bad = []
     for read, places in readers:

@@ -16,6 +16,8 @@ from companion.pages.guided import FILE as GUIDED
 from companion.pages.guided import read_guided
 from companion.pages.pretraining import FILE
 from companion.pages.runs_here import Here, runs_here
+from companion.pages.sampled import FILE as SAMPLED
+from companion.pages.sampled import read_sampled
 from companion.pages.speed_files import FOLDER, read_speed
 from companion.pages.survives import read_facts
 from companion.pages.threads import FILE as THREADS
@@ -53,7 +55,8 @@ class Gathered(NamedTuple):
         What was run on this machine.
     speed, speed_here : dict
         What was measured of the methods, by the project and here.
-    alternatives, faults, soak, kinds, pretraining, zeros, book, gpu, guided, threads
+    alternatives, faults, soak, kinds, pretraining, zeros, book, gpu, guided, threads,
+    sampled
         As the modules that read them return them.
     """
 
@@ -74,6 +77,7 @@ class Gathered(NamedTuple):
     gpu: dict[str, Any] | None
     guided: dict[str, Any] | None
     threads: dict[str, Any] | None
+    sampled: dict[str, Any] | None
 
 
 def gather(results: Path, committed: Path) -> Gathered:
@@ -129,6 +133,7 @@ def gather(results: Path, committed: Path) -> Gathered:
     gpu = tried(partial(read_gpu, committed / GPU))
     guided = tried(partial(read_guided, committed / PROFILE / GUIDED))
     threads = tried(partial(read_threads, committed / THREADS))
+    sampled = tried(partial(read_sampled, committed / PROFILE / SAMPLED))
     if bad:
         raise ThermoError("; ".join(dict.fromkeys(bad)))
     whole = {chapter: ours(records) for chapter, (records,) in chapters.items()}
@@ -142,5 +147,5 @@ def gather(results: Path, committed: Path) -> Gathered:
         speed[0],
         {name: found for (measured,) in speed_here for name, found in measured.items()},
         alternatives[0],
-        *(found for (found,) in (*facts, gpu, guided, threads)),
+        *(found for (found,) in (*facts, gpu, guided, threads, sampled)),
     )

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from companion.pages.escape import in_markdown
-from companion.pages.seeds import accuracies, mean_sd, thresholds
+from companion.pages.seeds import accuracies, at_least, mean_sd, thresholds
 from companion.pages.shown import unbroken
 from companion.pages.tables import NOT_RUN, markdown, stated
 from companion.runs.chapters import Chapter
@@ -100,7 +100,8 @@ def status_table(records: Runs) -> str:
                 [
                     _link(chapter),
                     run.result["seed"],
-                    *(_seconds(timings[stage]) for stage in ("train", "full", "renormalized")),
+                    at_least([run], "train") + _seconds(timings["train"]),
+                    *(_seconds(timings[stage]) for stage in ("full", "renormalized")),
                     f"{timings['speedup']:.0f}",
                     in_markdown(made["device"]),
                     in_markdown((made["git_commit"] or "")[:10]),

@@ -18,8 +18,8 @@ from companion.pages.tables import NONE_FOUND
 from companion.runs.records import Record
 
 __all__ = [
-    "MOST_LISTED", "accuracies", "by_device", "kinds", "mean_sd", "positions", "sparsities",
-    "thresholds", "timed",
+    "MOST_LISTED", "accuracies", "at_least", "by_device", "kinds", "mean_sd", "positions",
+    "sparsities", "thresholds", "timed",
 ]  # fmt: skip
 
 #: Thresholds of more seeds than this are not listed.
@@ -82,6 +82,27 @@ def by_device(runs: Iterable[Record]) -> dict[str, list[Record]]:
     return groups
 
 
+def at_least(runs: Iterable[Record], name: str) -> str:
+    """What to put before a time that is not all of it.
+
+    Parameters
+    ----------
+    runs : iterable of Record
+    name : str
+        As for :func:`timed`.
+
+    Returns
+    -------
+    str
+        Of a training of which only the part after an interruption was timed ``at least``, with a
+        space; else empty.
+    """
+    if name != "train":
+        return ""
+    resumed = any(run.result["stages"]["train"].get("resumed") for run in runs)
+    return "at least " if resumed else ""
+
+
 def timed(runs: Sequence[Record], name: str, unit: str = "") -> str:
     """Mean over seeds of a time or of the speed-up, for every device by itself.
 
@@ -101,7 +122,8 @@ def timed(runs: Sequence[Record], name: str, unit: str = "") -> str:
     """
     groups = by_device(runs)
     means = {
-        device: mean_sd([float(run.result["timings"][name]) for run in group], unit=unit)
+        device: at_least(group, name)
+        + mean_sd([float(run.result["timings"][name]) for run in group], unit=unit)
         for device, group in groups.items()
     }
     if len(means) == 1:

@@ -40,6 +40,7 @@ from companion.pages.paper_tables import paper_table
 from companion.pages.pretraining import pretraining_text
 from companion.pages.runs_here import FOLDER as RUNS
 from companion.pages.runs_here import runs_page
+from companion.pages.sampled import sampled_text
 from companion.pages.scale import (
     moved_sentences,
     peaks_text,
@@ -266,6 +267,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "growth": "Not measured.\n",
         "dozen": dozen_text(chapters, read.others),
         "guided": guided_text(read.guided, chapters, PROFILE),
+        "sampled": sampled_text(read.sampled, chapters, PROFILE),
         "conclusion": conclusion(judged),
         "errata": errata_page(chapters, read.others),
         "variants": variants_page(

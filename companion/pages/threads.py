@@ -19,9 +19,9 @@ from companion.runs.chapters import CHAPTERS
 __all__ = ["FILE", "FORMAT", "check", "read_threads", "threads_text"]
 
 #: Among the results; ``python -m benchmarks.threads`` writes it.
-FILE, FORMAT = "threads.json", 1
+FILE, FORMAT = "threads.json", 2
 COMMAND = "python -m benchmarks.threads"
-TASKS = ("plain", "summed", "renormalized", "full")
+TASKS = ("plain", "summed", "renormalized", "full", "whole", "reused")
 
 
 def read_threads(path: Path) -> dict[str, Any] | None:
@@ -70,6 +70,7 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
             and all(isinstance(share, float) and 0 <= share <= 1 for share in before)
         )
         demand(shares, f"{name} has no shares before the first pruned activation")
+        demand(_are_kept(case.get("kept")), f"{name} does not say what is kept of a pass")
         demand(isinstance(seconds, dict), f"{name} has no seconds")
         known = set(seconds or ()) == set(map(str, numbers or ()))
         demand(known, f"{name} has other numbers of threads")
@@ -82,8 +83,16 @@ def check(facts: Mapping[str, Any], path: Path) -> None:
         demand(len(lengths) == 1 and min(lengths) > 1, f"{name} has not the same rounds")
 
 
+def _are_kept(kept: object) -> bool:
+    if not isinstance(kept, dict) or set(kept) != {"share", "bytes", "why_not"}:
+        return False
+    share, count, why_not = kept["share"], kept["bytes"], kept["why_not"]
+    numbers = type(share) in (int, float) and 0 <= share <= 1 and type(count) is int and count >= 0
+    return numbers and (why_not is None or isinstance(why_not, str))
+
+
 def threads_text(facts: Mapping[str, Any] | None) -> str:
-    """Two tables: the chapters beside the paper, and networks that are none of the book's.
+    """Three tables: the chapters beside the paper, other networks, and what is reused.
 
     Parameters
     ----------
@@ -101,21 +110,23 @@ def threads_text(facts: Mapping[str, Any] | None) -> str:
     chapters = {c.name: c for c in CHAPTERS}
     one, most = map(str, facts["threads"])
     head = [
-        "plain pass, ms", "before the first pruned", "hook that sums",
+        "plain pass, ms", "hook that sums",
         f"RFE, {counted(1, 'thread')}", f"RFE, {counted(int(most), 'thread')}",
     ]  # fmt: skip
-    rows, others = [], []
+    rows, others, again = [], [], []
     for name, case in cases.items():
         cells = _cells(case, one, most)
+        title = in_markdown(_title(name))
         if name in chapters:
             chapter = chapters[name]
-            link = f"[{chapter.title.replace(' on ', ', ')}](chapters/{name})"
+            title = link = f"[{chapter.title.replace(' on ', ', ')}](chapters/{name})"
             each = case["seconds"][most]
             sweep = [(facts["thresholds"] + 1) * v / facts["passes"] for v in each["full"]]
             beside = ratio(sweep, each["renormalized"], 1)
             rows.append([link, *cells, beside, paper_ratio(chapter)])
         else:
-            others.append([in_markdown(_title(name)), *cells])
+            others.append([title, *cells])
+        again.append([title, *_again(case, most)])
 
     def dearest(number: str) -> str:
         costs = [
@@ -135,6 +146,12 @@ def threads_text(facts: Mapping[str, Any] | None) -> str:
              rows),
         "Networks that are none of the book's, with images of 64 × 64 or texts of 128 words:",
         wide(["network", *head], others),
+        "A threshold more, where what comes before the first pruned activation is not computed "
+        f"again ({counted(int(most), 'thread')}):",
+        wide(
+            ["network, data", "before the first pruned", "reused / whole", "kept, KiB per example"],
+            again,
+        ),
         _machine(facts),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
@@ -152,11 +169,19 @@ def _cells(case: Mapping[str, Any], one: str, most: str) -> list[str]:
     plain = seconds[most]["plain"]
     return [
         f"{1e3 * median(plain):,.0f}",
-        percent(median(case["before"])),
         ratio(seconds[most]["summed"], plain),
         ratio(seconds[one]["renormalized"], seconds[one]["plain"]),
         ratio(seconds[most]["renormalized"], plain),
     ]
+
+
+def _again(case: Mapping[str, Any], most: str) -> list[str]:
+    seconds, kept = case["seconds"][most], case["kept"]
+    share = percent(median(case["before"]))
+    if kept["why_not"] is not None or not kept["share"]:
+        return [share, "computed as a whole", in_markdown(kept["why_not"] or "does not fit")]
+    each = kept["bytes"] / 1024 / (case["examples"] * kept["share"])
+    return [share, ratio(seconds["reused"], seconds["whole"]), f"{each:,.0f}"]
 
 
 def _machine(facts: Mapping[str, Any]) -> str:

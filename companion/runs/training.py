@@ -83,7 +83,9 @@ def train(
     DataFrame
         One row per epoch: ``epoch`` (from 1), ``train_loss`` (mean cross-entropy, nats),
         ``validation_loss``, ``validation_accuracy`` (a share), ``best`` (whether its weights were
-        restored). Its ``attrs`` name the fingerprint of the weights it ``started_from``, if any.
+        restored). Its ``attrs`` hold the ``seconds`` that its epochs took, those before an
+        interruption too (``resumed`` says that these are not known), and the fingerprint of the
+        weights it ``started_from``, if any.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def train(
     # Lightning takes seconds to load, which a recalled training does not need.
     load_torchmetrics()
     import lightning
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 
     from companion.runs.classifier import (
         Bar,
@@ -130,6 +132,7 @@ def train(
     # One of its own: Lightning's save_last leaves out the epochs that are not the best.
     last = ModelCheckpoint(dirpath=folder, filename=LAST, enable_version_counter=False)
     stop = EarlyStopping("validation_accuracy", mode="max", patience=patience)
+    timer = Timer()  # which the checkpoints keep, so that an interrupted training has one time
     with quiet():
         try:
             trainer = lightning.Trainer(
@@ -138,7 +141,7 @@ def train(
                 devices=1,
                 precision=precision,  # type: ignore[arg-type]
                 plugins=[SealedIO()],
-                callbacks=[stop, best, last, *([Bar()] if progress else [])],
+                callbacks=[stop, best, last, timer, *([Bar()] if progress else [])],
                 reload_dataloaders_every_n_epochs=1,
                 num_sanity_val_steps=0,
                 logger=False,
@@ -156,11 +159,16 @@ def train(
         if not ended(module.history, epochs, patience):
             with interruptible(trainer):
                 trainer.fit(module, ckpt_path=None if begun is None else state)
+        elif begun is not None:
+            timer.load_state_dict(begun["callbacks"].get(timer.state_key, {}))
     saved = load_state(folder / f"{BEST}.ckpt")
     module.load_state_dict(saved["state_dict"])
     network.cpu().eval()
     history = pd.DataFrame(module.history)
     history["best"] = history["epoch"] == saved["epoch"] + 1
+    history.attrs["seconds"] = float(timer.time_elapsed())
+    if begun is not None and timer.state_key not in begun["callbacks"]:
+        history.attrs["resumed"] = True  # from a state that does not know its time
     if start is not None:
         history.attrs["started_from"] = start.fingerprint
     return history

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import OrderedDict, namedtuple
 
 import pytest
@@ -589,3 +591,20 @@ def test_hooks_show_outputs_and_may_replace_them():
         y = model(x)
     assert seen == ["act1", "act2"]
     assert torch.equal(y, model.head.bias.expand(32, 3))
+
+
+@pytest.mark.parametrize("layers", ["act1", ["act1", "relu()"]])
+def test_a_pruner_goes_with_its_last_name(layers):
+    """Left to the search for cycles, the counts of a sweep's passes filled 20 GB with holes."""
+    model, x = mlp(), batch()
+    gc.collect()
+    gc.disable()
+    try:
+        with ActivationPruner(model, layers, 0.1, check=False) as pruner:
+            model(x)
+        assert pruner.active > 0
+        gone = weakref.ref(pruner)
+        del pruner
+        assert gone() is None
+    finally:
+        gc.enable()

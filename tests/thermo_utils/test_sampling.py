@@ -47,6 +47,8 @@ def exact(data, taus=GRID):
 
 
 def sampled(data, taus=GRID, model=None, layers="act", **options):
+    """At most a tenth, unless a test says more."""
+    options = {"max_share": 0.1, **options}
     return sampled_renormalized(model or Shown(), data, layers, taus, progress=False, **options)
 
 
@@ -98,6 +100,23 @@ def test_rounds_double_up_to_the_bound():
     read = [r["examples"] for r in curve.attrs["rounds"]]
     assert read == [400, 800, 1600]
     assert len(data.read) == 1600
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_by_default_it_reads_on_until_it_is_sure_or_nothing_is_left(seed):
+    """Where a tenth settles nothing, as here, the answer is still right."""
+    data = activations("normal", 4000, 24)
+    whole = critical_threshold(exact(data))
+    tenth = sampled(data, seed=seed, confidence=0.99)
+    assert not tenth.attrs["converged"]
+    given = Shown(), data, "act", GRID
+    curve = sampled_renormalized(*given, seed=seed, confidence=0.99, progress=False)
+    assert curve.attrs["converged"]
+    assert curve.attrs["examples"] > tenth.attrs["examples"]
+    if curve.attrs["share"] == 1:
+        assert curve.attrs["tau"] == whole
+    else:
+        assert abs(curve.attrs["tau"].tau - whole.tau) <= GRID[1] - GRID[0] + 1e-9
 
 
 @pytest.mark.parametrize("labels", [True, False])

@@ -514,6 +514,20 @@ def test_a_ripple_is_small_beside_t_s(offset):
     assert kinds(0.0049, ripple_share=0.0048) == ["valley"]
 
 
+def test_a_fall_that_one_threshold_shows_makes_no_valley():
+    tau = grid(100)
+    rising = tau - tau**2
+
+    def kinds(raised, sign=1):
+        f = sign * (rising + np.where(np.arange(100) < raised, 0.1 - tau, 0.0))
+        return list(find_transitions(curve_of(tau, f))["kind"])
+
+    assert kinds(0) == ["peak"]
+    assert kinds(1) == ["peak"], "the valley at the second threshold is passed over"
+    assert kinds(2) == ["valley", "peak"]
+    assert kinds(1, sign=-1)[0] == "peak", "a climb is what the theory expects"
+
+
 @pytest.mark.parametrize("zeros", [0.0, 0.5])
 def test_a_curve_that_begins_late_names_no_feature(zeros):
     """The peak at 0.5 may be the second: what was pruned before is not shown. Zeros never were."""

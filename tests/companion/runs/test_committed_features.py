@@ -72,13 +72,16 @@ def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
 
 
 def test_what_moves_stays_within_its_own_interval():
-    """Where test images are few, F is level around its top, and the interval says so."""
+    """Where test images are few, F is level around its top, and the interval says so.
+
+    Or the whole curve names no feature, so that there is nothing to stay within.
+    """
     for name, said in moves().items():
         if not name.startswith("mobilenet_v2"):
             record = read_record(COMMITTED / name)
             for words in said:
                 first = found(record.curve(words.split()[0]))
-                assert first.low <= float(words.split()[-1]) <= first.high
+                assert first is None or first.low <= float(words.split()[-1]) <= first.high
 
 
 def test_the_coarse_grid_is_fine_enough():
