@@ -29,7 +29,8 @@ def results(tmp_path):
     (tmp_path / "small" / "benchmarks").mkdir()
     for name in ("mlp-cifar10.json", "growth.json"):
         shutil.copy(COMMITTED / "small" / "benchmarks" / name, tmp_path / "small" / "benchmarks")
-    shutil.copy(COMMITTED / "small" / "guided.json", tmp_path / "small")
+    for name in ("guided.json", "sampled.json"):
+        shutil.copy(COMMITTED / "small" / name, tmp_path / "small")
     return tmp_path
 
 
