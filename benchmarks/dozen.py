@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from thermo_utils.errors import ThermoError, unknown
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import grid_step
 
-__all__ = ["compared", "main", "trained"]
+__all__ = ["at_hand", "check_given", "compared", "main", "parser", "trained"]
 
 
 class SkippedError(ThermoError):
@@ -85,6 +85,82 @@ def trained(chapter: Chapter, profile: str, results: Path, record: Record) -> Ex
     return found
 
 
+def parser(prog: str, words: str | None) -> argparse.ArgumentParser:
+    """The options that measurements of trained chapters have in common.
+
+    Parameters
+    ----------
+    prog, words : str
+        As for :class:`argparse.ArgumentParser`.
+
+    Returns
+    -------
+    ArgumentParser
+    """
+    made = argparse.ArgumentParser(prog=prog, description=words)
+    made.add_argument("chapters", nargs="*", help="such as mlp-cifar10 (default: all twenty)")
+    made.add_argument("--profile", default="demo", help="demo (default), small or paper")
+    made.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
+    made.add_argument("--force", action="store_true", help="measure again what is there already")
+    return made
+
+
+def check_given(given: argparse.Namespace) -> None:
+    """Refuse options of :func:`parser` that name what there is not.
+
+    Raises
+    ------
+    ThermoError
+        For an unknown profile or chapter, or without a folder of the profile's records.
+    """
+    names = [chapter.name for chapter in CHAPTERS]
+    if given.profile not in PROFILES:
+        raise unknown("profile", given.profile, PROFILES)
+    for name in given.chapters:
+        if name not in names:
+            raise unknown("chapter", name, names)
+    folder = given.results / given.profile
+    if not folder.is_dir():
+        raise ThermoError(
+            f"there is no folder {folder}: run chapters with --profile {given.profile} first, or "
+            "name another folder with --results"
+        )
+
+
+def at_hand(
+    given: argparse.Namespace, known: Callable[[str, Record], bool], what: str
+) -> Iterator[tuple[Chapter, Record, Experiment]]:
+    """The chapters asked for that can be measured; of others it is said why not.
+
+    Parameters
+    ----------
+    given : Namespace
+        Of :func:`parser`.
+    known : callable
+        Whether a chapter of this name and record was measured before.
+    what : str
+        That a chapter's record has to have, in words.
+
+    Yields
+    ------
+    tuple of (Chapter, Record, Experiment)
+    """
+    for chapter in CHAPTERS:
+        if given.chapters and chapter.name not in given.chapters:
+            continue
+        record = read_record(record_folder(given.results, given.profile, chapter.name))
+        if record and known(chapter.name, record) and not given.force:
+            continue
+        try:
+            if record is None:
+                raise SkippedError(f"there is no record of {what}")
+            found = trained(chapter, given.profile, given.results, record)
+        except SkippedError as error:
+            print(f"benchmarks: {chapter.name} is skipped: {error}", file=sys.stderr)
+            continue
+        yield chapter, record, found
+
+
 def compared(curve: pd.DataFrame, record: Record) -> dict[str, Any]:
     """A guided evaluation beside the whole one of a record.
 
@@ -132,25 +208,10 @@ def compared(curve: pd.DataFrame, record: Record) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dozen", description=__doc__)
-    parser.add_argument("chapters", nargs="*", help="such as mlp-cifar10 (default: all twenty)")
-    parser.add_argument("--profile", default="demo", help="demo (default), small or paper")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
-    parser.add_argument("--force", action="store_true", help="measure again what is there already")
-    given = parser.parse_args(arguments)
+    given = parser("python -m benchmarks.dozen", __doc__).parse_args(arguments)
 
     def work() -> None:
-        names = [chapter.name for chapter in CHAPTERS]
-        if given.profile not in PROFILES:
-            raise unknown("profile", given.profile, PROFILES)
-        for name in given.chapters:
-            if name not in names:
-                raise unknown("chapter", name, names)
-        if not (given.results / given.profile).is_dir():
-            raise ThermoError(
-                f"there is no folder {given.results / given.profile}: run chapters with "
-                f"--profile {given.profile} first, or name another folder with --results"
-            )
+        check_given(given)
         lock = given.results / WORK / f"guided-{given.profile}.lock"
         lock.parent.mkdir(exist_ok=True)
         try:
@@ -165,20 +226,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(given: argparse.Namespace) -> None:
     path = given.results / given.profile / FILE
     measured = read_guided(path) or {}
-    for chapter in CHAPTERS:
-        if given.chapters and chapter.name not in given.chapters:
-            continue
-        record = read_record(record_folder(given.results, given.profile, chapter.name))
-        known = measured.get(chapter.name, {}).get("curves_sha256")
-        if record and record.result["curves_sha256"] == known and not given.force:
-            continue
-        try:
-            if record is None:
-                raise SkippedError("there is no record of a whole evaluation")
-            found = trained(chapter, given.profile, given.results, record)
-        except SkippedError as error:
-            print(f"benchmarks: {chapter.name} is skipped: {error}", file=sys.stderr)
-            continue
+
+    def known(name: str, record: Record) -> bool:
+        return measured.get(name, {}).get("curves_sha256") == record.result["curves_sha256"]
+
+    for chapter, record, found in at_hand(given, known, "a whole evaluation"):
         state = given.results / WORK / f"guided-{found.run.settings.key('full')}"
         if given.force:
             shutil.rmtree(state, ignore_errors=True)

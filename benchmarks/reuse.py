@@ -50,9 +50,7 @@ class Reuse:
             "whole": lambda: self._pass(data, nullcontext()),
             "reused": lambda: self._pass(prefix.of(data), prefix.replaying()),
         }
-        self.kept = {
-            "share": prefix.share, "bytes": prefix.nbytes, "why_not": prefix.why_not,
-        }  # fmt: skip
+        self.kept = prefix.account
 
     def _pass(self, data: Iterable[Any], again: AbstractContextManager[None]) -> None:
         with ActivationPruner(self._model, self._layers, self._tau, totals=False), again:

@@ -11,22 +11,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from benchmarks.command import exit_code
-from benchmarks.dozen import SkippedError, trained
+from benchmarks.dozen import at_hand, check_given, parser
 from companion.pages.sampled import FILE, FORMAT, read_sampled
 from companion.paper.dozen import within_step
-from companion.runs.chapters import CHAPTERS
 from companion.runs.experiment import Experiment
 from companion.runs.provenance import provenance
-from companion.runs.records import Record, read_record, record_folder, to_json
-from companion.runs.settings import PROFILES
+from companion.runs.records import Record, to_json
 from thermo_utils import critical_threshold, sampled_renormalized
-from thermo_utils.errors import ThermoError, unknown
+from thermo_utils.errors import ThermoError
 from thermo_utils.files import write_atomically
 from thermo_utils.grids import FINER, grid_step
 
@@ -80,48 +77,25 @@ def drawn(experiment: Experiment, record: Record, draws: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampled", description=__doc__)
-    parser.add_argument("chapters", nargs="*", help="such as mlp-cifar10 (default: all twenty)")
-    parser.add_argument("--profile", default="demo", help="demo (default), small or paper")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of records")
-    parser.add_argument("--draws", type=int, default=5, help="samples of a chapter (default 5)")
-    parser.add_argument("--force", action="store_true", help="measure again what is there already")
-    given = parser.parse_args(arguments)
+    options = parser("python -m benchmarks.sampled", __doc__)
+    options.add_argument("--draws", type=int, default=5, help="samples of a chapter (default 5)")
+    given = options.parse_args(arguments)
     return exit_code(lambda: _measure(given))
 
 
 def _measure(given: argparse.Namespace) -> None:
-    names = [chapter.name for chapter in CHAPTERS]
-    if given.profile not in PROFILES:
-        raise unknown("profile", given.profile, PROFILES)
-    for name in given.chapters:
-        if name not in names:
-            raise unknown("chapter", name, names)
+    check_given(given)
     if given.draws < 1:
         raise ThermoError(f"--draws must be 1 or more, got {given.draws}")
-    folder = given.results / given.profile
-    if not folder.is_dir():
-        raise ThermoError(
-            f"there is no folder {folder}: run chapters with --profile {given.profile} first, or "
-            "name another folder with --results"
-        )
-    path = folder / FILE
+    path = given.results / given.profile / FILE
     measured = (read_sampled(path) or {"chapters": {}})["chapters"]
-    for chapter in CHAPTERS:
-        if given.chapters and chapter.name not in given.chapters:
-            continue
-        record = read_record(record_folder(given.results, given.profile, chapter.name))
-        known = measured.get(chapter.name, {"curves_sha256": None, "draws": ()})
-        same = record and record.result["curves_sha256"] == known["curves_sha256"]
-        if same and len(known["draws"]) == given.draws and not given.force:
-            continue
-        try:
-            if record is None:
-                raise SkippedError("there is no record of all the data")
-            found = trained(chapter, given.profile, given.results, record)
-        except SkippedError as error:
-            print(f"benchmarks: {chapter.name} is skipped: {error}", file=sys.stderr)
-            continue
+
+    def known(name: str, record: Record) -> bool:
+        before = measured.get(name, {"curves_sha256": None, "draws": ()})
+        same = record.result["curves_sha256"] == before["curves_sha256"]
+        return same and len(before["draws"]) == given.draws
+
+    for chapter, record, found in at_hand(given, known, "all the data"):
         entry = measured[chapter.name] = drawn(found, record, given.draws)
         facts = {
             "format": FORMAT, "profile": given.profile, "confidence": CONFIDENCE,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor, nn
 
 from thermo_utils.structures import each
 
-__all__ = ["SHARE", "Resident", "device_of", "keep_on_device", "moved", "room"]
+__all__ = ["Resident", "device_of", "keep_on_device", "moved", "room"]
 
 #: Share of a device's free memory that batches may take up.
 SHARE = 0.25
@@ -89,7 +90,9 @@ class Resident:
 
 
 def room(device: torch.device) -> int:
-    """Bytes of an accelerator's free memory that may be taken up; 0 if it cannot tell."""
+    """Bytes of a device's free memory that may be taken up; 0 if it cannot tell."""
+    if device.type == "cpu":
+        return int(SHARE * psutil.virtual_memory().available)
     try:
         free, _ = torch.accelerator.get_memory_info(device)
     except (RuntimeError, NotImplementedError, ValueError):  # some backends cannot tell

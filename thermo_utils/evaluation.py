@@ -364,9 +364,7 @@ def full_evaluation(
     if guided:
         curve.attrs["guided"] = account(curve, rfe, order)
     if prefix is not None:
-        curve.attrs["reused"] = {
-            "share": prefix.share, "bytes": prefix.nbytes, "why_not": prefix.why_not,
-        }  # fmt: skip
+        curve.attrs["reused"] = prefix.account
     return curve
 
 

@@ -16,13 +16,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 from thermo_utils.batches import unpack
-from thermo_utils.devices import SHARE, device_of, room
+from thermo_utils.devices import device_of, room
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks
 from thermo_utils.layers import LayerSpec
@@ -105,7 +104,7 @@ class Prefix:
         self._model, self._layers = model, layers
         device = device_of(model)
         self._device = torch.device("cpu") if device is None else device
-        self._left = _room(self._device) if budget is None else budget
+        self._left = room(self._device) if budget is None else budget
         self._modules = _eligible(model)
         self._batches: list[_Batch | None] = []
         self._blocks: dict[int, int] = {}  # of memory: where they begin, and their bytes
@@ -123,6 +122,11 @@ class Prefix:
         """Share of the batches that need not be computed from their beginning."""
         ready = sum(batch is not None for batch in self._batches)
         return ready / len(self._batches) if self._batches else 0.0
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """What there is to say of it: ``share``, ``bytes`` and ``why_not``."""
+        return {"share": self.share, "bytes": self.nbytes, "why_not": self.why_not}
 
     @contextmanager
     def recording(self, shown: Callable[[], int]) -> Iterator[None]:
@@ -247,10 +251,8 @@ class Prefix:
                 for batch in tried:
                     watch.begin()
                     forward(self._model, *unpack(each(batch.given, Tensor.clone)))
-                    if not _alike(batch.steps, watch.steps()[0]):
-                        self._forget("the network does not compute the same twice")
-                        return
-                    if not equal(batch.answer, watch.answer):
+                    same_steps = _alike(batch.steps, watch.steps()[0])
+                    if not (same_steps and equal(batch.answer, watch.answer)):
                         self._forget("the network does not compute the same twice")
                         return
             answers: list[list[Tensor]] = []
@@ -356,7 +358,7 @@ class _Player:
 
     def end(self) -> None:
         if self._at < len(self._steps):
-            raise _other_order()
+            raise OtherOrderError
 
     def __enter__(self) -> _Player:
         with ExitStack() as undo:
@@ -375,7 +377,7 @@ class _Player:
                 return real(*args, **kwargs)
             expected, value = self._steps[self._at]
             if expected is not module:
-                raise _other_order()
+                raise OtherOrderError
             self._at += 1
             return real(*args, **kwargs) if value is None else fresh(value)
 
@@ -392,12 +394,11 @@ def _put_back(module: nn.Module, own: Any) -> None:
 class OtherOrderError(ThermoError):
     """A network calls its modules in another order than in the pass before."""
 
-
-def _other_order() -> OtherOrderError:
-    return OtherOrderError(
-        "the network calls its layers in another order from pass to pass: compute every pass as a "
-        "whole (reuse=False)"
-    )
+    def __init__(self) -> None:
+        super().__init__(
+            "the network calls its layers in another order from pass to pass: compute every pass "
+            "as a whole (reuse=False)"
+        )
 
 
 def _eligible(model: nn.Module) -> set[nn.Module]:
@@ -415,12 +416,6 @@ def _eligible(model: nn.Module) -> set[nn.Module]:
     }  # fmt: skip
     found = {module for module in modules if seen.isdisjoint(module.modules())}
     return found - {model}
-
-
-def _room(device: torch.device) -> int:
-    if device.type == "cpu":
-        return int(SHARE * psutil.virtual_memory().available)
-    return room(device)
 
 
 def _random_state(device: torch.device) -> list[Any]:

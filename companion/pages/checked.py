@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from companion.runs.records import content
+from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.records import Record, content
 from companion.runs.schema import Part, parsed, printable, problems
 from thermo_utils.errors import ThermoError
 
-__all__ = ["read_checked"]
+__all__ = ["beside_records", "left_out", "misplaced", "read_checked"]
 
 
 def read_checked(
@@ -58,3 +59,77 @@ def read_checked(
     if found:
         raise ThermoError(f"{path} is damaged: {printable(found)}; delete it and run {again}")
     return measured
+
+
+def misplaced(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
+    """What does not belong into a file of measurements of chapters, in words.
+
+    Parameters
+    ----------
+    measured : mapping
+        With ``profile``, and ``chapters`` by their names.
+    profile : str
+        Of the folder that the file is in.
+
+    Yields
+    ------
+    str
+    """
+    if measured["profile"] != profile:
+        yield f"profile is {measured['profile']!r}, in a folder of {profile!r}"
+    names = {chapter.name for chapter in CHAPTERS}
+    yield from (f"{name!r} is no chapter" for name in measured["chapters"] if name not in names)
+
+
+def beside_records(
+    measured: Mapping[str, Any], records: Mapping[str, Sequence[Record]]
+) -> tuple[dict[Chapter, Record], list[Chapter]]:
+    """The records that chapters were compared with, by the digest of their curves.
+
+    Parameters
+    ----------
+    measured : mapping of str to mapping
+        With ``curves_sha256``, by name of the chapter.
+    records : mapping of str to sequence of Record
+        The records of every chapter, by its name.
+
+    Returns
+    -------
+    found : dict of Chapter to Record
+    old : list of Chapter
+        Those whose record has other curves by now.
+    """
+    found: dict[Chapter, Record] = {}
+    old: list[Chapter] = []
+    for chapter in CHAPTERS:
+        if chapter.name in measured:
+            wanted = measured[chapter.name]["curves_sha256"]
+            runs = records.get(chapter.name, ())
+            record = next((r for r in runs if r.result["curves_sha256"] == wanted), None)
+            if record is None:
+                old.append(chapter)
+            else:
+                found[chapter] = record
+    return found, old
+
+
+def left_out(old: Sequence[Chapter], measured: Mapping[str, Any]) -> list[str]:
+    """Sentences on chapters that a page does not show.
+
+    Parameters
+    ----------
+    old : sequence of Chapter
+        Measured, but not with the curves that their records hold.
+    measured : mapping
+        All that were, by name.
+
+    Returns
+    -------
+    list of str
+    """
+    said = []
+    if old:
+        names = ", ".join(chapter.title for chapter in old)
+        said.append(f"Measured against curves that the records do not hold any more: {names}.")
+    absent = [c.title for c in CHAPTERS if c.name not in measured]
+    return [*said, f"Not run: {', '.join(absent)}."] if absent else said

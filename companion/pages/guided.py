@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from companion.pages.checked import read_checked
+from companion.pages.checked import beside_records, left_out, misplaced, read_checked
 from companion.pages.tables import NONE_FOUND, counted, wide
 from companion.paper.dozen import whole_thresholds, within_step
-from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.chapters import Chapter
 from companion.runs.records import Record
 from companion.runs.schema import (
     Count,
@@ -102,14 +102,10 @@ def read_guided(path: Path) -> dict[str, Any] | None:
 
 
 def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
-    if measured["profile"] != profile:
-        yield f"profile is {measured['profile']!r}, in a folder of {profile!r}"
-    names = {chapter.name for chapter in CHAPTERS}
+    yield from misplaced(measured, profile)
     for name, entry in measured["chapters"].items():
         guided, whole = entry["guided"], entry["whole"]
         taus = [row["tau"] for row in guided["evaluated"]]
-        if name not in names:
-            yield f"{name!r} is no chapter"
         if guided["passes"] != len(taus) + 1 or len(set(taus)) != len(taus):
             yield f"passes of {name} are not its evaluated thresholds and one more"
         for what, said in entry["agrees"].items():
@@ -143,31 +139,16 @@ def guided_text(
     """
     if not measured:
         return f"Not run on the networks themselves: `{COMMAND} --profile {profile}` does it.\n"
-    rows, exact, most, old = {}, 0, 0.0, []
-    for chapter in CHAPTERS:
-        if chapter.name not in measured:
-            continue
-        entry = measured[chapter.name]
-        record = _compared_with(entry, records.get(chapter.name, ()))
-        if record is None:
-            old.append(chapter)
-            continue
-        rows[chapter] = entry
+    rows, exact, most = {}, 0, 0.0
+    found, old = beside_records(measured, records)
+    for chapter, record in found.items():
+        entry = rows[chapter] = measured[chapter.name]
         differences = _differences(chapter, entry, record)
         exact += differences == (0, 0.0)
         most = max(most, differences[1])
     parts = [_verdict(rows, profile), _table(rows), _same(len(rows), exact, most)] if rows else []
     parts += [_missed(rows)] if rows and not all(map(_both, rows.values())) else []
-    parts += [_outdated(old)] if old else []
-    absent = [c.title for c in CHAPTERS if c.name not in measured]
-    parts += [f"Not run: {', '.join(absent)}."] if absent else []
-    return "\n\n".join(parts) + "\n"
-
-
-def _compared_with(entry: Mapping[str, Any], records: Sequence[Record]) -> Record | None:
-    """The record whose curves a chapter was compared with, if it is still there."""
-    wanted = entry["curves_sha256"]
-    return next((r for r in records if r.result["curves_sha256"] == wanted), None)
+    return "\n\n".join([*parts, *left_out(old, measured)]) + "\n"
 
 
 def _differences(chapter: Chapter, entry: Mapping[str, Any], record: Record) -> tuple[int, float]:
@@ -269,11 +250,6 @@ def _missed(rows: Mapping[Chapter, Mapping[str, Any]]) -> str:
             )  # fmt: skip
             said.append(f"{words[what]} of the whole evaluation of {chapter.title} {why}")
     return f"Where they do not agree: {'; '.join(said)}."
-
-
-def _outdated(old: Sequence[Chapter]) -> str:
-    names = ", ".join(chapter.title for chapter in old)
-    return f"Measured against curves that the records do not hold any more: {names}."
 
 
 def _tau(value: float | None) -> str:

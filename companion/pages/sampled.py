@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from companion.pages.checked import read_checked
+from companion.pages.checked import beside_records, left_out, misplaced, read_checked
 from companion.pages.tables import NONE_FOUND, counted, wide
 from companion.paper.dozen import within_step
-from companion.runs.chapters import CHAPTERS, Chapter
+from companion.runs.chapters import Chapter
 from companion.runs.records import Record
 from companion.runs.schema import Count, Digest, Part, Positive, Provenance, Share
 from thermo_utils.errors import ThermoError
@@ -79,12 +79,8 @@ def read_sampled(path: Path) -> dict[str, Any] | None:
 
 
 def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
-    if measured["profile"] != profile:
-        yield f"profile is {measured['profile']!r}, in a folder of {profile!r}"
-    names = {chapter.name for chapter in CHAPTERS}
+    yield from misplaced(measured, profile)
     for name, entry in measured["chapters"].items():
-        if name not in names:
-            yield f"{name!r} is no chapter"
         for draw in entry["draws"]:
             if draw["examples"] > entry["examples"]:
                 yield f"a sample of {name} is larger than its test set"
@@ -119,25 +115,13 @@ def sampled_text(
     """
     if not measured or not measured["chapters"]:
         return f"Not run on the networks themselves: `{COMMAND} --profile {profile}` does it.\n"
-    rows, old = {}, []
-    for chapter in CHAPTERS:
-        entry = measured["chapters"].get(chapter.name)
-        if entry is None:
-            continue
-        wanted, found = entry["curves_sha256"], records.get(chapter.name, ())
-        record = next((r for r in found if r.result["curves_sha256"] == wanted), None)
-        if record is None:
-            old.append(chapter.title)
-            continue
-        _compare(chapter, entry, record)
-        rows[chapter] = entry
+    rows, chapters = {}, measured["chapters"]
+    found, old = beside_records(chapters, records)
+    for chapter, record in found.items():
+        _compare(chapter, chapters[chapter.name], record)
+        rows[chapter] = chapters[chapter.name]
     parts = [_verdict(rows, measured["confidence"]), _table(rows)] if rows else []
-    if old:
-        parts.append(f"Measured against curves that the records do not hold any more: "
-                     f"{', '.join(old)}.")  # fmt: skip
-    absent = [c.title for c in CHAPTERS if c.name not in measured["chapters"]]
-    parts += [f"Not run: {', '.join(absent)}."] if absent else []
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *left_out(old, chapters)]) + "\n"
 
 
 def _compare(chapter: Chapter, entry: Mapping[str, Any], record: Record) -> None:
