@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from io import BytesIO
@@ -56,6 +57,8 @@ FORMATS = (1, FORMAT)
 BLOCKS, CURVES, RESULT = "blocks.csv", "curves.csv", "result.json"
 #: The new ``result.json`` and ``blocks.csv`` while a record is replaced.
 NEXT, NEXT_BLOCKS = ".result.json.next", ".blocks.csv.next"
+#: Local file systems tell times apart at least this finely.
+TICK_S = 0.1
 #: Every file of a record, in the order in which they are read.
 FILES = (RESULT, CURVES, NEXT, BLOCKS, NEXT_BLOCKS)
 #: What a result says of the record's own files.
@@ -248,9 +251,17 @@ def _read(folder: Path) -> Record | None:
             return Record(folder, _validated(folder, result, curves, kept), curves or b"", kept)
         except ThermoError:
             # Contents alone do not tell that nobody was just writing them: two records that are
-            # written in turn look alike at every other glance.
-            if _state(folder) == before:
+            # written in turn look alike at every other glance. Neither do times of files that were
+            # written a moment ago: two writers may share a tick of the file system's clock.
+            if _settled(before) and _state(folder) == before:
                 raise
+            time.sleep(TICK_S / 10)
+
+
+def _settled(state: list[tuple[int, int, int] | None]) -> bool:
+    """Whether what is written now gets another time than every file of this state."""
+    now = time.time_ns()
+    return all(abs(now - file[1]) > TICK_S * 1e9 for file in state if file is not None)
 
 
 def _state(folder: Path) -> list[tuple[int, int, int] | None]:

@@ -344,6 +344,21 @@ def test_a_writer_killed_at_any_moment_leaves_a_record(there):
     assert {CURVES, RESULT} <= {p.name for p in there.iterdir()}
 
 
+def test_times_of_a_moment_ago_prove_nothing(there, monkeypatch):
+    """A whole write between two looks, in one tick of the clock and with the old file's number."""
+    read, state = records.content, [(1, time.time_ns(), 1)]
+
+    def overtaken(path):
+        monkeypatch.setattr(records, "content", read)
+        found = read(path)
+        write_record(there, result(more=1), halved())
+        return found
+
+    monkeypatch.setattr(records, "content", overtaken)
+    monkeypatch.setattr(records, "_state", lambda _: state)
+    assert read_record(there).result["more"] == 1
+
+
 def test_values_json_cannot_hold_leave_the_old_record(there):
     before = (there / RESULT).read_bytes()
     with pytest.raises(TypeError):
