@@ -169,8 +169,9 @@ class NumbaBins(Bins):
             crew = team() if threads > 1 else None
             if crew is not None:
                 workers = min(threads, n // PER_AWAKE)
-                chunk = min(CHUNK, max(PER_AWAKE, -(-n // (PIECES * workers))))
-                return self._in_team(crew, flat, out, workers, chunk)
+                wanted = max(min(PIECES * workers, n // PER_AWAKE), -(-n // CHUNK))
+                pieces = -(-wanted // workers) * workers  # as many for each of them
+                return self._in_team(crew, flat, out, workers, -(-n // pieces))
             workers = max(1, min(threads, n // PER_THREAD))
             return self._in_pool(*self._patterns(flat, out), workers, min(CHUNK, -(-n // workers)))
         return self._chunk(*self._patterns(flat, out), self._words, *self._target)

@@ -25,6 +25,8 @@ __all__ = [
 WAYS = 8
 #: Activations, a multiple of all vector widths, whose zeros are left out at a time.
 BLOCK = 1024
+#: Bytes of memory that a processor with AVX-512 reads at a time.
+LINE = 64
 #: ``count << PACK | sum`` in one 64-bit word. A way gets CHUNK / WAYS = 2**15 elements at most,
 #: whose patterns of up to 31 bits sum up to less than 2**47.
 PACK = 47
@@ -127,6 +129,9 @@ def histogram_kernel(depth: int, width: int, prune: bool) -> Any:
                 found += have - before
                 turns = uint64(have) // uint64(WAYS)
                 for turn in range(turns):
+                    # The next block's, for reading stops here, and the processor no longer sees
+                    # where it will go on.
+                    vectors.fetch(source + 4 * at + LINE * int64(turn))
                     for way in range(WAYS):  # unrolled
                         b = dense[uint64(turn) * uint64(WAYS) + uint64(way)]
                         k = uint64(kind(b + kind(table[uint64(b >> kind(shift))])) >> kind(shift))

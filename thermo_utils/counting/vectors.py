@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "can_squeeze", "squeeze"]
+__all__ = ["LANES", "can_squeeze", "fetch", "squeeze"]
 
 #: Patterns of 32 bits in a register of AVX-512.
 LANES = 16
@@ -52,3 +52,20 @@ def squeeze(context, source, target):  # type: ignore
         return builder.zext(count, ir.IntType(64))
 
     return types.int64(types.int64, types.int64), made
+
+
+@intrinsic
+def fetch(context, address):  # type: ignore
+    """Have the memory at an address brought near; nothing happens if there is none."""
+
+    def made(context, builder, signature, values):  # type: ignore
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+        name = "llvm.prefetch.p0"
+        call = cgutils.get_or_insert_function(builder.module, kind, name)
+        pointer = builder.inttoptr(values[0], cgutils.voidptr_t)
+        # To be read, and soon; a line of data.
+        builder.call(call, [pointer, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), made
