@@ -32,6 +32,7 @@ def make(
     image_size: int,
     hidden: tuple[int, ...] = (512, 256, 128),
     dropout: float = DROPOUT,
+    normalisation: bool = True,
 ) -> nn.Module:
     """Fully connected network; each hidden layer is linear, normalised, rectified, dropped out.
 
@@ -45,6 +46,8 @@ def make(
         Widths of the hidden layers.
     dropout : float, default 0.3
         Dropout rate after each hidden layer.
+    normalisation : bool, default True
+        Normalise by batch.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def make(
     width = 3 * image_size**2
     for number, units in enumerate(hidden, start=1):
         layers[f"linear{number}"] = nn.Linear(width, units)
-        layers[f"norm{number}"] = nn.BatchNorm1d(units)
+        if normalisation:
+            layers[f"norm{number}"] = nn.BatchNorm1d(units)
         layers[f"relu{number}"] = nn.ReLU()
         layers[f"dropout{number}"] = nn.Dropout(check_dropout(dropout))
         width = units

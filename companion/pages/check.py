@@ -9,6 +9,8 @@ from companion.pages.guided import FILE as GUIDED
 from companion.pages.guided import read_guided
 from companion.pages.sampled import FILE as SAMPLED
 from companion.pages.sampled import read_sampled
+from companion.pages.setups import FILE as SETUPS
+from companion.pages.setups import read_setups
 from companion.pages.speed_files import FOLDER, read_measured
 from companion.runs import scale_files
 from companion.runs.records import CURVES, NEXT, RESULT, read_record
@@ -35,7 +37,7 @@ def check(results: Path) -> tuple[int, list[str]]:
         A line for each that is damaged, beginning with the file.
     """
     records, variants, scales, measured = set(), set(), set(), set()
-    guided, sampled = set(), set()
+    guided, sampled, setups = set(), set(), set()
     for path in results.glob("*/**/*"):
         if path.relative_to(results).parts[0].startswith("."):  # kept by runs, which check it
             continue
@@ -51,9 +53,12 @@ def check(results: Path) -> tuple[int, list[str]]:
             guided.add(path)
         elif path.name == SAMPLED:
             sampled.add(path)
+        elif path.name == SETUPS:
+            setups.add(path)
     readers: list[tuple[Callable[[Path], object], set[Path]]] = [
         (read_record, records), (read_variants, variants), (read_scale, scales),
         (read_measured, measured), (read_guided, guided), (read_sampled, sampled),
+        (read_setups, setups),
     ]  # fmt: skip
     bad = []
     for read, places in readers:

@@ -18,6 +18,8 @@ from companion.pages.pretraining import FILE
 from companion.pages.runs_here import Here, runs_here
 from companion.pages.sampled import FILE as SAMPLED
 from companion.pages.sampled import read_sampled
+from companion.pages.setups import FILE as SETUPS
+from companion.pages.setups import read_setups
 from companion.pages.speed_files import FOLDER, read_speed
 from companion.pages.survives import read_facts
 from companion.pages.threads import FILE as THREADS
@@ -56,7 +58,7 @@ class Gathered(NamedTuple):
     speed, speed_here : dict
         What was measured of the methods, by the project and here.
     alternatives, faults, soak, kinds, pretraining, zeros, book, gpu, guided, threads,
-    sampled
+    sampled, setups
         As the modules that read them return them.
     """
 
@@ -78,6 +80,7 @@ class Gathered(NamedTuple):
     guided: dict[str, Any] | None
     threads: dict[str, Any] | None
     sampled: dict[str, Any] | None
+    setups: dict[str, Any] | None
 
 
 def gather(results: Path, committed: Path) -> Gathered:
@@ -134,6 +137,7 @@ def gather(results: Path, committed: Path) -> Gathered:
     guided = tried(partial(read_guided, committed / PROFILE / GUIDED))
     threads = tried(partial(read_threads, committed / THREADS))
     sampled = tried(partial(read_sampled, committed / PROFILE / SAMPLED))
+    setups = tried(partial(read_setups, committed / PROFILE / SETUPS))
     if bad:
         raise ThermoError("; ".join(dict.fromkeys(bad)))
     whole = {chapter: ours(records) for chapter, (records,) in chapters.items()}
@@ -147,5 +151,5 @@ def gather(results: Path, committed: Path) -> Gathered:
         speed[0],
         {name: found for (measured,) in speed_here for name, found in measured.items()},
         alternatives[0],
-        *(found for (found,) in (*facts, gpu, guided, threads, sampled)),
+        *(found for (found,) in (*facts, gpu, guided, threads, sampled, setups)),
     )

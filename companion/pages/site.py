@@ -47,6 +47,7 @@ from companion.pages.scale import (
     scale_figures,
     scale_sentences,
 )
+from companion.pages.setups import setups_text
 from companion.pages.silent import silent_table
 from companion.pages.speed import growth_figure, growth_text, speed_page
 from companion.pages.speed_files import GROWTH
@@ -260,6 +261,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         **pieces(chapters, table=claims),
         **artifact_pieces(paper),
         "silent": silent_table() + "\n",
+        "setups": setups_text(read.setups, chapters),
         "overlay": overlay_block(paper | read.added),
         "front": front(judged, claims, chapters),
         "cite": how_to_cite(),

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from companion.data.tensors import Splits
+    from companion.runs.settings import Settings
 
-__all__ = ["Experiment", "experiment", "transferred"]
+__all__ = ["Experiment", "experiment", "splits", "transferred"]
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,7 @@ def experiment(run: Run, *, progress: bool = True) -> Experiment:
 
     @run.once
     def data() -> Splits:
-        if DATASETS[s.dataset].kind == "image":
-            return image_splits(
-                s.dataset, synthetic=s.synthetic, sizes=s.sizes, seed=s.seed, split=s.split
-            )
-        from companion.data.text import text_splits
-
-        tokenizer = s.tokenizer or s.checkpoint
-        assert tokenizer is not None, "every text recipe names one or the other"
-        return text_splits(
-            s.dataset, synthetic=s.synthetic, sizes=s.sizes, seed=s.seed,
-            tokenizer=tokenizer, max_length=s.max_length,
-        )  # fmt: skip
+        return splits(s)
 
     def make() -> nn.Module:
         torch.manual_seed(s.seed)
@@ -144,6 +134,37 @@ def experiment(run: Run, *, progress: bool = True) -> Experiment:
         schedule=s.schedule, start=start, progress=progress, folder=run.scratch("train"),
     )  # fmt: skip
     return Experiment(run, data, network, test, registered.layers, history)
+
+
+def splits(s: Settings) -> Splits:
+    """The data of a run.
+
+    Parameters
+    ----------
+    s : Settings
+        Of a registered network.
+
+    Returns
+    -------
+    Splits
+
+    Raises
+    ------
+    ThermoError
+        If they cannot be had.
+    """
+    if DATASETS[s.dataset].kind == "image":
+        return image_splits(
+            s.dataset, synthetic=s.synthetic, sizes=s.sizes, seed=s.seed, split=s.split
+        )
+    from companion.data.text import text_splits
+
+    tokenizer = s.tokenizer or s.checkpoint
+    assert tokenizer is not None, "every text recipe names one or the other"
+    return text_splits(
+        s.dataset, synthetic=s.synthetic, sizes=s.sizes, seed=s.seed,
+        tokenizer=tokenizer, max_length=s.max_length,
+    )  # fmt: skip
 
 
 def transferred(run: Run, *, progress: bool = True) -> Body | None:
