@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import ast
-import gc
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from companion.analysis.command import add_arguments
 from companion.analysis.command import run as run_analysis
 from companion.export import command as export_command
+from companion.imports import uncollected
 from companion.interrupts import INTERRUPTED, MESSAGE, end_on_signals
 from thermo_utils.errors import ThermoError
 
@@ -286,20 +286,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    with _uncollected() if options.frozen else nullcontext():
+    # A page is made in seconds, a tenth of which would go to collecting.
+    with uncollected() if options.frozen else nullcontext():
         _run_chapter(options)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave cycles of objects alone: a page is made in seconds, a tenth of which goes to them."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
 
 
 def _run_chapter(options: argparse.Namespace) -> None:

@@ -27,6 +27,10 @@ EXECUTED = "chapter.ipynb"
 FAILED = "failed.ipynb"
 #: A kernel is interrupted before it is ended, which it may remark on; errors of cells are no logs.
 QUIET = ["--IPKernelApp.log_level=50"]
+#: Imports that every chapter needs come before its first cell.
+READY = ["--IPKernelApp.exec_lines=__import__('companion.kernel')"]
+#: Seconds until a kernel must be there: a machine may read PyTorch for the first time.
+PATIENCE = 600
 #: Figures are drawn as they are shown, sharp at any size.
 FIGURES = ["--InlineBackend.figure_formats=svg"]
 #: Longest folder for the sockets of a kernel; systems allow their paths about 100 bytes.
@@ -145,13 +149,14 @@ def execute(
                 str(executed),
                 parameters=values,
                 kernel_name="python3",
+                start_timeout=PATIENCE,
                 language="python",
                 progress_bar=progress,
                 stderr_file=sys.stderr if progress else None,
                 config=Config(
                     {
                         "KernelManager": _transport(scratch),
-                        "NotebookClient": {"extra_arguments": [*QUIET, *FIGURES]},
+                        "NotebookClient": {"extra_arguments": [*QUIET, *READY, *FIGURES]},
                     }
                 ),
             )

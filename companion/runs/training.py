@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from torch import nn
 
+from companion.imports import uncollected
 from companion.runs.kept import DamagedError, set_aside
 from companion.runs.metrics import load_torchmetrics
 from companion.runs.overrides import SCHEDULES
@@ -104,18 +105,19 @@ def train(
         if len(part) == 0:
             raise ThermoError(f"there are no {name} examples")
     # Lightning takes seconds to load, which a recalled training does not need.
-    load_torchmetrics()
-    import lightning
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
+    with uncollected():
+        load_torchmetrics()
+        import lightning
+        from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 
-    from companion.runs.classifier import (
-        Bar,
-        Classifier,
-        SealedIO,
-        interruptible,
-        load_state,
-        quiet,
-    )
+        from companion.runs.classifier import (
+            Bar,
+            Classifier,
+            SealedIO,
+            interruptible,
+            load_state,
+            quiet,
+        )
 
     folder = Path(folder)
     module = Classifier(
