@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from companion.pages.features import variant_thresholds
+from companion.runs.chapters import CHAPTERS
+from companion.runs.committed import committed_chapter
 from companion.runs.methods import CURVES
 from companion.runs.records import RESULT, read_record
 from thermo_utils import critical_threshold, thermodynamic_curve
@@ -122,11 +124,11 @@ def test_every_threshold_has_an_interval():
 
 
 def test_over_seeds_half_an_octave_or_no_reliable_feature():
-    chapters = {}
-    for record in RECORDS:
-        name = f"{record.result['model']}-{record.result['dataset']}"
-        chapters.setdefault(name, []).append(found(record.curve("full")))
-    several = {name: seeds for name, seeds in chapters.items() if len(seeds) > 2}
+    several = {
+        chapter.name: [found(record.curve("full")) for record in records]
+        for chapter in CHAPTERS
+        if len(records := committed_chapter(chapter.name)) > 2
+    }
     assert len(several) >= 8
     reliable = 0
     for seeds in several.values():
