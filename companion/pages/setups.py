@@ -313,15 +313,21 @@ def _tried(chapter: Chapter, found: Mapping[str, Any], runs: Sequence[Record]) -
             far[words] = max(p.apart(*pair) for p, pair in zip(named, ends, strict=True))
     said = [f"**{chapter.title}**, seed {found['settings']['seed']}."]
     if off:
-        best = min(off, key=lambda words: off[words])
-        said.append(f"Nearest in accuracy: {best}, {_distance(off[best], 1)} points off.")
+        least = _distance(min(off.values()), 1)
+        said.append(f"Nearest in accuracy: {_nearest(off)}, {least} points off.")
     if far:
-        best = min(far, key=lambda words: far[words])
-        said.append(f"Nearest in sparsity: {best}, at most {_distance(far[best], 2)} off.")
+        least = _distance(min(far.values()), 2)
+        said.append(f"Nearest in sparsity: {_nearest(far)}, at most {least} off.")
     if off and far:
         both = [words for words in off if off[words] == far[words] == 0]
         said.append(f"In both: {listed(both)}." if both else "None meets both.")
     return f"{' '.join(said)}\n\n{markdown(head, rows)}"
+
+
+def _nearest(distances: Mapping[str, float]) -> str:
+    """All that are nearest."""
+    least = min(distances.values())
+    return listed([words for words, distance in distances.items() if distance == least])
 
 
 def _distance(value: float, digits: int) -> str:

@@ -20,6 +20,10 @@ from thermo_utils import ThermoError
 
 COMMITTED = Path(__file__).parents[3] / "results"
 NAME = Path("small", "mlp-cifar10")
+#: Files that are counted, beside those of the benchmarks.
+COUNTED = (
+    "result.json", "variants.json", "scale.json", "guided.json", "sampled.json", "setups.json",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def results(tmp_path):
     (tmp_path / "small" / "benchmarks").mkdir()
     for name in ("mlp-cifar10.json", "growth.json"):
         shutil.copy(COMMITTED / "small" / "benchmarks" / name, tmp_path / "small" / "benchmarks")
-    for name in ("guided.json", "sampled.json"):
+    for name in ("guided.json", "sampled.json", "setups.json"):
         shutil.copy(COMMITTED / "small" / name, tmp_path / "small")
     return tmp_path
 
@@ -42,8 +46,7 @@ def test_everything_committed_is_good():
     count, bad = check(COMMITTED)
     assert bad == []
     assert count == sum(
-        path.name in ("result.json", "variants.json", "scale.json", "guided.json", "sampled.json")
-        or path.parent.name == "benchmarks"
+        path.name in COUNTED or path.parent.name == "benchmarks"
         for path in COMMITTED.rglob("*.json")
     )
 
@@ -62,6 +65,7 @@ DAMAGE = {
     "small/benchmarks/growth.json": lambda path: path.write_text("{}"),
     "small/guided.json": lambda path: change(path, profile="paper"),
     "small/sampled.json": lambda path: change(path, profile="paper"),
+    "small/setups.json": lambda path: change(path, profile="paper"),
 }
 
 

@@ -139,6 +139,7 @@ def test_what_comes_closest(records, whole):
     both = copy.deepcopy(whole)
     both["chapters"]["cnn-cifar10"]["tried"]["fits"]["accuracy"] = 0.76
     assert "In both: fits." in setups_text(both, records)
+    assert "Nearest in accuracy: exact and fits, 0.0" in setups_text(both, records)
     assert COMMAND not in text
 
 

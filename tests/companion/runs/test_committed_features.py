@@ -130,14 +130,14 @@ def test_over_seeds_half_an_octave_or_no_reliable_feature():
         if len(records := committed_chapter(chapter.name)) > 2
     }
     assert len(several) >= 8
-    reliable = 0
-    for seeds in several.values():
-        agreed = over_seeds(seeds)
-        if agreed is not None:
+    reliable = set()
+    for name, seeds in several.items():
+        if over_seeds(seeds) is not None:
             places = [t.tau for t in seeds]
             assert max(places) <= min(places) * 2**OCTAVES * (1 + 1e-9)
-            reliable += 1
-    assert reliable >= len(several) / 2
+            reliable.add(name)
+    # A rule that calls nothing reliable would keep this, too.
+    assert reliable >= {"lstm-ag_news", "lstm-yelp", "electra-ag_news", "electra-yelp"}
 
 
 def test_a_flat_maximum_is_not_handed_on_to_a_bend():
