@@ -143,7 +143,7 @@ def definition(make: Callable[..., nn.Module]) -> str:
     --------
     >>> from companion.networks import mlp
     >>> lines = definition(mlp.make).splitlines()
-    >>> lines[0], lines[7].strip()
+    >>> lines[0], lines[8].strip()
     ('def make(', 'from torch import nn')
     """
     lines = inspect.getsource(make).splitlines()
