@@ -17,6 +17,7 @@ import pandas as pd
 
 from companion.networks import NETWORKS
 from companion.pages.checked import misplaced, read_checked
+from companion.pages.escape import in_markdown
 from companion.pages.seeds import mean_sd
 from companion.pages.tables import counted, markdown, wide
 from companion.pages.wording import listed
@@ -233,7 +234,7 @@ def setups_text(measured: dict[str, Any] | None, records: Mapping[str, Sequence[
 def _differences(record: Record) -> str:
     """What of a run's set-up differs from the stated one and can move these numbers."""
     told = [text for text in record.result["differs"] if not text.startswith("images stored")]
-    return "; ".join(told)
+    return in_markdown("; ".join(told))
 
 
 def _compared(chapter: Chapter, runs: Sequence[Record]) -> Iterator[tuple[str, str, str, str]]:
@@ -303,7 +304,7 @@ def _tried(chapter: Chapter, found: Mapping[str, Any], runs: Sequence[Record]) -
         ends = [tuple(at[tau] for tau in point.tau) for point in named]
         rows.append(
             [
-                words, str(tried["epochs"]), f"{100 * tried['accuracy']:.1f} %",
+                in_markdown(words), str(tried["epochs"]), f"{100 * tried['accuracy']:.1f} %",
                 *(as_range(round(low, 3), round(high, 3)) for low, high in ends),
             ]
         )  # fmt: skip
@@ -320,14 +321,15 @@ def _tried(chapter: Chapter, found: Mapping[str, Any], runs: Sequence[Record]) -
         said.append(f"Nearest in sparsity: {_nearest(far)}, at most {least} off.")
     if off and far:
         both = [words for words in off if off[words] == far[words] == 0]
-        said.append(f"In both: {listed(both)}." if both else "None meets both.")
+        met = [in_markdown(words) for words in both]
+        said.append(f"In both: {listed(met)}." if met else "None meets both.")
     return f"{' '.join(said)}\n\n{markdown(head, rows)}"
 
 
 def _nearest(distances: Mapping[str, float]) -> str:
     """All that are nearest."""
     least = min(distances.values())
-    return listed([words for words, distance in distances.items() if distance == least])
+    return listed([in_markdown(w) for w, distance in distances.items() if distance == least])
 
 
 def _distance(value: float, digits: int) -> str:

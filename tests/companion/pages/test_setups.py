@@ -143,6 +143,17 @@ def test_what_comes_closest(records, whole):
     assert COMMAND not in text
 
 
+def test_words_of_files_are_no_markup(whole):
+    hostile = copy.deepcopy(whole)
+    tried = hostile["chapters"]["cnn-cifar10"]["tried"]
+    tried["![](x) <b>a | b"] = tried.pop("exact")
+    record = copy.copy(committed_chapter("cnn-cifar10")[0])
+    record.result = {**record.result, "differs": ["![](x) <b>a | b"]}
+    text = setups_text(hostile, {"cnn-cifar10": [record]})
+    assert "![](x)" not in text
+    assert "<b>" not in text
+
+
 @pytest.fixture
 def file(whole, tmp_path):
     (tmp_path / "small").mkdir()
