@@ -11,7 +11,7 @@ from companion.runs.records import Record, content
 from companion.runs.schema import Part, parsed, printable, problems
 from thermo_utils.errors import ThermoError
 
-__all__ = ["beside_records", "left_out", "misplaced", "read_checked"]
+__all__ = ["beside_records", "left_out", "read_checked", "read_of_profile"]
 
 
 def read_checked(
@@ -61,7 +61,44 @@ def read_checked(
     return measured
 
 
-def misplaced(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
+def read_of_profile(
+    path: Path,
+    number: int,
+    form: type[Part],
+    contradictions: Callable[[dict[str, Any]], Iterable[str]],
+    command: str,
+) -> dict[str, Any] | None:
+    """Read a file of measurements of chapters that lies beside the records of a profile.
+
+    Parameters
+    ----------
+    path : Path
+        ``<results>/<profile>/...``; it need not exist.
+    number, form, contradictions
+        As for :func:`read_checked`. What is not of a chapter or of this profile is found here.
+    command : str
+        What makes the file, but for the profile.
+
+    Returns
+    -------
+    dict or None
+        As from :func:`read_checked`.
+
+    Raises
+    ------
+    ThermoError
+        As there.
+    """
+    profile = path.absolute().parent.name
+
+    def found(measured: dict[str, Any]) -> Iterator[str]:
+        yield from _misplaced(measured, profile)
+        yield from contradictions(measured)
+
+    return read_checked(path, number, form, found, f"{command} --profile {profile}")
+
+
+def _misplaced(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
     """What does not belong into a file of measurements of chapters, in words.
 
     Parameters

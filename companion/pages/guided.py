@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from companion.pages.checked import beside_records, left_out, misplaced, read_checked
+from companion.pages.checked import beside_records, left_out, read_of_profile
 from companion.pages.tables import NONE_FOUND, counted, wide
 from companion.paper.dozen import whole_thresholds, within_step
 from companion.runs.chapters import Chapter
@@ -93,16 +92,11 @@ def read_guided(path: Path) -> dict[str, Any] | None:
     ThermoError
         If it is damaged or of another version.
     """
-    profile = path.absolute().parent.name
-    measured = read_checked(
-        path, FORMAT, Content, partial(_contradictions, profile=profile),
-        f"{COMMAND} --profile {profile}",
-    )  # fmt: skip
+    measured = read_of_profile(path, FORMAT, Content, _contradictions, COMMAND)
     return None if measured is None else measured["chapters"]
 
 
-def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
-    yield from misplaced(measured, profile)
+def _contradictions(measured: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in measured["chapters"].items():
         guided, whole = entry["guided"], entry["whole"]
         taus = [row["tau"] for row in guided["evaluated"]]

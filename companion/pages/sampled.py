@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from companion.pages.checked import beside_records, left_out, misplaced, read_checked
+from companion.pages.checked import beside_records, left_out, read_of_profile
 from companion.pages.tables import NONE_FOUND, counted, wide
 from companion.paper.dozen import within_step
 from companion.runs.chapters import Chapter
@@ -71,15 +70,10 @@ def read_sampled(path: Path) -> dict[str, Any] | None:
     ThermoError
         If it is damaged or of another version.
     """
-    profile = path.absolute().parent.name
-    return read_checked(
-        path, FORMAT, Content, partial(_contradictions, profile=profile),
-        f"{COMMAND} --profile {profile}",
-    )  # fmt: skip
+    return read_of_profile(path, FORMAT, Content, _contradictions, COMMAND)
 
 
-def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
-    yield from misplaced(measured, profile)
+def _contradictions(measured: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in measured["chapters"].items():
         for draw in entry["draws"]:
             if draw["examples"] > entry["examples"]:

@@ -8,7 +8,6 @@ else that differs, something was done otherwise without being said.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from companion.networks import NETWORKS
-from companion.pages.checked import misplaced, read_checked
+from companion.pages.checked import read_of_profile
 from companion.pages.escape import in_markdown
 from companion.pages.seeds import mean_sd
 from companion.pages.tables import counted, markdown, wide
@@ -155,15 +154,10 @@ def read_setups(path: Path) -> dict[str, Any] | None:
     ThermoError
         If it is damaged or of another format.
     """
-    profile = path.absolute().parent.name
-    return read_checked(
-        path, FORMAT, Form, partial(_contradictions, profile=profile),
-        f"{COMMAND} --profile {profile}",
-    )  # fmt: skip
+    return read_of_profile(path, FORMAT, Form, _contradictions, COMMAND)
 
 
-def _contradictions(measured: Mapping[str, Any], profile: str) -> Iterator[str]:
-    yield from misplaced(measured, profile)
+def _contradictions(measured: Mapping[str, Any]) -> Iterator[str]:
     known = {chapter.name: chapter for chapter in comparable()}
     for name, found in measured["chapters"].items():
         if name not in known:
@@ -227,7 +221,7 @@ def setups_text(measured: dict[str, Any] | None, records: Mapping[str, Sequence[
         parts.append(f"Other set-ups were not tried: `{COMMAND}` does it.")
     for chapter in comparable():
         if chapter.name in chapters:
-            parts.append(_tried(chapter, chapters[chapter.name], records.get(chapter.name, ())))
+            parts.append(_tried(chapter, chapters[chapter.name]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -261,14 +255,18 @@ def _compared(chapter: Chapter, runs: Sequence[Record]) -> Iterator[tuple[str, s
         )  # fmt: skip
 
 
+def _ends(stated: pd.DataFrame) -> tuple[float, float]:
+    return float(stated["low"].min()), float(stated["high"].max())
+
+
 def _percent(stated: pd.DataFrame) -> str:
-    low, high = float(stated["low"].min()), float(stated["high"].max())
+    low, high = _ends(stated)
     return f"{as_range(100 * low, 100 * high)} %"
 
 
 def _off(stated: pd.DataFrame, value: float) -> float:
     """How far an accuracy is from the published ones, which are rounded."""
-    low, high = float(stated["low"].min()), float(stated["high"].max())
+    low, high = _ends(stated)
     digits = max(2, *(len(f"{end:g}".partition(".")[2]) for end in (low, high)))
     return max(0.0, max(low - value, value - high) - 0.5 * 10**-digits)
 
@@ -290,7 +288,7 @@ def _sparsities(run: Record, point: Point) -> tuple[float, float]:
     return low, high
 
 
-def _tried(chapter: Chapter, found: Mapping[str, Any], runs: Sequence[Record]) -> str:
+def _tried(chapter: Chapter, found: Mapping[str, Any]) -> str:
     """A table of the set-ups that were tried on a chapter, and which of them comes closest."""
     stated = lookup(chapter.model, chapter.dataset, "accuracy")
     named = points(chapter.model, chapter.dataset)
