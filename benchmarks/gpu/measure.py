@@ -16,7 +16,7 @@ from thermo_utils.clock import interleaved
 from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
 from thermo_utils.counting.cpu import have_numba
 from thermo_utils.counting.layouts import layout
-from thermo_utils.counting.settings import triton_obstacle
+from thermo_utils.counting.settings import cuda_obstacle, triton_obstacle
 
 __all__ = ["INPUTS", "TAUS", "Kinds", "inputs", "kernels", "kinds", "network"]
 
@@ -163,26 +163,21 @@ def kinds(device: torch.device) -> dict[str, Callable[..., Bins]]:
     Raises
     ------
     ThermoError
-        If Triton cannot count there. The library would fall back on torch's operations, and their
+        If one of the library's kernels cannot count there. It would fall back on another, whose
         times would stand for the kernel's.
     """
     if device.type == "cpu":
         found: dict[str, Callable[..., Bins]] = {"torch": TorchBins}
         return {"numba": NumbaBins, **found} if have_numba() else found
-    if obstacle := triton_obstacle(device.type):
+    if obstacle := cuda_obstacle(device) or triton_obstacle(device.type):
         raise ThermoError(
-            f"Triton cannot count on this GPU, {obstacle}: pip install triton, which comes with "
-            "torch on Linux, and a C compiler such as gcc, which it needs"
+            f"a kernel cannot count on this GPU, {obstacle}: pip install cuda-bindings triton, "
+            "which come with torch on Linux, and a C compiler such as gcc, which Triton needs"
         )
-    from benchmarks.gpu.kernels import ProductBins
-    from thermo_utils.counting.gpu import SETS, TritonBins
+    from thermo_utils.counting.gpu import TritonBins
+    from thermo_utils.counting.shared import SharedBins
 
-    return {
-        f"atomics, {SETS} sets": TritonBins,
-        f"atomics, {SETS // 8} sets": lambda lay, where: TritonBins(lay, where, sets=SETS // 8),
-        "products": ProductBins,
-        "torch": TorchBins,
-    }
+    return {"shared memory": SharedBins, "global atomics": TritonBins, "torch": TorchBins}
 
 
 def _equal(bins: Bins, once: Any, n: int) -> bool:

@@ -1,13 +1,8 @@
-"""What is timed on a GPU: tried on a CPU, its kernels in Triton's interpreter and compiled.
-
-The interpreter must be chosen before Triton is imported, so tests marked `interpreted` run in a
-process of their own.
-"""
+"""What is timed on a GPU, tried on a CPU."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from functools import partial
@@ -20,17 +15,14 @@ from benchmarks.command import kept as kept_parts
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import measure, shapes
 from companion.pages.gpu import FILE, check, gpu_text, read_gpu
-from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
+from thermo_utils.counting import settings as chosen
+from thermo_utils.counting.bins import Bins, TorchBins
 from thermo_utils.counting.layouts import layout
 from thermo_utils.errors import ThermoError
 from thermo_utils.hooks import ActivationHooks
 
-triton = pytest.importorskip("triton")
-kernels = pytest.importorskip("benchmarks.gpu.kernels")
-own = pytest.importorskip("thermo_utils.counting.gpu")
-
-interpreted = pytest.mark.skipif(not own.INTERPRETED, reason="needs TRITON_INTERPRET=1")
-compiled = pytest.mark.skipif(own.INTERPRETED, reason="the interpreter does not compile")
+pytest.importorskip("triton")
+pytest.importorskip("cuda.bindings")
 
 CPU = torch.device("cpu")
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -40,134 +32,24 @@ def lay_of(dtype, taus=measure.TAUS):
     return layout(dtype, np.asarray(taus, dtype=np.float64).tobytes(), True)
 
 
-def sample(n, dtype):
-    """All orders of magnitude, both signs, zeros, subnormals, and what is not finite."""
-    torch.manual_seed(n)
-    x = (torch.randn(n) * 10 ** torch.randint(-9, 4, (n,))).to(dtype)
-    x[::5] = 0
-    special = [-0.0, torch.finfo(dtype).smallest_normal / 4, torch.finfo(dtype).max, 0.5]
-    x[: len(special)] = torch.tensor(special, dtype=torch.float64).to(dtype)[:n]
-    return x
-
-
-def integers(bins):
-    return [part.tolist() for part in bins.on_host()]
-
-
-# --- The kernel that multiplies ---
-
-
-@compiled
-def test_in_the_interpreter():
-    arguments = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", __file__]
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
-
-
-@interpreted
-@pytest.mark.parametrize("prune", [False, True])
-@pytest.mark.parametrize("taus", [[0.5], measure.TAUS, np.linspace(0.001, 9, 700)], ids=len)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_same_integers_as_on_the_cpu(dtype, taus, prune, monkeypatch):
-    monkeypatch.setattr(kernels, "PROGRAMS", 2)
-    lay = lay_of(dtype, taus)
-    ours, numba = kernels.ProductBins(lay, CPU), NumbaBins(lay, CPU)
-    for n in (3 * kernels.STEP + 77, kernels.STEP, 9):
-        x = sample(n, dtype)
-        outs = [torch.empty_like(x) if prune else None for _ in range(2)]
-        assert numba.add(x, outs[0])
-        assert ours.add(x, outs[1])
-        if prune:
-            signed = lay.format.signed
-            assert torch.equal(outs[0].view(signed), outs[1].view(signed))
-    assert integers(ours) == integers(numba)
-    assert integers(ours) == integers(numba), "asking changes nothing"
-
-
-@interpreted
-@pytest.mark.parametrize("name", measure.INPUTS)
-def test_what_is_not_finite_goes_to_the_last_bins(name):
-    x = measure.inputs(name, 300, torch.float32, CPU)
-    x[7], x[8] = torch.inf, torch.nan
-    ours = kernels.ProductBins(lay_of(torch.float32), CPU)
-    assert ours.add(x, None)
-    assert ours.on_host()[0][-2:].tolist() == [1, 1]
-
-
-@interpreted
-def test_several_launches_are_one_count(monkeypatch):
-    monkeypatch.setattr(kernels, "LAUNCH", 100)
-    x = sample(950, torch.float32)
-    ours, numba = (kind(lay_of(x.dtype), CPU) for kind in (kernels.ProductBins, NumbaBins))
-    ours.add(x, None), numba.add(x, None)
-    assert integers(ours) == integers(numba)
-
-
-@interpreted
-@pytest.mark.parametrize("sets", [1, 7])
-def test_the_number_of_sets_changes_no_count(sets):
-    x = sample(2500, torch.float32)
-    ours = own.TritonBins(lay_of(x.dtype), CPU, sets=sets)
-    numba = NumbaBins(lay_of(x.dtype), CPU)
-    ours.add(x, None), numba.add(x, None)
-    assert integers(ours) == integers(numba)
-    assert ours._words.shape[1] == sets
-
-
-@interpreted
-@pytest.mark.parametrize("name", measure.INPUTS)
-def test_all_kernels_of_a_gpu_agree_with_the_cpu(name, monkeypatch):
-    monkeypatch.setattr(measure, "triton_obstacle", lambda _: None)
-    monkeypatch.setattr(measure, "LEAST", 1)
-    monkeypatch.setattr(measure, "ROUNDS", 1)
-    monkeypatch.setattr(measure, "CALLS", 1)
-    monkeypatch.setattr(own, "SETS", 2)
-    monkeypatch.setattr(kernels, "PROGRAMS", 2)
-    makers = measure.kinds(torch.device("cuda"))
-    part = measure.kernels(name, 1100, torch.float32, CPU, makers)
-    assert part["failed"] == {}
-    assert part["agrees"] == dict.fromkeys(makers, True)
-    assert len(makers) == 4
-
-
-def test_without_triton_nothing_else_stands_for_it(monkeypatch):
-    monkeypatch.setattr(measure, "triton_obstacle", lambda _: "no compiler")
-    with pytest.raises(ThermoError, match="no compiler: pip install triton"):
+@pytest.mark.parametrize("missing", ["cuda_obstacle", "triton_obstacle"])
+def test_without_a_kernel_nothing_else_stands_for_it(missing, monkeypatch):
+    for name in ("cuda_obstacle", "triton_obstacle"):
+        monkeypatch.setattr(
+            measure, name, lambda _, n=name: "no compiler" if n == missing else None
+        )
+    with pytest.raises(ThermoError, match="no compiler: pip install cuda-bindings triton"):
         measure.kinds(torch.device("cuda"))
 
 
-def test_a_programs_sums_fit_into_31_bits():
-    # The largest digit, as often as one program may meet it, and one step more would not.
-    assert 127 * kernels.MOST < 2**31
-    # Programs take steps in turn, so none has more than its share, rounded up to a step.
-    assert kernels.MOST % kernels.STEP == 0
-    assert kernels.LAUNCH + kernels.PROGRAMS * kernels.STEP < 2**31
-
-
-@compiled
-@pytest.mark.parametrize("architecture", [pytest.param(80, marks=pytest.mark.slow), 90])
-@pytest.mark.parametrize("prune", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_compiles_for_tensor_cores(dtype, prune, architecture, tmp_path, monkeypatch):
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    lay = lay_of(dtype)
-    pattern = f"*i{lay.format.bits}"
-    types = {
-        "bits": pattern, "out": pattern, "counts": "*i64", "sums": "*i64", "table": "*i32",
-        "edges": "*i64", "n": "i32", "keep": "i32", "size": "i32",
-    }  # fmt: skip
-    constants = kernels.products_constants(lay, prune)
-    whole = {**types, **dict.fromkeys(constants, "constexpr")}
-    source = ASTSource(kernels.products, whole, constexprs=constants)
-    made = triton.compile(source, target=GPUTarget("cuda", architecture, 32))
-    assert made.asm["cubin"]
-    assert "mma" in made.asm["ptx"]
-    assert ".s32.s8.s8.s32" in made.asm["ptx"], "whole numbers, which do not round"
+def test_the_librarys_choice_comes_first(monkeypatch):
+    for name in ("cuda_obstacle", "triton_obstacle"):
+        monkeypatch.setattr(measure, name, lambda _: None)
+    first = next(iter(measure.kinds(torch.device("cuda")).values()))
+    monkeypatch.setattr(chosen, "cuda_obstacle", lambda *_: None)
+    monkeypatch.setattr(first, "__init__", lambda self, *_: None)
+    made = chosen.Settings(measure.TAUS).bins(torch.float32, torch.device("cuda"))
+    assert type(made) is first
 
 
 # --- Inputs and networks ---
@@ -189,7 +71,6 @@ def test_inputs_are_what_they_are_called(dtype):
 
 
 @pytest.mark.slow
-@compiled
 @pytest.mark.parametrize("name", shapes.SHAPES)
 def test_networks_have_their_namesakes_sizes(name):
     """Parameters, and activations of one image or text where the chapters prune."""
@@ -253,14 +134,12 @@ def trial(folder, *more):
     return command.main(["--results", str(folder), "--device", "cpu", *more])
 
 
-@compiled
 def test_every_input_type_and_network_is_a_part():
     names = list(command.parts(CPU, True))
     assert len(names) == len(set(names)) == 3 * len(measure.INPUTS) + 2 * len(shapes.SHAPES)
     assert all(name.startswith(("kernels ", "networks ")) for name in names)
 
 
-@compiled
 def test_a_trial_is_whole_marked_and_apart(quick, tmp_path, capsys):
     assert trial(tmp_path) == 0
     (path,) = (tmp_path / command.WORK).iterdir()
@@ -272,7 +151,6 @@ def test_a_trial_is_whole_marked_and_apart(quick, tmp_path, capsys):
     assert gpu_text(facts).count("yes") == len(measure.kinds(CPU))
 
 
-@compiled
 def test_the_page_takes_what_is_measured(quick, tmp_path, monkeypatch):
     """With a GPU that is none: torch says so, and the parts are made on the CPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -286,7 +164,6 @@ def test_the_page_takes_what_is_measured(quick, tmp_path, monkeypatch):
     assert "A GPU, torch" in gpu_text(facts)
 
 
-@compiled
 def test_an_interrupted_run_goes_on(quick, tmp_path, monkeypatch, capsys):
     whole = command.parts
 
@@ -308,7 +185,6 @@ def test_an_interrupted_run_goes_on(quick, tmp_path, monkeypatch, capsys):
     assert len(quick) == 3, "and a finished run leaves nothing to go on from"
 
 
-@compiled
 def test_parts_of_another_device_or_code_are_not_taken(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "check", lambda *_: (_ for _ in ()).throw(ThermoError("stopped")))
     assert trial(tmp_path) == 2
@@ -318,13 +194,12 @@ def test_parts_of_another_device_or_code_are_not_taken(quick, tmp_path, monkeypa
     assert len(kept_parts(kept, made)) == 3
     other = {**made, "provenance": {**made["provenance"], "device": "another"}}
     assert kept_parts(kept, other) == {}
-    edited = {**made, "sources": {**made["sources"], "kernels.py": "another"}}
+    edited = {**made, "sources": {**made["sources"], "shapes.py": "another"}}
     assert kept_parts(kept, edited) == {}
     kept.write_text("{")
     assert kept_parts(kept, made) == {}
 
 
-@compiled
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_one_line_names_the_fix(tmp_path, capsys):
     assert command.main(["--results", str(tmp_path)]) == 2
@@ -333,13 +208,11 @@ def test_without_a_gpu_one_line_names_the_fix(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@compiled
 def test_a_missing_folder_is_named(tmp_path, capsys):
     assert trial(tmp_path / "nowhere") == 2
     assert "nowhere" in capsys.readouterr().err
 
 
-@compiled
 def test_a_record_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     (tmp_path / FILE).write_text("kept")
@@ -360,7 +233,6 @@ class Broken(Bins):
         raise RuntimeError("no room")
 
 
-@compiled
 def test_what_counts_wrong_or_not_at_all_is_told_apart(monkeypatch):
     monkeypatch.setattr(measure, "LEAST", 2)
     monkeypatch.setattr(measure, "ROUNDS", 2)
@@ -372,7 +244,6 @@ def test_what_counts_wrong_or_not_at_all_is_told_apart(monkeypatch):
     assert {len(values) for values in part["seconds"].values()} == {2}
 
 
-@compiled
 def test_a_network_is_timed_for_all_tasks(monkeypatch):
     monkeypatch.setattr(measure, "LEAST", 2)
     monkeypatch.setattr(measure, "ROUNDS", 2)
@@ -382,7 +253,6 @@ def test_a_network_is_timed_for_all_tasks(monkeypatch):
     assert part["activations"] == 2 * 4 * (64 * 64 + 128 * 16 + 256 * 4 + 512)
 
 
-@compiled
 @pytest.mark.slow
 def test_nothing_but_torch_is_needed(tmp_path):
     """Neither what the book needs, nor what the library has for speed and figures."""

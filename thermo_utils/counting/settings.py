@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from thermo_utils.counting.bins import Bins, NumbaBins, TorchBins
 from thermo_utils.counting.cpu import have_numba
-from thermo_utils.counting.layouts import layout
+from thermo_utils.counting.layouts import Layout, layout
 from thermo_utils.errors import ThermoError
 
-__all__ = ["Settings", "check_taus", "triton_obstacle"]
+__all__ = ["Settings", "check_taus", "cuda_obstacle", "triton_obstacle"]
 
 #: Names of the kernels, and the choice that takes the fastest for each tensor.
-KERNELS = ("auto", "numba", "torch", "triton")
+KERNELS = ("auto", "cuda", "numba", "torch", "triton")
 
 
 def check_taus(taus: ArrayLike) -> NDArray[np.float64]:
@@ -82,6 +82,15 @@ def triton_obstacle(device_type: str) -> str | None:
     return obstacle(device_type)
 
 
+def cuda_obstacle(device: torch.device, lay: Layout | None = None) -> str | None:
+    """Why the CUDA kernel cannot run on a device, or not with this layout, None if it can."""
+    try:
+        from thermo_utils.counting import shared
+    except ImportError:
+        return "the package cuda-bindings is not installed"
+    return shared.missing(device.type) if lay is None else shared.obstacle(lay, device)
+
+
 @dataclass(frozen=True, eq=False)
 class Settings:
     """Thresholds and options of an accumulator.
@@ -115,6 +124,8 @@ class Settings:
             raise ThermoError("kernel 'numba' needs the package numba: install it, or take 'auto'")
         if self.kernel == "triton" and all(triton_obstacle(device) for device in ("cuda", "cpu")):
             raise ThermoError(f"kernel 'triton' cannot run, {triton_obstacle('cuda')}: take 'auto'")
+        if self.kernel == "cuda" and (said := cuda_obstacle(torch.device("cuda"))):
+            raise ThermoError(f"kernel 'cuda' cannot run, {said}: take 'auto'")
         if self.threads is not None and self.threads < 1:
             raise ThermoError(f"threads must be 1 or more, or None for torch's, got {self.threads}")
 
@@ -142,6 +153,14 @@ class Settings:
         lay = layout(dtype, self.taus.tobytes(), self.inclusive)
         if device.type == "cpu" and self.kernel in ("auto", "numba") and have_numba():
             return NumbaBins(lay, device, self.totals, self.threads)
+        if self.kernel == "cuda" or (self.kernel == "auto" and device.type == "cuda"):
+            said = cuda_obstacle(device, lay)
+            if said is None:
+                from thermo_utils.counting.shared import SharedBins
+
+                return SharedBins(lay, device, self.totals)
+            if self.kernel == "cuda":
+                raise ThermoError(f"kernel 'cuda' cannot count this tensor, {said}: take 'auto'")
         wanted = ("auto", "triton") if device.type == "cuda" else ("triton",)
         if self.kernel in wanted and triton_obstacle(device.type) is None:
             from thermo_utils.counting.gpu import TritonBins
