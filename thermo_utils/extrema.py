@@ -127,6 +127,8 @@ def turns(
     factor: float,
     flat_factor: float | None = None,
     ripple_factor: float = 3.0,
+    recent: NDArray[np.intp] | None = None,
+    least: Floats | None = None,
 ) -> list[Turn]:
     """Where a sequence turns back, each decided by what lies at and before the decision.
 
@@ -151,6 +153,12 @@ def turns(
         the square of the factor: so much farther strays the largest of k normal deviates.
     ripple_factor : float, default 3.0
         Where there are six turns or more, they must exceed their median size so many times.
+    recent : ndarray of int, shape (K,), optional
+        Of a sequence that falls from its first point: for each point, the first of those whose
+        values count in what it has varied before it is lowest there. By default all count.
+    least : ndarray, shape (K,), optional
+        For each point, how far both sides of a turn there must lie off. By default any distance is
+        enough.
 
     Returns
     -------
@@ -164,10 +172,14 @@ def turns(
     [Turn(point=2, sign=1, size=4.0, low=1, high=3, flat=False)]
     """
     flat = factor if flat_factor is None else flat_factor
-    found = _walk(y, error, share, factor, flat, 0.0)
+    floor = np.full(y.size, ROUNDING * float(np.abs(y).max()))
+    if least is not None:
+        floor = np.fmax(floor, least)
+    walk = functools.partial(_walk, y, error, share, factor, flat, recent)
+    found = walk(floor)
     if len(found) >= MANY_TURNS:
         ripple = ripple_factor * float(np.median([turn.size for turn in found]))
-        found = _walk(y, error, share, factor, flat, ripple)
+        found = walk(np.maximum(floor, ripple))
     return found
 
 
@@ -177,24 +189,28 @@ def _walk(
     share: float,
     factor: float,
     flat: float,
-    floor: float,
+    recent: NDArray[np.intp] | None,
+    floor: Floats,
 ) -> list[Turn]:
-    floor = max(floor, ROUNDING * float(np.abs(y).max()))
     found: list[Turn] = []
     # Where it turned last; the points furthest up and down since; and which of them may be a turn.
     since, furthest = 0, {1: 0, -1: 0}
     signs: tuple[int, ...] = (1, -1)
     low = high = y[0]
+    falling = recent is not None
     for k in range(1, y.size):
         low, high = min(low, y[k]), max(high, y[k])
         for sign in (1, -1):
             if sign * y[k] > sign * y[furthest[sign]]:
                 furthest[sign] = k
+        falling = falling and since == 0 and y[k] <= y[0]
+        if falling and recent is not None:
+            high = y[recent[furthest[-1]] : k + 1].max()
         for sign in signs:
             top = furthest[sign]
             back = sign * (y[top] - y[k])
             # Rounding: a turn back by exactly the share counts.
-            if back <= floor or back < share * (high - low) * (1 - 1e-9):
+            if back <= floor[top] or back < share * (high - low) * (1 - 1e-9):
                 continue
             if back <= factor * error(top, slice(k, k + 1))[0]:
                 continue
@@ -202,7 +218,7 @@ def _walk(
             rise = sign * (y[top] - y[before])
             over = np.max(rise / np.maximum(error(top, before), TINY), initial=0.0)
             least = np.sqrt(flat**2 + 2 * np.log(max(top - since, 1)))
-            if rise.max(initial=0.0) > floor and over > least:
+            if rise.max(initial=0.0) > floor[top] and over > least:
                 inside = around(sign * (y[top] - y), factor * error(top, slice(0, y.size)), top)
                 inside = min(inside[0], top - 1), max(inside[1], top + 1)
                 size = min(float(rise.max()), float(back))

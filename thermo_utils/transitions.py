@@ -7,7 +7,8 @@ the answer given here; every number in it is a keyword of :func:`find_transition
 * An *extremum* (``peak``, ``valley``) is the furthest point since F turned last. F has moved to it
   by more than the noise, and from it turned back by a given share of all it has varied so far. The
   decision looks at nothing beyond the point where it falls, so it does not matter how far the grid
-  goes on. A ripple of some thousandths of T S, which F is near ``tau = 0``, is none, however little
+  goes on. Of a fall that lasts since the first threshold only the last octave counts, so it matters
+  little where the grid begins. A ripple of some thousandths of T S, which F is near ``tau = 0``, is none, however little
   noise there is.
 * A *flat* extremum is one to which F moves by less than is asked for, but by more than chance is
   likely to. It counts where there is no other.
@@ -79,6 +80,7 @@ def find_transitions(
     bend_width: float = 0.1,
     ripple_share: float = 0.005,
     latest_start: float = 0.2,
+    fall_octaves: float = 1.0,
 ) -> pd.DataFrame:
     r"""All qualitative features of a free-energy curve, earliest first (Section 3.6).
 
@@ -112,6 +114,9 @@ def find_transitions(
     latest_start : float, default 0.2
         Share of the activations other than zero that may be pruned at the first threshold; where it
         is more, there are no features, and a `UserWarning` says so. Needs the column ``beta``.
+    fall_octaves : float, default 1.0
+        How many octaves before its lowest threshold count of a fall that lasts since the first one.
+        F grows without bound toward ``tau = 0`` where activations crowd around zero.
 
     Returns
     -------
@@ -152,13 +157,13 @@ def find_transitions(
 
     error = functools.partial(_error, c, noise_factor / counting_factor)
     flat = flat_factor if c.noise.variance.any() else None
-    walk = functools.partial(turns, c.f, error, factor=counting_factor)
-    turned = walk(share=share, flat_factor=flat, ripple_factor=ripple_factor)
+    recent = np.searchsorted(c.tau, c.tau * 2.0**-fall_octaves * (1 - 1e-9))
+    walk = functools.partial(turns, c.f, error, factor=counting_factor, recent=recent)
     ripple = ripple_share * -np.log1p(-np.clip(c.beta, 0.0, MAX_BETA)) / c.tau
     found = [
         turn
-        for turn in turned
-        if not (c.beta[turn.point] > MAX_BETA or turn.size < ripple[turn.point])
+        for turn in walk(share=share, flat_factor=flat, ripple_factor=ripple_factor, least=ripple)
+        if not c.beta[turn.point] > MAX_BETA
         # Of a valley at the second threshold, only the first one says that F fell.
         and not (turn.point == 1 and turn.sign < 0)
     ]

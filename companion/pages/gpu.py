@@ -119,8 +119,8 @@ def gpu_text(facts: Mapping[str, Any] | None) -> str:
     """
     if facts is None:
         return (
-            "**Nothing was measured on a GPU.** The kernels give the right integers in Triton's "
-            "interpreter and are compiled for GPUs without being run; how fast they are is not "
+            "**Nothing was measured on a GPU.** The kernels give the right integers on a CPU "
+            "and are compiled for GPUs without being run; how fast they are is not "
             "known. On a machine with a GPU, `make gpu` measures all that would stand here; "
             "it is made to take less than ten minutes, and needs this repository and torch, with "
             "what the library itself needs.\n"

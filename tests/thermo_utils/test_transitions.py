@@ -501,12 +501,12 @@ def test_an_extremum_must_exceed_what_counting_explains():
 def test_a_ripple_is_small_beside_t_s(offset):
     tau = grid(100)
     valley = curve_of(tau, np.abs(tau - 0.5))
-    (prominence,) = find_transitions(valley)["prominence"]
+    fall = valley["free_energy"].iloc[0] - valley["free_energy"].min()
     beta = 0.2
     ts = -np.log(1 - beta) / 0.5
 
     def kinds(share, **options):
-        f = valley["free_energy"] * share * ts / prominence + offset
+        f = valley["free_energy"] * share * ts / fall + offset
         return list(find_transitions(curve_of(tau, f).assign(beta=beta), **options)["kind"])
 
     assert kinds(0.0051) == ["valley"]
@@ -526,6 +526,24 @@ def test_a_fall_that_one_threshold_shows_makes_no_valley():
     assert kinds(1) == ["peak"], "the valley at the second threshold is passed over"
     assert kinds(2) == ["valley", "peak"]
     assert kinds(1, sign=-1)[0] == "peak", "a climb is what the theory expects"
+
+
+@settings(max_examples=30)
+@given(st.floats(0.001, 0.1), st.integers(40, 200), st.sampled_from([np.linspace, np.geomspace]))
+def test_where_a_fall_begins_does_not_matter(start, points, spaced):
+    """F grows without bound toward zero, and rises again: its valley is one from anywhere."""
+    tau = spaced(start, 0.7, points)
+    curve = curve_of(tau, 0.05 / tau + tau)
+    first = critical_threshold(curve)
+    assert first.kind == "valley"
+    assert first.low <= np.sqrt(0.05) <= first.high
+
+
+def test_all_of_a_fall_would_hide_what_follows():
+    tau = np.geomspace(0.001, 0.7, 100)
+    curve = curve_of(tau, 0.05 / tau + tau)
+    assert critical_threshold(curve, fall_octaves=20.0) is None
+    assert critical_threshold(curve.iloc[70:], fall_octaves=20.0).kind == "valley"
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.5])

@@ -1,8 +1,8 @@
 """Counters: exact counts and sums of activations above thresholds, whatever the kernel.
 
-The integers behind them are explained in :mod:`thermo_utils.counting.layouts`. Three kernels fill
-them with the same result to the bit: numba's on a CPU, Triton's on a GPU, and plain torch
-operations where neither can run.
+The integers behind them are explained in :mod:`thermo_utils.counting.layouts`. Four kernels fill
+them with the same result to the bit: numba's on a CPU, CUDA's and Triton's on a GPU, and plain
+torch operations where none of them can run.
 """
 
 from __future__ import annotations

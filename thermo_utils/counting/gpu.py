@@ -29,7 +29,8 @@ __all__ = ["INTERPRETED", "TritonBins", "obstacle"]
 #: Elements per block.
 BLOCK = 1024
 #: Words per bin, unless the bins are very many. On an H100, with activations of three types and
-#: kinds, 128 words are 0.5 to 0.9 times as fast (``results/gpu.json``).
+#: Words per bin, unless the bins are very many. On an H100, with activations of three types and
+#: kinds, 128 words were 0.5 to 0.9 times as fast.
 SETS = 1024
 #: All words of all bins together, at most.
 MOST_WORDS = 1 << 20

@@ -44,10 +44,12 @@ class ActivationSpectrum(Counter):
         Whether ``N`` counts exact zeros too. Section 3.2 of the paper calls N "the total number of
         activations before pruning", but M the "number of nonzero activations"; only N without
         zeros agrees with the sparsities of its Table 1. See `zeros` for their number.
-    kernel : {"auto", "numba", "torch", "triton"}
-        ``"numba"`` counts on the CPU (tensors elsewhere are copied there), ``"triton"`` on a GPU,
-        ``"torch"`` on the device of each tensor. ``"auto"`` takes numba for CPU tensors, Triton for
-        those on a GPU, and torch where these are not installed. The results are identical.
+    kernel : {"auto", "cuda", "numba", "torch", "triton"}
+        ``"numba"`` counts on the CPU (tensors elsewhere are copied there), ``"cuda"`` and
+        ``"triton"`` on a GPU, ``"torch"`` on the device of each tensor. ``"auto"`` takes numba for
+        CPU tensors; for those on an NVIDIA GPU the CUDA kernel, which has no float64 and not
+        thousands of thresholds, or else Triton; and torch where none can run. The results are
+        identical.
     threads : int, optional
         CPU threads for tensors of 256k elements and more; `torch.get_num_threads` by default.
 

@@ -138,12 +138,13 @@ def test_the_page_says_which_kernel_was_fastest():
 
 
 def test_the_library_counts_as_was_measured_to_be_fastest():
-    gpu = pytest.importorskip("thermo_utils.counting.gpu")
     measured = read_gpu(ROOT / "results" / FILE)
     assert measured is not None
     for part in measured["kernels"]:
         assert all(part["agrees"].values())
+        assert not part["failed"]
         times = {kind: statistics.median(values) for kind, values in part["seconds"].items()}
-        assert min(times, key=times.get) == "copy"
-        del times["copy"]
-        assert min(times, key=times.get) == f"atomics, {gpu.SETS} sets"
+        copy = times.pop("copy")
+        assert min(times, key=times.get) == next(iter(times))
+        # It reads at least as fast as a copy reads and writes, but for what it computes.
+        assert min(times.values()) < 1.25 * copy

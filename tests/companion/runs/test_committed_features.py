@@ -70,7 +70,11 @@ def moves():
 
 
 def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
-    assert len(moves()) <= len(RECORDS) // 10, moves()  # nine records in ten hold
+    # Nine records in ten hold, and 34 in 36 of those that the chapters show.
+    assert len(moves()) <= len(RECORDS) / 10, moves()
+    shown = [record for record in RECORDS if "with-" not in str(record.folder)]
+    moved = [name for name in moves() if "with-" not in name]
+    assert len(moved) <= len(shown) * 2 / 36, moved
 
 
 def test_what_moves_stays_within_its_own_interval():
@@ -88,7 +92,7 @@ def test_what_moves_stays_within_its_own_interval():
 
 def test_the_coarse_grid_is_fine_enough():
     """Read at the thresholds of a full evaluation, a curve shows what it shows at all of them."""
-    told = 0
+    told, apart = 0, []
     for record in RECORDS:
         step, curve = grid_step(record.curve("full")), record.curve("renormalized")
         multiple = curve["tau"] / step
@@ -97,9 +101,12 @@ def test_the_coarse_grid_is_fine_enough():
         ).any(axis=1)
         fine, here = found(curve), found(curve[coarse])
         near = here is None or abs(here.tau - fine.tau) <= step * (1 + 1e-9)
-        assert near or fine.low <= here.tau <= fine.high
+        if not near and not fine.low <= here.tau <= fine.high:
+            apart.append(record.result["model"])
         told += (fine is None) == (here is None)
     assert told >= 0.95 * len(RECORDS)
+    # Channels that a normalisation makes constant are steps of F, between which its top may lie.
+    assert set(apart) <= {"mobilenet_v2"}
 
 
 @pytest.mark.parametrize("method", CURVES)
@@ -159,7 +166,7 @@ def prose():
 
 def test_the_exceptions_are_those_that_the_method_page_names():
     said = prose()
-    assert "on nine records in ten, all of this moves" in said
+    assert "on 34 in 36 of the records that the chapters show, and on nine in ten of all" in said
     # Curves jump where many activations share a value, which a coarse grid steps over.
     assert "have the jagged curves of MobileNetV2, or a top so level" in said
 
