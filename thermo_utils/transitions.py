@@ -8,8 +8,8 @@ the answer given here; every number in it is a keyword of :func:`find_transition
   by more than the noise, and from it turned back by a given share of all it has varied so far. The
   decision looks at nothing beyond the point where it falls, so it does not matter how far the grid
   goes on. Of a fall that lasts since the first threshold only the last octave counts, so it matters
-  little where the grid begins. A ripple of some thousandths of T S, which F is near ``tau = 0``, is none, however little
-  noise there is.
+  little where the grid begins. A ripple of some thousandths of T S, which F is near ``tau = 0``, is
+  none, however little noise there is.
 * A *flat* extremum is one to which F moves by less than is asked for, but by more than chance is
   likely to. It counts where there is no other.
 * An *inflection* is such a turn of F' where F itself does not turn at all: a bump has a steepest
