@@ -63,8 +63,9 @@ rule book:
     input:
         expand(f"{RESULTS}/{PROFILE}/{{name}}/chapter.ipynb", name=NAMES),
         expand(f"{RESULTS}/.work/your_model_{{example}}.ipynb", example=PAGES),
+    threads: 2
     shell:
-        "thermo book --results {RESULTS}"
+        "thermo book --results {RESULTS} --jobs {threads}"
 
 
 def sources(wildcards):
@@ -81,6 +82,10 @@ def sources(wildcards):
     return [notebook, other / "chapter.ipynb"]
 
 
+# What takes longest comes first, so that no core is left alone with it at the end.
+LONG = "mobilenet_v2|resnet18|t5|vit"
+
+
 # Finished stages are kept, so running a chapter again after a crash or a change of its notebook
 # costs seconds. One thread a chapter: two chapters side by side beat two threads in one.
 rule chapter:
@@ -89,7 +94,7 @@ rule chapter:
     output:
         RESULTS + "/{profile}/{model}-{dataset}/chapter.ipynb",
     wildcard_constraints:
-        model="[a-z0-9_]+",
+        model=f"(?!(?:{LONG})-)[a-z0-9_]+",
         dataset="[a-z0-9_]+",
     threads: 1
     resources:
@@ -101,11 +106,19 @@ rule chapter:
         " --profile {wildcards.profile} --results {RESULTS} --quiet"
 
 
+use rule chapter as long_chapter with:
+    wildcard_constraints:
+        model=LONG,
+        dataset="[a-z0-9_]+",
+    priority: 1
+
+
 rule your_model:
     input:
         "notebooks/your_model.md",
     output:
         RESULTS + "/.work/your_model_{example}.ipynb",
+    priority: 2
     params:
         command=lambda wildcards, output: PAGES[wildcards.example].command(output[0], SHOWN),
     threads: 1

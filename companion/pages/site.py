@@ -72,6 +72,14 @@ __all__ = ["assemble", "build"]
 
 #: Where the site is built, beside the sources; and the folders of the book that are made.
 OUTPUT, PARTS = "_build", ("chapters", "generated", RUNS)
+#: Jupyter Book, whose command does not pass on in how many processes Sphinx is to work.
+RENDER = """\
+from functools import partial
+from jupyter_book import sphinx
+from jupyter_book.cli.main import main
+sphinx.build_sphinx = partial(sphinx.build_sphinx, jobs={jobs})
+main()
+"""
 #: The table of contents, among what is made: the committed one, and what was added.
 TOC = "generated/_toc.yml"
 #: Files that pages load by their address, among what is made.
@@ -106,7 +114,7 @@ def build(results: str | Path, *, committed: Path = COMMITTED, jobs: int = 2) ->
     assemble(Path(results), committed=committed, jobs=jobs)
     with TemporaryDirectory(prefix="site-", dir=ROOT / OUTPUT) as folder:
         command = [
-            sys.executable, "-c", "from jupyter_book.cli.main import main; main()",
+            sys.executable, "-c", RENDER.format(jobs=jobs + 1),  # one of them writes nothing
             "build", str(ROOT / "book"),
             "--config", str(ROOT / "_config.yml"), "--toc", str(ROOT / "book" / TOC),
             "--path-output", folder,

@@ -7,6 +7,7 @@ where the site is opened as files.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from html import escape
 from itertools import islice
@@ -53,6 +54,11 @@ MARKUP: Final = {
 #: What folds the pages below a page in the contents has no words for those who hear it.
 FOLD: Final = "Pages below this one"
 VIEWPORT: Final = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
+#: Extensions that keep nothing of a page that is read: they number sections when all are, copy
+#: files before the first is, and prepare what only a book in LaTeX shows.
+UNDECLARED: Final = frozenset(
+    {"sphinx_multitoc_numbering", "sphinx-mathjax-offline", "sphinx_jupyterbook_latex"}
+)
 #: After the themes have had their say about a page.
 LAST: Final = 900
 
@@ -71,12 +77,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """
     pages = _Pages()
     app.connect("config-inited", _check_repository)
+    app.connect("config-inited", _declare_safe)
     app.connect("doctree-read", _note)
     app.connect("doctree-resolved", _without_thebe, LAST)
     app.connect("env-updated", pages.describe)
     app.connect("html-page-context", pages.finish, LAST)
     app.connect("build-finished", pages.assets)
-    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _repository(config: Config) -> Repository | None:
@@ -90,6 +97,12 @@ def _check_repository(app: Sphinx, config: Config) -> None:
         _repository(config)
     except ThermoError as error:
         raise ConfigError(str(error)) from error
+
+
+def _declare_safe(app: Sphinx, config: Config) -> None:
+    """Say of others' extensions what they do not say: Sphinx reads several pages at a time then."""
+    for name in UNDECLARED & set(app.extensions):
+        app.extensions[name].parallel_read_safe = True
 
 
 def _note(app: Sphinx, doctree: nodes.document) -> None:
@@ -108,11 +121,10 @@ def _without_thebe(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 
 class _Pages:
-    """What one build of a site has gathered of its pages."""
+    """What one build has gathered of its pages, before processes of their own write them."""
 
     def __init__(self) -> None:
         self.about: dict[str, str] = {}
-        self.texts: dict[str, dict[str, list[str]]] = {}
 
     def describe(self, app: Sphinx, env: BuildEnvironment) -> None:
         """Make a line about every page, once all are read."""
@@ -147,7 +159,10 @@ class _Pages:
             return
         for written, instead in MARKUP.items():
             context["body"] = context["body"].replace(written, instead)
-        self.texts[page] = words_by_section(doctree)
+        # A file, for this may be a process of its own.
+        words = _words(app, page)
+        words.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(words, json.dumps(words_by_section(doctree)))
         of = _repository(app.config)
         if of is not None:
             suffix = context.get("page_source_suffix") or ""
@@ -160,8 +175,18 @@ class _Pages:
             return
         site = Path(app.outdir)
         static = site / "_static"
-        write_atomically(static / SEARCH[0], texts_script(self.texts))
+        texts = {
+            page: json.loads(path.read_text(encoding="utf-8"))
+            for page in sorted(app.env.found_docs)
+            if (path := _words(app, page)).exists()
+        }
+        write_atomically(static / SEARCH[0], texts_script(texts))
         _trim_icons(site, static)
+
+
+def _words(app: Sphinx, page: str) -> Path:
+    """Where a page's words wait for those of the others."""
+    return Path(app.doctreedir, "words", f"{page}.json")
 
 
 def _with_words(contents: Callable[..., Any]) -> Callable[..., Any]:

@@ -31,6 +31,53 @@ def test_as_it_was_before(before):
     assert gc.isenabled() is before
 
 
+def test_what_was_imported_is_not_looked_through_again():
+    code = """
+import gc, sys
+from companion.imports import uncollected
+with uncollected():
+    pass
+print(gc.get_freeze_count())
+with uncollected():
+    import decimal, fractions, sqlite3
+print(gc.get_freeze_count())
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    nothing, something = map(int, found.stdout.split())
+    assert nothing == 0
+    assert something > 1000
+
+
+def test_a_kernel_ends_when_what_came_after_it_has(tmp_path):
+    """What cells leave to be done is done; the objects are not taken apart."""
+    code = """
+import atexit, weakref
+atexit.register(print, "before")
+import companion.kernel
+class Kept: pass
+kept = Kept()
+weakref.finalize(kept, print, "finalized")
+atexit.register(print, "after")
+class Slow:
+    def __del__(self): print("taken apart")
+slow = Slow()
+slow.itself = slow
+print("done", end=" ")
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["done", "after", "finalized"]
+    source = tmp_path / "writes.md"
+    cell = (
+        f"import atexit, pathlib\n\nfile = open({str(tmp_path / 'open.txt')!r}, 'w')\n"
+        f"file.write('written')\natexit.register(file.close)\nprint('said')"
+    )
+    source.write_text(f"# Writes\n\n```{{code-cell}} python\n{cell}\n```\n")
+    target = execute(source, tmp_path / "out.ipynb", {}, progress=False)
+    assert (tmp_path / "open.txt").read_text() == "written"
+    (cell,) = [c for c in nbformat.read(target, 4).cells if c.cell_type == "code"]
+    assert cell.outputs[0].text.strip() == "said"
+
+
 def test_a_kernel_collects_once_it_is_there():
     code = "import companion.kernel, gc, sys; print(gc.isenabled(), 'torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -109,7 +109,7 @@ def clean(wheel, tmp_path_factory) -> Path:
 def test_the_wheel_holds_every_file_of_both_packages(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if not Path(name).parts[0].endswith("-info")}
-    kept = {".py", ".csv", ".html", ".typed"}
+    kept = {".py", ".csv", ".cu", ".html", ".typed"}
     files = {
         str(file.relative_to(ROOT))
         for package in PACKAGES
