@@ -22,6 +22,7 @@ the answer given here; every number in it is a keyword of :func:`find_transition
   slopes, it is estimated from the curve. Where a curve turns six times or more, a feature must
   stand well above the median.
 * A curve that begins where much is pruned already cannot tell which feature is first, and has none.
+  Where next to nothing is pruned, there is none either.
 
 A curve without any feature, such as a straight line or ``1/tau``, yields an empty table.
 """
@@ -80,6 +81,7 @@ def find_transitions(
     bend_width: float = 0.1,
     ripple_share: float = 0.005,
     latest_start: float = 0.2,
+    least_pruned: float = 0.02,
     fall_octaves: float = 1.0,
 ) -> pd.DataFrame:
     r"""All qualitative features of a free-energy curve, earliest first (Section 3.6).
@@ -114,6 +116,9 @@ def find_transitions(
     latest_start : float, default 0.2
         Share of the activations other than zero that may be pruned at the first threshold; where it
         is more, there are no features, and a `UserWarning` says so. Needs the column ``beta``.
+    least_pruned : float, default 0.02
+        Share of the activations other than zero that must be pruned at a feature: what F shows
+        before rests on a few channels of the network. Needs the column ``beta``.
     fall_octaves : float, default 1.0
         How many octaves before its lowest threshold count of a fall that lasts since the first one.
         F grows without bound toward ``tau = 0`` where activations crowd around zero.
@@ -145,7 +150,8 @@ def find_transitions(
     c = _defined(curve)
     if c.tau.size < MIN_POINTS:
         return _table([], [], c)
-    begins = _pruned_at_first(c)
+    pruned = _pruned(c)
+    begins = pruned[0]
     if begins > latest_start:
         warnings.warn(
             f"the curve begins at tau = {c.tau[0]:g}, where {begins:.0%} of the activations other "
@@ -163,7 +169,7 @@ def find_transitions(
     found = [
         turn
         for turn in walk(share=share, flat_factor=flat, ripple_factor=ripple_factor, least=ripple)
-        if not c.beta[turn.point] > MAX_BETA
+        if not (c.beta[turn.point] > MAX_BETA or pruned[turn.point] < least_pruned)
         # Of a valley at the second threshold, only the first one says that F fell.
         and not (turn.point == 1 and turn.sign < 0)
     ]
@@ -176,18 +182,24 @@ def find_transitions(
     for order, kind, least in ((1, "inflection", share), (2, "bend", 1 / bend_width)):
         for seen in _turning_slopes(c, order, share, noise_factor, ripple_factor):
             large = [t for t in seen if t.size >= least * varied[t.high] and t.high < end]
-            found = [turn for turn in large if not c.beta[turn.point] > MAX_BETA]
+            found = [
+                turn
+                for turn in large
+                if not (c.beta[turn.point] > MAX_BETA or pruned[turn.point] < least_pruned)
+            ]
             if found:
                 return _table([kind] * len(found), found, c)
     return _table([], [], c)
 
 
-def _pruned_at_first(c: _Curve) -> float:
-    """Share of the activations other than zero that the first threshold prunes; nan if unknown."""
+def _pruned(c: _Curve) -> Floats:
+    """Share of the activations other than zero that each threshold prunes; nan if unknown."""
     first, second = c.beta[:2]
+    if not c.beta[-1] > first:  # of no activations
+        return np.full(c.beta.size, np.nan)
     # Zeros, half of what a ReLU puts out, are what is sparse at the threshold zero.
     zeros = max(0.0, first - (second - first) * c.tau[0] / (c.tau[1] - c.tau[0]))
-    return float((first - zeros) / (1 - zeros)) if zeros < 1 else float("nan")
+    return (c.beta - zeros) / (1 - zeros) if zeros < 1 else np.full(c.beta.size, np.nan)
 
 
 def _error(c: _Curve, white: float, point: int, others: slice) -> Floats:

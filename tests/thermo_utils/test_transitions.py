@@ -520,7 +520,7 @@ def test_a_fall_that_one_threshold_shows_makes_no_valley():
 
     def kinds(raised, sign=1):
         f = sign * (rising + np.where(np.arange(100) < raised, 0.1 - tau, 0.0))
-        return list(find_transitions(curve_of(tau, f))["kind"])
+        return list(find_transitions(curve_of(tau, f), least_pruned=0.0)["kind"])
 
     assert kinds(0) == ["peak"]
     assert kinds(1) == ["peak"], "the valley at the second threshold is passed over"
@@ -544,6 +544,21 @@ def test_all_of_a_fall_would_hide_what_follows():
     curve = curve_of(tau, 0.05 / tau + tau)
     assert critical_threshold(curve, fall_octaves=20.0) is None
     assert critical_threshold(curve.iloc[70:], fall_octaves=20.0).kind == "valley"
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.5])
+def test_where_next_to_nothing_is_pruned_there_is_no_feature(zeros):
+    tau = np.linspace(0.001, 1.0, 400)
+    early = 0.3 * np.exp(-(((tau - 0.03) / 0.01) ** 2))
+    curve = curve_of(tau, early + 2 * np.maximum(tau - 0.1, 0) * (1 - tau))
+
+    def first(share_at_peak, **options):
+        beta = zeros + (1 - zeros) * share_at_peak / 0.03 * tau
+        return critical_threshold(curve.assign(beta=beta), ripple_share=0.0, **options)
+
+    assert first(0.021).tau == pytest.approx(0.03, abs=0.003)
+    assert first(0.019).tau == pytest.approx(0.55, abs=0.003)
+    assert first(0.019, least_pruned=0.018).tau == pytest.approx(0.03, abs=0.003)
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.5])
