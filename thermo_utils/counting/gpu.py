@@ -105,17 +105,13 @@ class TritonBins(Bins):
     ----------
     lay, device, totals
         As for :class:`~thermo_utils.counting.bins.Bins`.
-    sets : int, optional
-        Words per bin; by default `SETS`.
     """
 
-    def __init__(
-        self, lay: Layout, device: torch.device, totals: bool = True, sets: int | None = None
-    ) -> None:
+    def __init__(self, lay: Layout, device: torch.device, totals: bool = True) -> None:
         super().__init__(lay, device, totals)
         self._table, self._edges = _tables(lay, device)
         self._constants = {prune: constants_of(lay, prune) for prune in (False, True)}
-        self._sets = max(1, min(sets or SETS, MOST_WORDS // lay.size))
+        self._sets = max(1, min(SETS, MOST_WORDS // lay.size))
         with torch.inference_mode(False):
             shape = (lay.parts, self._sets, lay.size)
             self._words = torch.zeros(shape, dtype=torch.int64, device=device)

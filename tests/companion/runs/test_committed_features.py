@@ -70,9 +70,9 @@ def moves():
 
 
 def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
-    # Nine records in ten hold, and all but four of those that the chapters show.
+    # Nine records in ten hold, and all but five of those that the chapters show.
     assert len(moves()) <= len(RECORDS) / 10, moves()
-    assert len([name for name in moves() if "with-" not in name]) <= 4, moves()
+    assert len([name for name in moves() if "with-" not in name]) <= 5, moves()
 
 
 def test_what_moves_stays_within_its_own_interval():
@@ -134,7 +134,7 @@ def test_over_seeds_half_an_octave_or_no_reliable_feature():
         for chapter in CHAPTERS
         if len(records := committed_chapter(chapter.name)) > 2
     }
-    assert len(several) >= 8
+    assert len(several) == len(CHAPTERS)
     reliable = set()
     for name, seeds in several.items():
         if over_seeds(seeds) is not None:
@@ -165,7 +165,7 @@ def prose():
 def test_the_exceptions_are_those_that_the_method_page_names():
     said = prose()
     assert (
-        "on all but four of the records that the chapters show, and on nine in ten of all" in said
+        "on all but five of the records that the chapters show, and on nine in ten of all" in said
     )
     # Curves jump where many activations share a value, which a coarse grid steps over.
     assert "have the jagged curves of MobileNetV2, or a top so level" in said
