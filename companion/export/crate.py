@@ -50,7 +50,7 @@ NEEDED = {
 }
 #: Code, with the endings of what belongs to it.
 CODE = ("companion", "thermo_utils")
-ENDINGS = {".py", ".csv", ".html", ".typed"}
+ENDINGS = {".py", ".csv", ".cu", ".html", ".typed"}
 #: Formats of files that Python does not know everywhere alike.
 FORMATS = {
     ".cff": "application/yaml", ".csv": "text/csv", ".html": "text/html",

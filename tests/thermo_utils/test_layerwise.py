@@ -116,7 +116,7 @@ def test_zeros_count_when_asked_for():
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_the_one_layer_with_a_feature_makes_it(place):
-    parts = [some(exponential(seed, 0.3), 0.1) for seed in range(3)]
+    parts = [some(exponential(seed, 0.3), 0.01) for seed in range(3)]
     parts[place] = peaked(7)
     found = spectra(*parts)
     assert found.feature is not None
