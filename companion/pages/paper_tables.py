@@ -103,7 +103,8 @@ def _both(
 
 def _ours(found: Sequence[Record], quantity: str, method: str) -> str:
     if quantity in ("time_s", "speedup"):
-        return in_html(timed(found, method if quantity == "time_s" else "speedup"))
+        said = timed(found, method if quantity == "time_s" else "speedup")
+        return in_html(said.replace("\N{NO-BREAK SPACE}", " "))  # eleven columns share a page
     if not any(record.result["thresholds"][method] for record in found):
         return NONE_FOUND
     if quantity == "tau_star":

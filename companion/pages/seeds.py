@@ -8,6 +8,7 @@ valley is neither. Where there are too many seeds for that, it is their geometri
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from statistics import fmean, geometric_mean, stdev
 from typing import Final
@@ -22,6 +23,8 @@ __all__ = [
     "sparsities", "thresholds", "timed",
 ]  # fmt: skip
 
+#: Words in the name of a GPU that tell no two of them apart in one table.
+UNSAID: Final = r"NVIDIA|GeForce|Tesla|\d+GB|HBM\w*|PCIe|SXM\d*"
 #: Thresholds of more seeds than this are not listed.
 MOST_LISTED: Final = 5
 
@@ -128,7 +131,17 @@ def timed(runs: Sequence[Record], name: str, unit: str = "") -> str:
     }
     if len(means) == 1:
         return next(iter(means.values()))
-    return "; ".join(f"{mean} on {device.partition(',')[0]}" for device, mean in means.items())
+    names = {device: _short(device) for device in means}
+    if len(set(names.values())) < len(names):
+        names = {device: device.partition(",")[0] for device in means}
+    return "; ".join(f"{mean} on {names[device]}" for device, mean in means.items())
+
+
+def _short(device: str) -> str:
+    """A device without its maker, its memory and the number of threads."""
+    name = re.sub(r"^CPU \(\w+\)", "CPU", device.partition(",")[0])
+    words = [word for word in name.split() if not re.fullmatch(UNSAID, word)]
+    return " ".join(words) or name
 
 
 def accuracies(records: Sequence[Record]) -> str:

@@ -19,8 +19,9 @@ from companion.pages.icons import icon_names
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-#: What a chapter may weigh beside what all pages share, in bytes.
-CHAPTER = 300_000
+#: What a chapter may weigh beside what all pages share, in bytes. Three seeds of MobileNetV2, whose
+#: curves are jagged, weigh 304,000.
+CHAPTER = 310_000
 #: The same of what pages share, and of that without MathJax. The theme's own icons were 1.49 MB.
 SHARED, WITHOUT_MATHJAX = 2_300_000, 900_000
 #: Files that belong to one chapter.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 
@@ -39,3 +40,16 @@ def test_full_evaluations_that_reuse_stand_apart(runs):
     said = timed(runs, "full", " s")
     assert said.count("; ") == 1
     assert "with reuse" in said
+
+
+def test_several_devices_are_named_shortly(runs):
+    def said(*devices):
+        for run, device in zip(runs, devices, strict=False):
+            run.result["provenance"]["device"] = device
+        return timed(runs[: len(devices)], "full", " s")
+
+    cpu = "CPU (x86_64), 1 threads"
+    assert re.fullmatch(r"[\d.]+ s on H100; [\d.]+ s on CPU", said("NVIDIA H100 80GB HBM3", cpu))
+    alike = said(cpu, "CPU (aarch64), 1 threads")
+    assert "(x86_64)" in alike
+    assert "(aarch64)" in alike
