@@ -21,6 +21,9 @@ from companion.runs.records import Record
 
 __all__ = ["paper_table"]
 
+#: Quantities of the paper that are times.
+TIMES = ("time_s", "speedup")
+
 #: Our column and row heads for the keys of :func:`companion.paper.published.table`.
 HEADS = {
     **{name: network.title for name, network in NETWORKS.items()},
@@ -95,16 +98,17 @@ def _both(
     """Our value and the paper's."""
     found = runs.get((place["model"], place["dataset"]))
     ours = _ours(found, place["quantity"], place["method"]) if found else NOT_RUN
+    if place["quantity"] not in TIMES:  # with several devices they are too long for eleven columns
+        ours = unbroken(ours)
     return (
-        f'<span class="ours">{unbroken(ours)}</span><br><span class="paper">'
+        f'<span class="ours">{ours}</span><br><span class="paper">'
         f"{_theirs(theirs, place['quantity'])}</span>"
     )
 
 
 def _ours(found: Sequence[Record], quantity: str, method: str) -> str:
-    if quantity in ("time_s", "speedup"):
-        said = timed(found, method if quantity == "time_s" else "speedup")
-        return in_html(said.replace("\N{NO-BREAK SPACE}", " "))  # eleven columns share a page
+    if quantity in TIMES:
+        return in_html(timed(found, method if quantity == "time_s" else "speedup"))
     if not any(record.result["thresholds"][method] for record in found):
         return NONE_FOUND
     if quantity == "tau_star":
@@ -125,6 +129,6 @@ def _ours(found: Sequence[Record], quantity: str, method: str) -> str:
 def _theirs(value: Any, quantity: str) -> str:
     if pd.isna(value):
         return DASH
-    if quantity in ("time_s", "speedup"):
+    if quantity in TIMES:
         return f"{value:g}"
     return in_html(value)
