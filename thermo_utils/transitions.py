@@ -161,6 +161,7 @@ def find_transitions(
         )
         return _table([], [], c)
 
+    judged = ~((c.beta > MAX_BETA) | (pruned < least_pruned))  # where beta is not known, all are
     error = functools.partial(_error, c, noise_factor / counting_factor)
     flat = flat_factor if c.noise.variance.any() else None
     recent = np.searchsorted(c.tau, c.tau * 2.0**-fall_octaves * (1 - 1e-9))
@@ -169,7 +170,7 @@ def find_transitions(
     found = [
         turn
         for turn in walk(share=share, flat_factor=flat, ripple_factor=ripple_factor, least=ripple)
-        if not (c.beta[turn.point] > MAX_BETA or pruned[turn.point] < least_pruned)
+        if judged[turn.point]
         # Of a valley at the second threshold, only the first one says that F fell.
         and not (turn.point == 1 and turn.sign < 0)
     ]
@@ -182,11 +183,7 @@ def find_transitions(
     for order, kind, least in ((1, "inflection", share), (2, "bend", 1 / bend_width)):
         for seen in _turning_slopes(c, order, share, noise_factor, ripple_factor):
             large = [t for t in seen if t.size >= least * varied[t.high] and t.high < end]
-            found = [
-                turn
-                for turn in large
-                if not (c.beta[turn.point] > MAX_BETA or pruned[turn.point] < least_pruned)
-            ]
+            found = [turn for turn in large if judged[turn.point]]
             if found:
                 return _table([kind] * len(found), found, c)
     return _table([], [], c)

@@ -67,6 +67,7 @@ class Plan(NamedTuple):
     nbytes: int  # of a block's shared memory
 
 
+@functools.lru_cache(maxsize=64)
 def window(lay: Layout) -> Window | None:
     """The fewest cells of equal width that hold one threshold each at most.
 
@@ -177,6 +178,7 @@ class SharedBins(Bins):
         if isinstance(found, str):
             raise ThermoError(f"kernel 'cuda' cannot count this tensor, {found}: take 'auto'")
         cells, self._plan = found
+        self._macros = {prune: macros(lay, self._plan, prune) for prune in (False, True)}
         self._most = self._gpu.limits.multiprocessors * self._plan.blocks
         self._carry = _sent(lay, device)
         self._job = Job(
@@ -187,7 +189,7 @@ class SharedBins(Bins):
 
     def _count(self, flat: torch.Tensor, out: torch.Tensor | None) -> bool:
         width, job, plan = flat.element_size(), self._job, self._plan
-        kernel = self._gpu.kernel(*SOURCE, macros(self.layout, plan, out is not None))
+        kernel = self._gpu.kernel(*SOURCE, self._macros[out is not None])
         for at in range(0, flat.numel(), LAUNCH):
             n = min(LAUNCH, flat.numel() - at)
             job.bits = flat.data_ptr() + at * width
