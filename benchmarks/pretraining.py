@@ -29,7 +29,7 @@ from companion.pages.survives import read_facts
 from companion.runs.chapters import CHAPTERS
 from companion.runs.experiment import experiment
 from companion.runs.provenance import provenance
-from companion.runs.records import to_json
+from companion.runs.records import read_record, to_json
 from companion.runs.run import Run
 from companion.runs.settings import Settings, settings
 from companion.runs.training import train
@@ -227,7 +227,7 @@ def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
     given : Settings
         Of a chapter. The training without pretraining is the chapter's own.
     results : Path
-        Folder in which trainings are looked up and kept.
+        Folder of records: a chapter's own is taken if there is one, else its training is kept.
     epochs : int
         Of pretraining.
 
@@ -239,10 +239,14 @@ def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
     run = Run(given, results)
     run.check_sources()
     chapter = experiment(run)
-    data, test = chapter.data(), chapter.test()
+    data = chapter.data()
+    # Of a record nothing is trained again: on another machine it would be another network.
+    record = read_record(run.folder)
     before = {
         "validation_accuracy": float(chapter.history["validation_accuracy"].max()),
-        "test_accuracy": evaluate(chapter.network(), test),
+        "test_accuracy": evaluate(chapter.network(), chapter.test())
+        if record is None
+        else record.result["metrics"]["test_accuracy"],
     }
     torch.manual_seed(given.seed)
     network = build(given.model, data.shape, **given.network_options)
@@ -259,7 +263,7 @@ def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
         )  # fmt: skip
     after = {
         "validation_accuracy": float(history["validation_accuracy"].max()),
-        "test_accuracy": evaluate(network, test),
+        "test_accuracy": evaluate(network, chapter.test()),
     }
     return {
         "settings": dataclasses.asdict(given),

@@ -8,10 +8,13 @@ from typing import Any
 from companion.pages.tables import counted, markdown
 from companion.runs.chapters import CHAPTERS
 
-__all__ = ["FILE", "WORTH", "pretraining_text"]
+__all__ = ["FILE", "MODELS", "WORTH", "pretraining_text"]
 
 #: Beside the records of a profile; ``python -m benchmarks.pretraining`` writes it.
 FILE = "pretraining.json"
+COMMAND = "python -m benchmarks.pretraining"
+#: Networks that have an objective of their own, apart from what they are tested on.
+MODELS = ("vit", "electra", "t5", "gpt2")
 #: Points of test accuracy from which pretraining would be worth its time.
 WORTH = 5.0
 
@@ -28,13 +31,14 @@ def pretraining_text(facts: dict[str, Any] | None) -> str:
     -------
     str
         Markdown: a sentence and a table, with the standard error of each difference as if the two
-        networks erred independently.
+        networks erred independently, and what is missing with its command.
     """
     if not facts:
-        return "Not measured at this profile: `python -m benchmarks.pretraining` does it.\n"
-    rows, lifted = [], []
+        return f"Not measured at this profile: `{COMMAND}` does it.\n"
+    rows, lifted, absent = [], [], []
     for chapter in CHAPTERS:
         if chapter.name not in facts:
+            absent += [chapter] if chapter.model in MODELS else []
             continue
         found = facts[chapter.name]
         before, after = (found[part]["test_accuracy"] for part in ("without", "with"))
@@ -54,7 +58,11 @@ def pretraining_text(facts: dict[str, Any] | None) -> str:
         )
     verdict = f"lifts {' and '.join(lifted)}" if lifted else "lifts none of them"
     head = ["chapter", "epochs of pretraining", "test accuracy without", "with", "points gained"]
+    missing = ""
+    if absent:
+        titles, names = (", ".join(c.title for c in absent), " ".join(c.name for c in absent))
+        missing = f"\nNot measured: {titles} (`{COMMAND} {names}` does it).\n"
     return (
         f"Measured on {counted(len(rows), 'chapter')}, seed 0: pretraining {verdict} by "
-        f"{WORTH:g} points or more.\n\n{markdown(head, rows)}\n"
+        f"{WORTH:g} points or more.\n\n{markdown(head, rows)}\n{missing}"
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import torch
 from transformers import GPT2LMHeadModel, T5ForConditionalGeneration
@@ -13,7 +15,7 @@ from benchmarks import pretraining
 from benchmarks.pretraining import OBJECTIVES, pretrain
 from companion.data.tensors import Examples, Splits
 from companion.networks import build
-from companion.pages.pretraining import FILE
+from companion.pages.pretraining import FILE, MODELS
 from companion.runs.settings import settings
 from thermo_utils import ThermoError
 
@@ -124,9 +126,30 @@ def test_what_stands_in_the_padding_does_not_matter(name):
     assert losses == pytest.approx(again, rel=1e-4)
 
 
+def test_the_book_knows_which_networks_can_be_pretrained():
+    assert set(OBJECTIVES) == set(MODELS)
+
+
 def test_a_network_without_an_objective_is_refused():
     with pytest.raises(ThermoError, match=r"mlp .*electra"):
         pretrain(torch.nn.Linear(1, 1), "mlp", data("vit"), epochs=1, batch_size=2, seed=0)
+
+
+def test_of_a_record_its_own_accuracy_is_taken_and_nothing_is_trained_again(tmp_path, monkeypatch):
+    calls = []
+    metrics = {"test_accuracy": 0.625, "validation_accuracy": 0.75}
+    record = SimpleNamespace(result={"metrics": metrics})
+    monkeypatch.setattr(pretraining, "read_record", lambda folder: record)
+    chapter = SimpleNamespace(
+        data=lambda: data("gpt2"), test=list, history=pd.DataFrame({"validation_accuracy": [0.75]})
+    )  # has no network to ask for
+    monkeypatch.setattr(pretraining, "experiment", lambda run: chapter)
+    monkeypatch.setattr(pretraining, "build", lambda *_, **__: made("gpt2"))
+    monkeypatch.setattr(pretraining, "evaluate", lambda *_: calls.append(1) or 0.5)
+    found = pretraining.measured(settings("gpt2", "ag_news"), tmp_path, epochs=1)
+    assert found["without"] == metrics
+    assert found["with"]["test_accuracy"] == 0.5
+    assert calls == [1]
 
 
 @pytest.mark.slow

@@ -333,7 +333,8 @@ def test_recurrent_layers_move_with_their_flat_weights():
 
     model, x = Reads(), torch.randn(2, 5, 3)
     expected = hooked(model, "lstm", 0.1, x)
-    assert torch.equal(prune(model, "lstm", 0.1)(x), expected)
+    with torch.no_grad():  # as above: with gradients another kernel may compute it
+        assert torch.equal(prune(model, "lstm", 0.1)(x), expected)
     assert model.double()(x.double()).dtype == torch.float64
     torch.testing.assert_close(model(x.double()).float(), expected)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from companion.pages.pretraining import WORTH, pretraining_text
+from companion.pages.pretraining import MODELS, WORTH, pretraining_text
+from companion.runs.chapters import CHAPTERS
 from companion.runs.records import read_chapter
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -36,10 +37,23 @@ def test_only_a_gain_of_five_points_is_a_lift(gain, lifted):
 
 
 def test_a_row_holds_both_accuracies_their_difference_and_its_error():
-    row = pretraining_text({"t5-yelp": facts(0.5, 0.6)}).splitlines()[-1]
+    said = pretraining_text({"t5-yelp": facts(0.5, 0.6)}).splitlines()
+    (row,) = (line for line in said if line.startswith("| T5"))
     assert [word for word in row.split() if word[0] in "+-0123456789"] == [
         "10", "50.0", "60.0", "+10.0", "1.3",
     ]  # fmt: skip
+
+
+def test_what_is_missing_is_named_with_its_command():
+    said = pretraining_text({"t5-yelp": facts(0.5, 0.6), "vit-flowers102": facts(0.5, 0.6)})
+    last = said.splitlines()[-1]
+    assert last.startswith("Not measured: ViT on CIFAR-10, ")
+    assert "`python -m benchmarks.pretraining vit-cifar10 " in last
+    for name in ("T5 on Yelp", "ViT on Flowers", "t5-yelp", "vit-flowers102", "mlp"):
+        assert name not in last
+    names = [c.name for c in CHAPTERS if c.model in MODELS]
+    assert len(names) == 2 * len(MODELS)
+    assert "Not measured" not in pretraining_text(dict.fromkeys(names, facts(0.5, 0.6)))
 
 
 @pytest.mark.parametrize("name", ["gpt2", "electra"])

@@ -347,6 +347,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_record(there):
 def test_times_of_a_moment_ago_prove_nothing(there, monkeypatch):
     """A whole write between two looks, in one tick of the clock and with the old file's number."""
     read, state = records.content, [(1, time.time_ns(), 1)]
+    monkeypatch.setattr(records, "TICK_S", 5.0)  # a slow disk takes more than a tenth
 
     def overtaken(path):
         monkeypatch.setattr(records, "content", read)
