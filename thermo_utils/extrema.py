@@ -30,6 +30,9 @@ MANY_TURNS = 6
 NORMAL_MEDIAN = 0.6745
 #: Rounding errors of a value, as a share of it.
 ROUNDING = 1e-14
+#: A turn that is jagged lies where the average is furthest, among points at most this share of its
+#: size from the furthest one; and how far the average reaches, as a share of where that lies.
+PLATEAU, AVERAGE = 0.25, 0.5
 #: In place of an error of zero.
 TINY = 1e-300
 
@@ -129,6 +132,7 @@ def turns(
     ripple_factor: float = 3.0,
     recent: NDArray[np.intp] | None = None,
     least: Floats | None = None,
+    x: Floats | None = None,
 ) -> list[Turn]:
     """Where a sequence turns back, each decided by what lies at and before the decision.
 
@@ -159,6 +163,10 @@ def turns(
     least : ndarray, shape (K,), optional
         For each point, how far both sides of a turn there must lie off. By default any distance is
         enough.
+    x : ndarray, shape (K,), optional
+        Where the values are taken, positive. Then a turn that is jagged beyond the noise is put
+        where the sequence is furthest on average: which of its jags is the furthest hangs on where
+        it was looked at. By default a turn is the furthest point as it is.
 
     Returns
     -------
@@ -175,7 +183,7 @@ def turns(
     floor = np.full(y.size, ROUNDING * float(np.abs(y).max()))
     if least is not None:
         floor = np.fmax(floor, least)
-    walk = functools.partial(_walk, y, error, share, factor, flat, recent)
+    walk = functools.partial(_walk, y, error, share, factor, flat, recent, x)
     found = walk(floor)
     if len(found) >= MANY_TURNS:
         ripple = ripple_factor * float(np.median([turn.size for turn in found]))
@@ -190,6 +198,7 @@ def _walk(
     factor: float,
     flat: float,
     recent: NDArray[np.intp] | None,
+    x: Floats | None,
     floor: Floats,
 ) -> list[Turn]:
     found: list[Turn] = []
@@ -220,14 +229,53 @@ def _walk(
             least = np.sqrt(flat**2 + 2 * np.log(max(top - since, 1)))
             if rise.max(initial=0.0) > floor[top] and over > least:
                 inside = around(sign * (y[top] - y), factor * error(top, slice(0, y.size)), top)
-                inside = min(inside[0], top - 1), max(inside[1], top + 1)
                 size = min(float(rise.max()), float(back))
-                found.append(Turn(top, sign, size, *inside, flat=bool(over <= factor)))
+                point = top
+                if x is not None:
+                    seen = slice(since, k + 1)
+                    point = _place(x[seen], sign * y[seen], top - since, size, since, error, factor)
+                inside = min(inside[0], top - 1, point - 1), max(inside[1], top + 1, point + 1)
+                found.append(Turn(point, sign, size, *inside, flat=bool(over <= factor)))
             since, signs = top, (-sign,)
             furthest[-sign] = top + int(np.argmax(-sign * y[top : k + 1]))
             furthest[sign] = k
             break
     return found
+
+
+def _place(
+    x: Floats,
+    y: Floats,
+    top: int,
+    size: float,
+    since: int,
+    error: Callable[[int, slice], Floats],
+    factor: float,
+) -> int:
+    """Where a turn lies, from all that is seen of it: `top` itself, unless it is jagged."""
+    first, last = around(y[top] - y, np.full(y.size, PLATEAU * size), top)
+
+    def rises(path: range) -> bool:
+        """Whether the way down from the top leads up again by more than the noise."""
+        lowest = top
+        for i in path:
+            if y[i] < y[lowest]:
+                lowest = i
+            elif y[i] - y[lowest] > factor * error(since + lowest, slice(since + i, since + i + 1)):
+                return True
+        return False
+
+    if not (rises(range(top + 1, last + 1)) or rises(range(top - 1, first - 1, -1))):
+        return since + top
+    near = max(AVERAGE * x[top], 3 * np.diff(x[max(first - 1, 0) : last + 2]).max())
+
+    def average(i: int) -> float:
+        part = slice(*np.searchsorted(x, [x[i] - near, x[i] + near]))
+        u = (x[part] - x[i]) / near
+        weight = np.maximum(1 - np.abs(u) ** 3, 0) ** 1.5
+        return float(np.polyfit(u, y[part], 2, w=weight)[-1])
+
+    return since + max(range(first, last + 1), key=average)
 
 
 def around(below: Floats, bound: Floats, top: int) -> tuple[int, int]:

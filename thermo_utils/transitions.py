@@ -2,7 +2,8 @@
 
 Section 3.6 of the paper names the features (extremum, inflection, pronounced change in curvature)
 and the rule (the earliest counts), and leaves open how to tell a feature from a ripple. This is
-the answer given here; every number in it is a keyword of :func:`find_transitions`.
+the answer given here; every number in it is a keyword of :func:`find_transitions` or has a
+name of its own.
 
 * An *extremum* (``peak``, ``valley``) is the furthest point since F turned last. F has moved to it
   by more than the noise, and from it turned back by a given share of all it has varied so far. The
@@ -10,6 +11,8 @@ the answer given here; every number in it is a keyword of :func:`find_transition
   goes on. Of a fall that lasts since the first threshold only the last octave counts, so it matters
   little where the grid begins. A ripple of some thousandths of T S, which F is near ``tau = 0``, is
   none, however little noise there is.
+* Where F jumps, its furthest point is one of many spikes, and the grid decides which. An extremum
+  that is *jagged* by more than the noise is put where F is furthest on average.
 * A *flat* extremum is one to which F moves by less than is asked for, but by more than chance is
   likely to. It counts where there is no other.
 * An *inflection* is such a turn of F' where F itself does not turn at all: a bump has a steepest
@@ -169,7 +172,9 @@ def find_transitions(
     ripple = ripple_share * -np.log1p(-np.clip(c.beta, 0.0, MAX_BETA)) / c.tau
     found = [
         turn
-        for turn in walk(share=share, flat_factor=flat, ripple_factor=ripple_factor, least=ripple)
+        for turn in walk(
+            share=share, flat_factor=flat, ripple_factor=ripple_factor, least=ripple, x=c.tau
+        )
         if judged[turn.point]
         # Of a valley at the second threshold, only the first one says that F fell.
         and not (turn.point == 1 and turn.sign < 0)

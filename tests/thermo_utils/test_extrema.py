@@ -235,3 +235,71 @@ def test_ripples():
     assert len(judged(y, ripple_factor=0.9)) > 10
     tall = np.concatenate([y, [0, 2, 4, 6, 4, 2, 0]])
     assert [(turn.point, turn.sign) for turn in judged(tall)] == [(23, 1)]
+
+
+# -- jagged turns ----------------------------------------------------------------------------------
+
+FINE = np.arange(1, 500) * 0.002
+
+
+def jagged(seed, x=FINE):
+    """A hump around 0.4 with the jumps of eighty values that many activations share."""
+    rng = np.random.default_rng(seed)
+    at, share = rng.uniform(0.1, 1.0, 80), 0.005 * rng.exponential(size=80)
+    jumps = np.where(x[:, None] > at, share / x[:, None], 0.0).sum(axis=1)
+    return jumps - 80 * 0.005 * np.clip(x - 0.1, 0, None) / 0.9 / x - 3 * (x - 0.4) ** 2
+
+
+def highest(y, x, error=no_error):
+    turn = max(judged(y, error, x=x), key=lambda turn: turn.size * turn.sign)
+    assert turn.low < turn.point < turn.high
+    return turn
+
+
+def test_of_a_jagged_curve_the_grid_does_not_choose_the_top():
+    """Of all points and of one in ten: nearer to each other, and to where the hump is."""
+    part = slice(9, None, 10)
+    tops = []
+    for seed in range(40):
+        curves = [(jagged(seed), FINE), (jagged(seed)[part], FINE[part])]
+        tops.append([[x[y.argmax()], x[highest(y, x).point]] for y, x in curves])
+    whole, thinned = np.moveaxis(tops, 1, 0)
+    furthest, placed = np.abs(whole - thinned).mean(axis=0)
+    assert placed < 0.6 * furthest
+    furthest, placed = np.abs(whole - 0.4).mean(axis=0)
+    assert placed < 0.8 * furthest
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+def test_a_turn_that_is_not_jagged_stays_where_it_is(sign, power):
+    """However lopsided: an average would shift it."""
+    y = sign * np.where(
+        FINE < 0.2, -(np.abs(FINE - 0.2) ** power), -3 * np.abs(FINE - 0.2) ** power
+    )
+    turn, *_ = judged(y, x=FINE)
+    assert (turn.point, turn.sign) == (int(np.abs(y).argmin()), sign)
+    assert judged(y, x=FINE) == judged(y)
+
+
+def test_jags_within_the_noise_do_not_count():
+    y = jagged(0)
+    assert highest(y, FINE).point != y.argmax()
+    assert highest(y, FINE, uniform(0.1)).point == y.argmax()
+
+
+def test_a_jagged_top_does_not_hang_on_what_follows_the_decision():
+    for seed in range(5):
+        y = jagged(seed)
+        whole = highest(y, FINE)
+        decided = next(k for k in range(2, y.size) if whole in judged(y[:k], x=FINE[:k]))
+        assert decided > whole.point
+        other = np.concatenate([y[:decided], y[decided - 1] - np.arange(y.size - decided)])
+        placed = highest(other, FINE)
+        assert (placed.point, placed.size) == (whole.point, whole.size)
+
+
+def test_jagged_valleys_and_peaks_mirror_each_other():
+    y = jagged(1)
+    up, down = judged(y, x=FINE), judged(-y, x=FINE)
+    assert [turn._replace(sign=-turn.sign) for turn in down] == up

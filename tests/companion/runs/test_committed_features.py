@@ -70,9 +70,9 @@ def moves():
 
 
 def test_the_end_and_the_fineness_of_the_grid_do_not_matter():
-    # Nine records in ten hold, and all but five of those that the chapters show.
-    assert len(moves()) <= len(RECORDS) / 10, moves()
-    assert len([name for name in moves() if "with-" not in name]) <= 5, moves()
+    assert len(moves()) <= 5, moves()
+    # Of those that the chapters show: more than 34 of 36 hold.
+    assert len([name for name in moves() if "with-" not in name]) <= 2, moves()
 
 
 def test_what_moves_stays_within_its_own_interval():
@@ -165,10 +165,20 @@ def prose():
 def test_the_exceptions_are_those_that_the_method_page_names():
     said = prose()
     assert (
-        "on all but five of the records that the chapters show, and on nine in ten of all" in said
+        "on all but two of the records that the chapters show, and on all but five of all" in said
     )
-    # Curves jump where many activations share a value, which a coarse grid steps over.
-    assert "have the jagged curves of MobileNetV2, or a top so level" in said
+    assert "The exceptions are curves of MobileNetV2" in said
+    assert {name.split("-")[0] for name in moves()} <= {"mobilenet_v2", "mlp"}
+
+
+def test_only_mobilenets_curves_are_jagged(monkeypatch):
+    """Elsewhere an extremum is the furthest point itself."""
+    assert "This concerns MobileNetV2 alone, among the committed curves." in prose()
+    before = [[found(record.curve(method)) for method in CURVES] for record in RECORDS]
+    monkeypatch.setattr("thermo_utils.extrema.PLATEAU", 0.0)  # no jag is so small
+    after = [[found(record.curve(method)) for method in CURVES] for record in RECORDS]
+    names = (record.result["model"] for record in RECORDS)
+    assert {n for n, a, b in zip(names, before, after, strict=True) if a != b} == {"mobilenet_v2"}
 
 
 def test_variants_of_the_rule_say_the_same_on_most_curves():
