@@ -43,15 +43,16 @@ class Turn(NamedTuple):
     Attributes
     ----------
     point : int
-        Its place on the curve.
+        Its place on the curve: the furthest point, or that of the furthest average where the curve
+        is jagged.
     sign : {1, -1}
         1 where the curve is highest, -1 where it is lowest.
     size : float
-        How far the lower of both sides lies off: what is left of the point, up to the turn before,
-        and what follows until the turn is certain.
+        How far the lower of both sides lies off the furthest point: what is left of it, up to the
+        turn before, and what follows until the turn is certain.
     low, high : int
-        First and last point around it whose values the noise does not tell from it; at the least
-        its neighbours, between which the curve may turn anywhere.
+        First and last point around the furthest one whose values the noise does not tell from it;
+        at the least its neighbours and those of `point`, between which the curve may turn anywhere.
     flat : bool
         Whether its left side exceeds the noise by less than is asked for.
     """
