@@ -19,13 +19,15 @@ MODELS = ("vit", "electra", "t5", "gpt2")
 WORTH = 5.0
 
 
-def pretraining_text(facts: dict[str, Any] | None) -> str:
+def pretraining_text(facts: dict[str, Any] | None, profile: str) -> str:
     """How much each network that was measured gains, and whether that is worth it.
 
     Parameters
     ----------
     facts : dict or None
         Of `FILE`: by name of the chapter.
+    profile : str
+        Whose records they are beside.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def pretraining_text(facts: dict[str, Any] | None) -> str:
         networks erred independently, and what is missing with its command.
     """
     if not facts:
-        return f"Not measured at this profile: `{COMMAND}` does it.\n"
+        return f"Not measured: `{COMMAND} --profile {profile}` does it.\n"
     rows, lifted, absent = [], [], []
     for chapter in CHAPTERS:
         if chapter.name not in facts:
@@ -61,7 +63,7 @@ def pretraining_text(facts: dict[str, Any] | None) -> str:
     missing = ""
     if absent:
         titles, names = (", ".join(c.title for c in absent), " ".join(c.name for c in absent))
-        missing = f"\nNot measured: {titles} (`{COMMAND} {names}` does it).\n"
+        missing = f"\nNot measured: {titles} (`{COMMAND} {names} --profile {profile}` does it).\n"
     return (
         f"Measured on {counted(len(rows), 'chapter')}, seed 0: pretraining {verdict} by "
         f"{WORTH:g} points or more.\n\n{markdown(head, rows)}\n{missing}"

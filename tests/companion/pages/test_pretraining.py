@@ -23,21 +23,21 @@ def facts(before, after, examples=3_000):
 
 
 def test_nothing_measured_yet():
-    assert "benchmarks.pretraining" in pretraining_text(None)
-    assert pretraining_text({}) == pretraining_text(None)
+    assert "benchmarks.pretraining --profile small`" in pretraining_text(None, "small")
+    assert pretraining_text({}, "small") == pretraining_text(None, "small")
 
 
 @pytest.mark.parametrize(("gain", "lifted"), [(-8, 0), (4.9, 0), (5.1, 1), (9, 1)])
 def test_only_a_gain_of_five_points_is_a_lift(gain, lifted):
     found = {"t5-yelp": facts(0.5, 0.51), "gpt2-yelp": facts(0.5, 0.5 + gain / 100)}
-    sentence = pretraining_text(found).splitlines()[0]
+    sentence = pretraining_text(found, "small").splitlines()[0]
     assert ("lifts GPT-2" in sentence, "none" in sentence) == (bool(lifted), not lifted)
     assert f"{WORTH:g} points" in sentence
     assert "T5" not in sentence
 
 
 def test_a_row_holds_both_accuracies_their_difference_and_its_error():
-    said = pretraining_text({"t5-yelp": facts(0.5, 0.6)}).splitlines()
+    said = pretraining_text({"t5-yelp": facts(0.5, 0.6)}, "small").splitlines()
     (row,) = (line for line in said if line.startswith("| T5"))
     assert [word for word in row.split() if word[0] in "+-0123456789"] == [
         "10", "50.0", "60.0", "+10.0", "1.3",
@@ -45,7 +45,8 @@ def test_a_row_holds_both_accuracies_their_difference_and_its_error():
 
 
 def test_what_is_missing_is_named_with_its_command():
-    said = pretraining_text({"t5-yelp": facts(0.5, 0.6), "vit-flowers102": facts(0.5, 0.6)})
+    measured = dict.fromkeys(["t5-yelp", "vit-flowers102"], facts(0.5, 0.6))
+    said = pretraining_text(measured, "demo")
     last = said.splitlines()[-1]
     assert last.startswith("Not measured: ViT on CIFAR-10, ")
     assert "`python -m benchmarks.pretraining vit-cifar10 " in last
@@ -53,7 +54,8 @@ def test_what_is_missing_is_named_with_its_command():
         assert name not in last
     names = [c.name for c in CHAPTERS if c.model in MODELS]
     assert len(names) == 2 * len(MODELS)
-    assert "Not measured" not in pretraining_text(dict.fromkeys(names, facts(0.5, 0.6)))
+    assert last.endswith(" --profile demo` does it).")
+    assert "Not measured" not in pretraining_text(dict.fromkeys(names, facts(0.5, 0.6)), "demo")
 
 
 @pytest.mark.parametrize("name", ["gpt2", "electra"])
