@@ -1,14 +1,13 @@
 """``python -m benchmarks.pretraining``: does a network's own objective lift its accuracy?
 
 GPT-2, T5, ELECTRA and ViT are made for large amounts of data without labels. Here the body of each
-is pretrained on nothing but the inputs of its training part, then trained as its recipe says, and
-held against the same training from random weights.
+is pretrained on nothing but the inputs of its training part, then trained as its recipe says. The
+chapter's record tells what the same training from random weights comes to.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import sys
 import tempfile
@@ -24,8 +23,7 @@ from tqdm import tqdm
 from benchmarks.command import exit_code
 from companion.data.tensors import Splits, batches
 from companion.networks import build
-from companion.pages.pretraining import FILE
-from companion.pages.survives import read_facts
+from companion.pages.pretraining import FILE, FORMAT, read_pretraining
 from companion.runs.chapters import CHAPTERS
 from companion.runs.experiment import experiment
 from companion.runs.provenance import provenance
@@ -220,34 +218,37 @@ def pretrain(
 
 
 def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
-    """Accuracies of one network with pretraining and without.
+    """Accuracies of one network that was pretrained, to be held against its chapter's.
 
     Parameters
     ----------
     given : Settings
-        Of a chapter. The training without pretraining is the chapter's own.
+        Of a chapter.
     results : Path
-        Folder of records: a chapter's own is taken if there is one, else its training is kept.
+        Folder of the records; the chapter's tells what the network comes to without.
     epochs : int
         Of pretraining.
 
     Returns
     -------
     dict
-        Settings, losses of pretraining, and accuracies on validation and test data.
+        As :class:`companion.pages.pretraining.Entry` says.
+
+    Raises
+    ------
+    ThermoError
+        If there is no record of the chapter, or the data are not those that it was made from.
     """
     run = Run(given, results)
+    record = read_record(run.folder)
+    if record is None:
+        raise ThermoError(
+            f"there is no record in {run.folder} to hold it against: run the chapter first, "
+            f"thermo run {given.model} {given.dataset} --profile {given.profile}"
+        )
     run.check_sources()
     chapter = experiment(run)
     data = chapter.data()
-    # Of a record nothing is trained again: on another machine it would be another network.
-    record = read_record(run.folder)
-    before = {
-        "validation_accuracy": float(chapter.history["validation_accuracy"].max()),
-        "test_accuracy": evaluate(chapter.network(), chapter.test())
-        if record is None
-        else record.result["metrics"]["test_accuracy"],
-    }
     torch.manual_seed(given.seed)
     network = build(given.model, data.shape, **given.network_options)
     started = time.time()
@@ -261,19 +262,14 @@ def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
             learning_rate=given.learning_rate, patience=given.patience, seed=given.seed,
             precision=given.precision, augment=given.augment, schedule=given.schedule,
         )  # fmt: skip
-    after = {
-        "validation_accuracy": float(history["validation_accuracy"].max()),
-        "test_accuracy": evaluate(network, chapter.test()),
-    }
     return {
-        "settings": dataclasses.asdict(given),
-        "data": data.fingerprint,
-        "test_examples": len(data.test),
+        "curves_sha256": record.result["curves_sha256"],
         "epochs": epochs,
         "losses": losses,
+        "accuracy": evaluate(network, chapter.test()),
+        "validation_accuracy": float(history["validation_accuracy"].max()),
         "seconds": seconds,
-        "without": before,
-        "with": after,
+        "provenance": provenance(),
     }
 
 
@@ -293,16 +289,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in given.chapters:
             if name not in [c.name for c in known]:
                 raise unknown("chapter", name, [c.name for c in known])
+        path = given.results / given.profile / FILE
         for chapter in known:
             if given.chapters and chapter.name not in given.chapters:
                 continue
             wanted = settings(chapter.model, chapter.dataset, given.profile)
-            content = measured(wanted, given.results, given.epochs)
-            path = given.results / given.profile / FILE
-            facts = read_facts(path) or {}
-            facts[chapter.name] = {**content, "provenance": provenance()}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, to_json(facts) + "\n")
+            read_pretraining(path)  # nothing is measured for a file that could not take it
+            entry = measured(wanted, given.results, given.epochs)
+            chapters = {**(read_pretraining(path) or {}), chapter.name: entry}
+            content = {"format": FORMAT, "profile": given.profile, "chapters": chapters}
+            write_atomically(path, to_json(content) + "\n")
 
     return exit_code(work, resumes=False)
 

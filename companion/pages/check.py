@@ -7,6 +7,8 @@ from pathlib import Path
 
 from companion.pages.guided import FILE as GUIDED
 from companion.pages.guided import read_guided
+from companion.pages.pretraining import FILE as PRETRAINING
+from companion.pages.pretraining import read_pretraining
 from companion.pages.sampled import FILE as SAMPLED
 from companion.pages.sampled import read_sampled
 from companion.pages.setups import FILE as SETUPS
@@ -37,7 +39,7 @@ def check(results: Path) -> tuple[int, list[str]]:
         A line for each that is damaged, beginning with the file.
     """
     records, variants, scales, measured = set(), set(), set(), set()
-    guided, sampled, setups = set(), set(), set()
+    guided, sampled, setups, pretraining = set(), set(), set(), set()
     for path in results.glob("*/**/*"):
         if path.relative_to(results).parts[0].startswith("."):  # kept by runs, which check it
             continue
@@ -55,10 +57,12 @@ def check(results: Path) -> tuple[int, list[str]]:
             sampled.add(path)
         elif path.name == SETUPS:
             setups.add(path)
+        elif path.name == PRETRAINING:
+            pretraining.add(path)
     readers: list[tuple[Callable[[Path], object], set[Path]]] = [
         (read_record, records), (read_variants, variants), (read_scale, scales),
         (read_measured, measured), (read_guided, guided), (read_sampled, sampled),
-        (read_setups, setups),
+        (read_setups, setups), (read_pretraining, pretraining),
     ]  # fmt: skip
     bad = []
     for read, places in readers:

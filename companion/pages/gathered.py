@@ -14,7 +14,8 @@ from companion.pages.gpu import FILE as GPU
 from companion.pages.gpu import read_gpu
 from companion.pages.guided import FILE as GUIDED
 from companion.pages.guided import read_guided
-from companion.pages.pretraining import FILE
+from companion.pages.pretraining import FILE as PRETRAINING
+from companion.pages.pretraining import read_pretraining
 from companion.pages.runs_here import Here, runs_here
 from companion.pages.sampled import FILE as SAMPLED
 from companion.pages.sampled import read_sampled
@@ -57,8 +58,8 @@ class Gathered(NamedTuple):
         What was run on this machine.
     speed, speed_here : dict
         What was measured of the methods, by the project and here.
-    alternatives, faults, soak, kinds, pretraining, zeros, book, gpu, guided, threads,
-    sampled, setups
+    alternatives, faults, soak, kinds, zeros, book, gpu, guided, threads, sampled, setups,
+    pretraining
         As the modules that read them return them.
     """
 
@@ -73,7 +74,6 @@ class Gathered(NamedTuple):
     faults: dict[str, Any] | None
     soak: dict[str, Any] | None
     kinds: dict[str, Any] | None
-    pretraining: dict[str, Any] | None
     zeros: dict[str, Any] | None
     book: dict[str, Any] | None
     gpu: dict[str, Any] | None
@@ -81,6 +81,7 @@ class Gathered(NamedTuple):
     threads: dict[str, Any] | None
     sampled: dict[str, Any] | None
     setups: dict[str, Any] | None
+    pretraining: dict[str, Any] | None
 
 
 def gather(results: Path, committed: Path) -> Gathered:
@@ -131,13 +132,14 @@ def gather(results: Path, committed: Path) -> Gathered:
     alternatives = tried(partial(chapters_with_variants, committed, PROFILE))
     facts = [
         tried(partial(read_facts, committed / name))
-        for name in ("faults.json", "soak.json", "kinds.json", f"{PROFILE}/{FILE}", ZEROS, BOOK)
+        for name in ("faults.json", "soak.json", "kinds.json", ZEROS, BOOK)
     ]
     gpu = tried(partial(read_gpu, committed / GPU))
     guided = tried(partial(read_guided, committed / PROFILE / GUIDED))
     threads = tried(partial(read_threads, committed / THREADS))
     sampled = tried(partial(read_sampled, committed / PROFILE / SAMPLED))
     setups = tried(partial(read_setups, committed / PROFILE / SETUPS))
+    pretraining = tried(partial(read_pretraining, committed / PROFILE / PRETRAINING))
     if bad:
         raise ThermoError("; ".join(dict.fromkeys(bad)))
     whole = {chapter: ours(records) for chapter, (records,) in chapters.items()}
@@ -151,5 +153,5 @@ def gather(results: Path, committed: Path) -> Gathered:
         speed[0],
         {name: found for (measured,) in speed_here for name, found in measured.items()},
         alternatives[0],
-        *(found for (found,) in (*facts, gpu, guided, threads, sampled, setups)),
+        *(found for (found,) in (*facts, gpu, guided, threads, sampled, setups, pretraining)),
     )

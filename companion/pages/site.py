@@ -290,7 +290,7 @@ def _pieces(folder: Path, read: Gathered) -> None:
         "faults": faults_table(read.faults),
         "soak": soak_text(read.soak),
         "kinds": kinds_text(read.kinds),
-        "pretraining": pretraining_text(read.pretraining, PROFILE),
+        "pretraining": pretraining_text(read.pretraining, chapters, PROFILE),
         "zeros": zeros_text(read.zeros),
         "book_times": book_times_text(read.book),
         "gpu": gpu_text(read.gpu),

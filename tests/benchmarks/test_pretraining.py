@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from types import SimpleNamespace
 
 import pandas as pd
@@ -13,9 +12,12 @@ from transformers import GPT2LMHeadModel, T5ForConditionalGeneration
 
 from benchmarks import pretraining
 from benchmarks.pretraining import OBJECTIVES, pretrain
+from companion import cli
 from companion.data.tensors import Examples, Splits
 from companion.networks import build
-from companion.pages.pretraining import FILE, MODELS
+from companion.pages.pretraining import FILE, MODELS, read_pretraining
+from companion.runs.records import read_record
+from companion.runs.run import WORK
 from companion.runs.settings import settings
 from thermo_utils import ThermoError
 
@@ -135,38 +137,71 @@ def test_a_network_without_an_objective_is_refused():
         pretrain(torch.nn.Linear(1, 1), "mlp", data("vit"), epochs=1, batch_size=2, seed=0)
 
 
-def test_of_a_record_its_own_accuracy_is_taken_and_nothing_is_trained_again(tmp_path, monkeypatch):
-    calls = []
-    metrics = {"test_accuracy": 0.625, "validation_accuracy": 0.75}
-    record = SimpleNamespace(result={"metrics": metrics})
-    monkeypatch.setattr(pretraining, "read_record", lambda folder: record)
-    chapter = SimpleNamespace(
-        data=lambda: data("gpt2"), test=list, history=pd.DataFrame({"validation_accuracy": [0.75]})
-    )  # has no network to ask for
-    monkeypatch.setattr(pretraining, "experiment", lambda run: chapter)
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    """A chapter with a record, whose network cannot be asked for."""
+    record = SimpleNamespace(result={"curves_sha256": "0" * 64})
+    monkeypatch.setattr(pretraining, "read_record", lambda _: record)
+    monkeypatch.setattr(
+        pretraining, "experiment", lambda _: SimpleNamespace(data=lambda: data("gpt2"), test=list)
+    )
     monkeypatch.setattr(pretraining, "build", lambda *_, **__: made("gpt2"))
-    monkeypatch.setattr(pretraining, "evaluate", lambda *_: calls.append(1) or 0.5)
-    found = pretraining.measured(settings("gpt2", "ag_news"), tmp_path, epochs=1)
-    assert found["without"] == metrics
-    assert found["with"]["test_accuracy"] == 0.5
-    assert calls == [1]
+    monkeypatch.setattr(pretraining, "evaluate", lambda network, _: float(network.training))
+    monkeypatch.setattr(pretraining, "train", untrained)
+    (tmp_path / "demo").mkdir()
+    return tmp_path
+
+
+def untrained(network, *_, **__):
+    network.eval()
+    return pd.DataFrame({"validation_accuracy": [0.25, 0.75, 0.5]})
+
+
+def measure(results, *names, epochs=2):
+    return pretraining.main([*names, "--results", str(results), "--epochs", str(epochs)])
+
+
+def test_what_is_measured_is_added_to_the_file(chapter):
+    assert measure(chapter, "gpt2-yelp") == 0
+    assert measure(chapter, "gpt2-ag_news", epochs=3) == 0
+    found = read_pretraining(chapter / "demo" / FILE)
+    assert {name: entry["epochs"] for name, entry in found.items()} == {
+        "gpt2-yelp": 2, "gpt2-ag_news": 3,
+    }  # fmt: skip
+    for entry in found.values():
+        assert len(entry["losses"]) == entry["epochs"]
+        assert (entry["accuracy"], entry["validation_accuracy"]) == (0.0, 0.75)
+        assert entry["curves_sha256"] == "0" * 64
+
+
+def test_a_damaged_file_is_refused_before_anything_is_measured(chapter, monkeypatch, capsys):
+    path = chapter / "demo" / FILE
+    path.write_text("{")
+    monkeypatch.setattr(pretraining, "measured", None)
+    assert measure(chapter, "gpt2-yelp") == 2
+    assert "is damaged" in capsys.readouterr().err
+    assert path.read_text() == "{"
+
+
+def test_without_a_record_there_is_nothing_to_compare_with(tmp_path, capsys):
+    assert measure(tmp_path, "gpt2-yelp") == 2
+    error = capsys.readouterr().err
+    assert "thermo run gpt2 yelp --profile demo" in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_file_holds_both_accuracies(tmp_path, monkeypatch):
-    registered = pretraining.settings
-
-    def short(*arguments):
-        return dataclasses.replace(registered(*arguments), train_size=96, test_size=40, epochs=1)
-
-    monkeypatch.setattr(pretraining, "settings", short)
-    command = ["gpt2-ag_news", "--results", str(tmp_path), "--epochs", "2"]
-    assert pretraining.main(command) == 0
-    found = json.loads((tmp_path / "demo" / FILE).read_text())["gpt2-ag_news"]
-    assert len(found["losses"]) == found["epochs"] == 2
-    assert found["settings"]["train_size"] == 96
-    for part in ("with", "without"):
-        assert 0 <= found[part]["test_accuracy"] <= 1
+def test_a_chapter_of_its_own_record(tmp_path):
+    """With the data and the network of a record, and nothing of the chapter trained again."""
+    assert cli.main(["run", "gpt2", "ag_news", "--results", str(tmp_path)]) == 0
+    kept = sorted((tmp_path / WORK).rglob("*"))
+    assert measure(tmp_path, "gpt2-ag_news") == 0
+    assert sorted((tmp_path / WORK).rglob("*")) == kept
+    (entry,) = read_pretraining(tmp_path / "demo" / FILE).values()
+    record = read_record(tmp_path / "demo" / "gpt2-ag_news")
+    assert entry["curves_sha256"] == record.result["curves_sha256"]
+    assert entry["losses"][1] < entry["losses"][0]
 
 
 @pytest.mark.parametrize("wrong", [["mlp-cifar10"], ["gpt2-yelp", "--epochs", "0"]])

@@ -23,6 +23,7 @@ NAME = Path("small", "mlp-cifar10")
 #: Files that are counted, beside those of the benchmarks.
 COUNTED = (
     "result.json", "variants.json", "scale.json", "guided.json", "sampled.json", "setups.json",
+    "pretraining.json",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def results(tmp_path):
     (tmp_path / "small" / "benchmarks").mkdir()
     for name in ("mlp-cifar10.json", "growth.json"):
         shutil.copy(COMMITTED / "small" / "benchmarks" / name, tmp_path / "small" / "benchmarks")
-    for name in ("guided.json", "sampled.json", "setups.json"):
+    for name in ("guided.json", "sampled.json", "setups.json", "pretraining.json"):
         shutil.copy(COMMITTED / "small" / name, tmp_path / "small")
     return tmp_path
 
@@ -66,6 +67,7 @@ DAMAGE = {
     "small/guided.json": lambda path: change(path, profile="paper"),
     "small/sampled.json": lambda path: change(path, profile="paper"),
     "small/setups.json": lambda path: change(path, profile="paper"),
+    "small/pretraining.json": lambda path: change(path, profile="paper"),
 }
 
 
