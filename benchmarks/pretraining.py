@@ -23,8 +23,7 @@ from tqdm import tqdm
 from benchmarks.command import exit_code
 from companion.data.tensors import Splits, batches
 from companion.networks import build
-from companion.pages.pretraining import FILE, FORMAT, read_pretraining
-from companion.runs.chapters import CHAPTERS
+from companion.pages.pretraining import FILE, FORMAT, pretrainable, read_pretraining
 from companion.runs.experiment import experiment
 from companion.runs.provenance import provenance
 from companion.runs.records import read_record, to_json
@@ -275,7 +274,7 @@ def measured(given: Settings, results: Path, epochs: int) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure chapters, all in one file; returns the exit code."""
-    known = [c for c in CHAPTERS if c.model in OBJECTIVES]
+    known = pretrainable()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretraining", description=__doc__)
     parser.add_argument("chapters", nargs="*", help="such as gpt2-yelp (default: all eight)")
     parser.add_argument("--profile", default="demo", help="demo (default) or small")

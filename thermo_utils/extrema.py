@@ -272,9 +272,7 @@ def _place(
 
     def average(i: int) -> float:
         part = slice(*np.searchsorted(x, [x[i] - near, x[i] + near]))
-        u = (x[part] - x[i]) / near
-        weight = np.maximum(1 - np.abs(u) ** 3, 0) ** 1.5
-        return float(np.polyfit(u, y[part], 2, w=weight)[-1])
+        return float(_parabola((x[part] - x[i]) / near)[0] @ y[part])
 
     return since + max(range(first, last + 1), key=average)
 
@@ -315,10 +313,14 @@ def _smoother(grid: bytes, reach: float) -> tuple[NDArray[np.intp], Floats]:
     operators = np.zeros((2, points.size, x.size))
     for row, i in enumerate(points):
         first, last = np.searchsorted(x, [x[i] - near[i], x[i] + near[i]])
-        u = (x[first:last] - x[i]) / near[i]
-        root = np.maximum(1 - np.abs(u) ** 3, 0) ** 1.5
-        fit = np.linalg.pinv(root[:, None] * u[:, None] ** np.arange(3)) * root
+        fit = _parabola((x[first:last] - x[i]) / near[i])
         operators[0, row, first:last] = fit[1] / near[i]
         operators[1, row, first:last] = 2 * fit[2] / near[i] ** 2
     points.flags.writeable = operators.flags.writeable = False
     return points, operators
+
+
+def _parabola(u: Floats) -> Floats:
+    """What makes of values at `u` the three coefficients of a tricube-weighted parabola."""
+    root = np.maximum(1 - np.abs(u) ** 3, 0) ** 1.5
+    return np.linalg.pinv(root[:, None] * u[:, None] ** np.arange(3)) * root

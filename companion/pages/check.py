@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from companion.pages.guided import FILE as GUIDED
@@ -22,6 +22,14 @@ from thermo_utils.errors import ThermoError
 
 __all__ = ["check"]
 
+#: What measures chapters lies beside the records of a profile: files by their names, and readers.
+BESIDE: Mapping[str, Callable[[Path], object]] = {
+    GUIDED: read_guided,
+    SAMPLED: read_sampled,
+    SETUPS: read_setups,
+    PRETRAINING: read_pretraining,
+}
+
 
 def check(results: Path) -> tuple[int, list[str]]:
     """Read every record, all that lies beside one, and every benchmark.
@@ -39,7 +47,7 @@ def check(results: Path) -> tuple[int, list[str]]:
         A line for each that is damaged, beginning with the file.
     """
     records, variants, scales, measured = set(), set(), set(), set()
-    guided, sampled, setups, pretraining = set(), set(), set(), set()
+    beside: dict[str, set[Path]] = {name: set() for name in BESIDE}
     for path in results.glob("*/**/*"):
         if path.relative_to(results).parts[0].startswith("."):  # kept by runs, which check it
             continue
@@ -51,18 +59,11 @@ def check(results: Path) -> tuple[int, list[str]]:
             scales.add(path.parent)
         elif path.parent.name == FOLDER and path.suffix == ".json":
             measured.add(path)
-        elif path.name == GUIDED:
-            guided.add(path)
-        elif path.name == SAMPLED:
-            sampled.add(path)
-        elif path.name == SETUPS:
-            setups.add(path)
-        elif path.name == PRETRAINING:
-            pretraining.add(path)
+        elif path.name in beside:
+            beside[path.name].add(path)
     readers: list[tuple[Callable[[Path], object], set[Path]]] = [
         (read_record, records), (read_variants, variants), (read_scale, scales),
-        (read_measured, measured), (read_guided, guided), (read_sampled, sampled),
-        (read_setups, setups), (read_pretraining, pretraining),
+        (read_measured, measured), *((BESIDE[name], found) for name, found in beside.items()),
     ]  # fmt: skip
     bad = []
     for read, places in readers:

@@ -13,7 +13,10 @@ from companion.runs.chapters import CHAPTERS, Chapter
 from companion.runs.records import Record
 from companion.runs.schema import Digest, Least, Part, Positive, Provenance, Share
 
-__all__ = ["COMMAND", "FILE", "FORMAT", "MODELS", "WORTH", "pretraining_text", "read_pretraining"]
+__all__ = [
+    "COMMAND", "FILE", "FORMAT", "MODELS", "WORTH", "pretrainable", "pretraining_text",
+    "read_pretraining",
+]  # fmt: skip
 
 #: Beside the records of a profile, version of the file, and what writes it.
 FILE, FORMAT, COMMAND = "pretraining.json", 1, "python -m benchmarks.pretraining"
@@ -42,6 +45,11 @@ class Content(Part):
     chapters: dict[str, Entry]
 
 
+def pretrainable() -> list[Chapter]:
+    """Chapters whose networks have an objective of their own."""
+    return [chapter for chapter in CHAPTERS if chapter.model in MODELS]
+
+
 def read_pretraining(path: Path) -> dict[str, Any] | None:
     """What was measured, by name of the chapter.
 
@@ -65,16 +73,12 @@ def read_pretraining(path: Path) -> dict[str, Any] | None:
 
 
 def _contradictions(measured: Mapping[str, Any]) -> Iterator[str]:
-    able = {chapter.name for chapter in _able()}
+    able = {chapter.name for chapter in pretrainable()}
     for name, entry in measured["chapters"].items():
         if name not in able:
             yield f"{name!r} has no objective of its own"
         if len(entry["losses"]) != entry["epochs"]:
             yield f"losses of {name} are not those of its epochs"
-
-
-def _able() -> list[Chapter]:
-    return [chapter for chapter in CHAPTERS if chapter.model in MODELS]
 
 
 def pretraining_text(
@@ -97,10 +101,11 @@ def pretraining_text(
         Markdown: a sentence and a table, with the standard error of each difference as if the two
         networks erred independently, and what is missing with its command.
     """
-    found, old = beside_records(measured or {}, records)
+    measured = measured or {}
+    found, old = beside_records(measured, records)
     rows, lifted = [], []
     for chapter, record in found.items():
-        entry = (measured or {})[chapter.name]
+        entry = measured[chapter.name]
         before, after = record.result["metrics"]["test_accuracy"], entry["accuracy"]
         variance = before * (1 - before) + after * (1 - after)
         error = 100 * math.sqrt(variance / record.result["stages"]["train"]["data"]["test"])
@@ -134,7 +139,7 @@ def pretraining_text(
     if old:
         names = ", ".join(chapter.title for chapter in old)
         parts.append(f"Measured beside records that are not there any more: {names}.")
-    if absent := [chapter for chapter in _able() if chapter not in found]:
+    if absent := [chapter for chapter in pretrainable() if chapter not in found]:
         titles = ", ".join(chapter.title for chapter in absent)
         names = " ".join(chapter.name for chapter in absent)
         parts.append(f"Not measured: {titles} (`{COMMAND} {names} --profile {profile}` does it).")
